@@ -1,0 +1,73 @@
+//! The only way to tell a user that something is wrong with a file.
+//!
+//! A [`Diagnostic`] says what is wrong, at which line and column, and what to do now. Rendering never
+//! shows a value: the excerpt of a line that holds one is redacted.
+
+/// A place in a source: one-based line and column (in characters), and the byte range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// One-based line.
+    pub line: u32,
+    /// One-based column, in characters.
+    pub column: u32,
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte; at least `start`.
+    pub end: usize,
+}
+
+/// A value with the place where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Joins a value and its place.
+    pub const fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Probably a mistake; fails only with `--fail-on-warning`.
+    Warning,
+    /// Must be mended.
+    Error,
+}
+
+impl Severity {
+    /// The word a user writes and reads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One finding about a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable kebab-case name of the rule, such as `unknown-key`.
+    pub code: &'static str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What is wrong, in one sentence; never with a value in it.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What to do now.
+    pub help: Option<String>,
+    /// The secret it is about, if any.
+    pub secret: Option<String>,
+}

@@ -1,0 +1,3 @@
+//! The `secretzero` command.
+
+fn main() {}

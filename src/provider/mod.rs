@@ -1,0 +1,160 @@
+//! One small contract for every place a secret can live.
+//!
+//! A provider stores versions of a value at a [`Place`]. It knows nothing of plans, of pull requests,
+//! or of why a value changes. Whatever a store cannot do it says in [`Capabilities`], so the planner
+//! refuses early instead of the applier failing late. Reads come in batches; how many requests they
+//! take is the provider's business. Retries and the limiter live below this line.
+
+pub mod error;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+pub use error::{Error, ErrorKind, Result};
+
+use crate::locator::Locator;
+use crate::mark::{Generation, Owner};
+use crate::secret::Value;
+use crate::target::{Attributes, Place, TargetKind};
+
+/// How a mark and the value it describes get into a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkOrder {
+    /// The version id is the write token, which names the generation by itself: value, then mark.
+    ValueFirst,
+    /// Versions are counted: the mark (for the version to come), then the value. A mark whose
+    /// version is one ahead describes a write that never happened.
+    MarkFirst,
+    /// The mark belongs to the version, both come in one call.
+    WithValue,
+}
+
+/// What a store can promise for one kind of target; constant for the provider's lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// A create that fails if something stands there already.
+    pub conditional_create: bool,
+    /// The same token never stores a second version, and another value under it is refused.
+    pub write_token: bool,
+    /// How mark and value come together.
+    pub mark_order: MarkOrder,
+    /// Every kind of metadata changes without a new version.
+    pub metadata_without_version: bool,
+    /// Values can be read back.
+    pub read_back: bool,
+    /// Largest value in bytes.
+    pub value_bytes_max: usize,
+}
+
+/// The store's own name for one version of a value.
+pub type VersionId = String;
+
+/// How sure a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Lists are welcome; they may be minutes old and may be forbidden. Needs no right to read values.
+    List,
+    /// Each object is read by itself, without any right to read values.
+    Each,
+    /// Presence and version only need be certain; batch calls that return values may be used, and
+    /// what they return of values is dropped at once. Falls back to `Each` where they are forbidden.
+    Batch,
+}
+
+/// What stands at a place now. Never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The current version; empty if the object has none.
+    pub version: VersionId,
+    /// The text of the tag `secretzero`, if there is one.
+    pub mark: Option<String>,
+    /// Metadata in the normal form of [`Provider::desired`].
+    pub attributes: Attributes,
+    /// The object is scheduled for deletion and its value unreadable until it is restored.
+    pub pending_deletion: bool,
+    /// Who rotates or owns it instead of us, if the store says so.
+    pub managed_by: Option<String>,
+    /// Whether a list, which may be minutes old, is all that says so.
+    pub from_list: bool,
+}
+
+/// What must stand at a place for a write to go ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Absent,
+    /// This version.
+    Version(VersionId),
+}
+
+/// Everything a write needs beside the value.
+#[derive(Debug, Clone)]
+pub struct WriteOptions {
+    /// Whose object it is; goes into the mark.
+    pub owner: Owner,
+    /// The generation that the value is; goes into the mark.
+    pub generation: Generation,
+    /// The write token of this generation at this place ([`Owner::write_token`]).
+    pub token: Uuid,
+    /// What must stand there now.
+    pub expect: Expect,
+}
+
+/// A value read back, with the version it is.
+pub struct Stored {
+    /// The value.
+    pub value: Value,
+    /// Its version.
+    pub version: VersionId,
+}
+
+/// Who the store takes us for, as far as it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Account, host or folder.
+    pub account: String,
+    /// The principal, such as an ARN.
+    pub principal: String,
+    /// Region, if the store has such.
+    pub region: Option<String>,
+}
+
+/// A store, or several of one vendor, reached with one identity.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What this store can promise for a kind of target it has; `None` for a kind it does not serve.
+    fn capabilities(&self, kind: TargetKind) -> Option<Capabilities>;
+
+    /// Learns who we are; one cheap call, made once and remembered. [`Provider::locator`] needs it.
+    async fn identity(&self) -> Result<Identity>;
+
+    /// The canonical URI of a place.
+    async fn locator(&self, place: &Place) -> Result<Locator>;
+
+    /// The metadata that the settings ask for, in the same normal form as [`Observed::attributes`];
+    /// only what is declared is in it.
+    fn desired(&self, place: &Place, generation: Option<&Generation>) -> Attributes;
+
+    /// What stands at each place now, in the order asked; `Ok(None)` is absent. Never touches a value.
+    async fn observe(&self, at: &[&Place], reading: Reading) -> Vec<Result<Option<Observed>>>;
+
+    /// The current value of each place, in the order asked; absent is [`ErrorKind::NotFound`].
+    async fn read(&self, at: &[&Place]) -> Vec<Result<Stored>>;
+
+    /// Stores a new version with its mark and makes it current. On a create, metadata goes along in
+    /// the same call where the store allows it.
+    ///
+    /// [`ErrorKind::Conflict`] if something else stands there than expected.
+    async fn write(&self, at: &Place, value: &Value, options: &WriteOptions) -> Result<VersionId>;
+
+    /// Brings metadata in line, `changed` naming the attributes that differ, and sets the mark for
+    /// the version that stands there (`version`); writes no new version unless the store has no
+    /// other way. Tags that others set are left alone. Returns the version that is current then.
+    async fn annotate(&self, at: &Place, changed: &[String], options: &WriteOptions) -> Result<VersionId>;
+
+    /// Makes an object that is scheduled for deletion usable again.
+    async fn restore(&self, at: &Place) -> Result<()>;
+
+    /// Lets go of what was borrowed (a token that can be revoked); called once at the end.
+    async fn close(&self) {}
+}

@@ -1,0 +1,3 @@
+//! The companion service of `SecretZero`.
+
+fn main() {}
