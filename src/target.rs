@@ -252,8 +252,10 @@ pub struct SsmParameterSettings {
     pub data_type: String,
     /// A JSON array of policies in canonical form.
     pub policies: Option<String>,
-    /// An Expiration policy that lies in the past, which would delete the parameter at once.
+    /// The earliest Expiration of the policies.
     pub expires: Option<jiff::Timestamp>,
+    /// That Expiration lies in the past, which would delete the parameter at once.
+    pub expired: bool,
     /// At most 1,024 characters.
     pub description: Option<String>,
     /// Key id, alias or ARN; the account's `alias/aws/ssm` when missing.

@@ -234,6 +234,8 @@ pub struct Target {
     pub settings: TargetSettings,
     /// Declared as the primary.
     pub primary: bool,
+    /// The target whose store keeps this place as a copy; it is checked then, not written.
+    pub replica_of: Option<usize>,
     /// The place of the list entry.
     pub span: Span,
     /// The places of the settings by name (`name`, `tags`, `policies`, …), for findings.

@@ -14,7 +14,7 @@ pub use error::{Error, ErrorKind, Result};
 
 use crate::locator::Locator;
 use crate::mark::{Generation, Owner};
-use crate::secret::Value;
+use crate::secret::{Shape, Value};
 use crate::target::{Attributes, Place, TargetKind};
 
 /// How a mark and the value it describes get into a store.
@@ -59,6 +59,15 @@ pub enum Reading {
     /// Presence and version only need be certain; batch calls that return values may be used, and
     /// what they return of values is dropped at once. Falls back to `Each` where they are forbidden.
     Batch,
+}
+
+/// A place to look at, with what the caller would like to see confirmed there.
+#[derive(Debug, Clone)]
+pub struct Probe<'a> {
+    /// The place.
+    pub place: &'a Place,
+    /// The text of the mark that is probably there; a hint that may be wrong, never evidence.
+    pub expected_mark: Option<String>,
 }
 
 /// What stands at a place now. Never a value.
@@ -131,12 +140,18 @@ pub trait Provider: Send + Sync {
     /// The canonical URI of a place.
     async fn locator(&self, place: &Place) -> Result<Locator>;
 
+    /// The place that a locator of the lock names, if it lies in this store and account; with it an
+    /// earlier place is asked before a value is generated. Call [`Provider::identity`] before.
+    fn recall(&self, _at: &Locator, _shape: &Shape) -> Option<Place> {
+        None
+    }
+
     /// The metadata that the settings ask for, in the same normal form as [`Observed::attributes`];
     /// only what is declared is in it.
     fn desired(&self, place: &Place, generation: Option<&Generation>) -> Attributes;
 
     /// What stands at each place now, in the order asked; `Ok(None)` is absent. Never touches a value.
-    async fn observe(&self, at: &[&Place], reading: Reading) -> Vec<Result<Option<Observed>>>;
+    async fn observe(&self, at: &[Probe<'_>], reading: Reading) -> Vec<Result<Option<Observed>>>;
 
     /// The current value of each place, in the order asked; absent is [`ErrorKind::NotFound`].
     async fn read(&self, at: &[&Place]) -> Vec<Result<Stored>>;
