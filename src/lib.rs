@@ -7,6 +7,7 @@ pub mod generate;
 pub mod locator;
 pub mod manifest;
 pub mod mark;
+pub mod policy;
 pub mod provider;
 pub mod secret;
 pub mod target;
