@@ -55,6 +55,8 @@ pub struct SecretView<'a> {
     pub earlier: Vec<TargetView>,
     /// What the lock says; a hint.
     pub locked: Option<&'a LockedSecret>,
+    /// The generation that a run which died had meant to write.
+    pub intended: Option<Generation>,
     /// The declared parts compared with the stored value.
     pub revision: Revision,
     /// Hashes of the declaration.
@@ -157,7 +159,7 @@ fn source(standings: &[Option<Standing>], primary: Option<usize>) -> Option<usiz
 }
 
 /// The generation in force; an id that an interrupted write left unknown comes from another target
-/// that holds the same number, else from the lock.
+/// that holds the same number, else from what that run had meant to write, else from the lock.
 fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Option<usize>) -> Option<Generation> {
     let generation = generation_of(standings.get(source?)?.as_ref())?.clone();
     if !generation.id.is_empty() {
@@ -170,7 +172,8 @@ fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Optio
         created: locked.targets.first().map_or(generation.created, |target| target.created),
         ..generation.clone()
     });
-    known.or(locked).or(Some(generation))
+    let intended = view.intended.clone().filter(|intended| intended.number == generation.number);
+    known.or(intended).or(locked).or(Some(generation))
 }
 
 fn due(secret: &Secret, generation: Option<&Generation>, now: Timestamp) -> Option<Due> {
@@ -194,14 +197,14 @@ fn hold(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &SecretPlan
         let title = format!("{} `{}`", target.kind.title(), target.name);
         let hold =
             |cause, reason: String, help: &str| Some(Hold { reason, help: help.into(), span: target.span, cause });
-        if let Some((reason, help)) = target.refused.as_ref().filter(|_| target.selected) {
+        let stuck = plan.source.is_none() && plan.primary == Some(target.index);
+        if let Some((reason, help)) = target.refused.as_ref().filter(|_| target.selected && stuck) {
             return hold(Cause::Invalid, reason.clone(), help);
         }
         match (&target.seen, standing) {
-            (Seen::NotBuilt, _) if target.selected => {
+            (Seen::NotBuilt, _) if target.selected && plan.source.is_none() => {
                 let help = "remove the target, or select others with `--provider` or `--target-type`";
-                let reason = format!("targets of kind `{}` are not built into this version", target.kind.as_str());
-                return hold(Cause::NotBuilt, reason, help);
+                return hold(Cause::NotBuilt, not_built(target), help);
             }
             (Seen::Failed(error), _) if plan.source.is_none() => {
                 unknown = unknown.or_else(|| {
@@ -228,6 +231,10 @@ fn hold(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &SecretPlan
         }
     }
     unknown.or_else(|| new_but_filtered(view, plan))
+}
+
+fn not_built(target: &TargetView) -> String {
+    format!("targets of kind `{}` are not built into this version", target.kind.as_str())
 }
 
 fn new_but_filtered(view: &SecretView<'_>, plan: &SecretPlan) -> Option<Hold> {
@@ -330,7 +337,8 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
     match &target.seen {
         Seen::Replica => return (Action::ReplicaCheck, "the store keeps this copy itself".into()),
         Seen::LeftOut(why) => return (Action::LeftOut, why.clone()),
-        Seen::NotBuilt if !target.selected => return (Action::LeftOut, "not built yet".into()),
+        Seen::NotBuilt if !target.selected => return (Action::LeftOut, "not built into this version".into()),
+        Seen::NotBuilt if plan.hold.is_none() => return (Action::Held, not_built(target)),
         Seen::Assumed => return (Action::Keep, "not asked; the lock knows it".into()),
         Seen::Failed(error) if plan.hold.is_none() => return (Action::Held, error.to_string()),
         _ => {}
@@ -340,6 +348,9 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
     }
     if !target.selected {
         return (Action::LeftOut, "filtered out".into());
+    }
+    if let Some((reason, _)) = &target.refused {
+        return (Action::Held, reason.clone());
     }
     if !target.kind.holds_value() {
         let action = if matches!(target.seen, Seen::Absent) { Action::Create } else { Action::Keep };
@@ -354,6 +365,9 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
         (None, _) => (Action::Spread, copied_from(plan)),
         (Some(Standing::Drifted { generation }), _) => {
             (Action::Keep, format!("its value was changed outside after generation {}", generation.number))
+        }
+        (Some(Standing::Ours { .. }), _) if observed(target).is_some_and(|seen| seen.pending_deletion) => {
+            (Action::Heal, "it is scheduled for deletion and is restored first".into())
         }
         (Some(Standing::Ours { generation, marked }), _) => compare(generation, *marked, plan),
         (Some(_), _) => (Action::Keep, String::new()),

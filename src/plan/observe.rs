@@ -134,6 +134,7 @@ pub async fn observe<'a>(
                 targets: targets.map(|(index, target)| target_view(manifest, target, index, scope)).collect(),
                 earlier: Vec::new(),
                 locked,
+                intended: None,
                 revision: super::Revision::default(),
                 declaration: declaration(&secret.source),
             }
