@@ -1,8 +1,8 @@
 //! What the README shows is run: every snippet says in a comment before it how it is tested.
 //!
-//! `<!-- test: KIND -->` stands before each fence; KIND is `workflow`, `secretfile`, `shell`,
-//! `terminal` (the two commands of the quick start) or `output: COMMAND`. Shell snippets and outputs
-//! run in a new folder that holds the README's first Secretfile, against moto.
+//! `<!-- test: KIND -->` stands before each fence with a language; KIND is `workflow`, `secretfile`,
+//! `shell`, `terminal` (the two commands of the quick start) or `output: COMMAND`. Shell snippets and
+//! outputs run in a new folder with the Secretfile marked `secretfile: terminal`, without an account.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::{action, servers};
+use crate::{action, layering, servers};
 
 pub(crate) const README: &str = include_str!("../../README.md");
 const COMMANDS: &[&str] = &["validate", "policy", "test", "sync", "rotate", "refresh", "ci", "demo"];
@@ -32,7 +32,9 @@ fn snippets() -> Vec<Snippet> {
     let mut lines = README.lines().enumerate();
     let mut before = "";
     while let Some((number, line)) = lines.next() {
-        if line.starts_with("```") {
+        if line == "```" {
+            let _drawing = lines.by_ref().take_while(|(_, line)| *line != "```").count();
+        } else if line.starts_with("```") {
             let kind = before.strip_prefix("<!-- test: ").and_then(|rest| rest.strip_suffix(" -->"));
             let kind = kind.unwrap_or_else(|| panic!("README.md:{}: no `<!-- test: … -->` before it", number + 1));
             let text: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
@@ -49,6 +51,12 @@ fn of_kind(kind: &str) -> Vec<Snippet> {
     found
 }
 
+/// The Secretfile that the shell snippets work with.
+fn secretfile_of_the_terminal() -> String {
+    let mut found = of_kind("secretfile").into_iter().filter(|snippet| snippet.kind == "secretfile: terminal");
+    found.next().unwrap().text
+}
+
 /// The rows of the first table under a heading, without its head.
 pub(crate) fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
     let section = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}")).1;
@@ -57,19 +65,10 @@ pub(crate) fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
     rows.skip(2).map(cells).collect()
 }
 
-/// The program in a folder, with nothing of our environment but moto's address and made-up keys.
+/// The program in a folder, with nothing of our environment.
 fn secretzero(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_secretzero"));
-    command.current_dir(folder).env_clear().env("HOME", folder).env("AWS_EC2_METADATA_DISABLED", "true");
-    command
-        .env("AWS_ACCESS_KEY_ID", "AKIAREADME")
-        .env("AWS_SECRET_ACCESS_KEY", "readme")
-        .env("AWS_REGION", "us-east-1");
-    command
-}
-
-fn with_moto(mut command: Command) -> Command {
-    command.env("AWS_ENDPOINT_URL", servers::exported("MOTO_URL"));
+    command.current_dir(folder).env_clear().env("HOME", folder);
     command
 }
 
@@ -101,7 +100,7 @@ fn every_secretfile_is_valid() {
 
 #[test]
 fn every_shell_command_does_what_it_says() {
-    let secretfile = of_kind("secretfile").remove(0).text;
+    let secretfile = secretfile_of_the_terminal();
     for snippet in of_kind("shell") {
         let folder = folder_with(&secretfile);
         for line in snippet.text.lines().map(|line| line.split(" #").next().unwrap().trim()) {
@@ -109,7 +108,7 @@ fn every_shell_command_does_what_it_says() {
             match words.next() {
                 None | Some("#") => {}
                 Some("secretzero") => {
-                    let output = with_moto(secretzero(folder.path())).args(words).output().unwrap();
+                    let output = secretzero(folder.path()).args(words).output().unwrap();
                     assert!(output.status.success(), "README.md:{}: {line}: {}", snippet.line, explain(&output));
                 }
                 Some(other) => panic!("README.md:{}: how is `{other}` to be tested?", snippet.line),
@@ -120,11 +119,11 @@ fn every_shell_command_does_what_it_says() {
 
 #[test]
 fn every_output_is_what_one_sees() {
-    let secretfile = of_kind("secretfile").remove(0).text;
+    let secretfile = secretfile_of_the_terminal();
     for snippet in of_kind("output") {
         let folder = folder_with(&secretfile);
         let command = snippet.kind.strip_prefix("output: secretzero ").unwrap();
-        let output = with_moto(secretzero(folder.path())).args(command.split_whitespace()).output().unwrap();
+        let output = secretzero(folder.path()).args(command.split_whitespace()).output().unwrap();
         assert!(output.status.success(), "README.md:{}: {}", snippet.line, explain(&output));
         assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), snippet.text.trim(), "README.md:{}", snippet.line);
     }
@@ -198,6 +197,17 @@ fn every_command_of_the_readme_exists() {
     let documented: Vec<String> = table(README, "### Commands").into_iter().map(|row| row[0].clone()).collect();
     let known: Vec<String> = COMMANDS.iter().map(|command| format!("`{command}`")).collect();
     assert_eq!(documented, known);
+}
+
+/// Every call names the right it needs, for the message when it is refused; the table lists them.
+#[test]
+fn the_rights_of_the_readme_are_those_that_the_calls_need() {
+    let right = regex::Regex::new(r"\b(?:sts|ssm|secretsmanager):[A-Z][A-Za-z]+").unwrap();
+    let rights = |text: &str| -> BTreeSet<String> { right.find_iter(text).map(|f| f.as_str().to_owned()).collect() };
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/aws");
+    let sources = layering::rust_files(&source).into_iter().map(|file| fs::read_to_string(file).unwrap());
+    let used: BTreeSet<String> = sources.flat_map(|text| rights(&text)).collect();
+    assert_eq!(rights(&table(README, "#### Rights in AWS").concat().concat()), used);
 }
 
 #[test]
