@@ -32,7 +32,8 @@ fn answer(argument: Option<&str>) -> (String, bool) {
 fn main() -> ExitCode {
     let argument = std::env::args_os().nth(1);
     let (text, asked_for) = answer(argument.as_deref().and_then(|argument| argument.to_str()));
-    let written = if asked_for { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
+    let written =
+        if asked_for { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
     if written.is_ok() && asked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
