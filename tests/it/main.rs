@@ -1,1 +1,7 @@
 //! All integration tests in one binary.
+
+mod action;
+mod layering;
+mod readme;
+mod repository;
+mod servers;
