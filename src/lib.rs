@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod disk;
+pub mod limiter;
 pub mod locator;
 pub mod manifest;
 pub mod mark;
