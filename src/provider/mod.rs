@@ -5,7 +5,10 @@
 //! refuses early instead of the applier failing late. Reads come in batches; how many requests they
 //! take is the provider's business. Retries and the limiter live below this line.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod error;
+pub mod memory;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -85,6 +88,17 @@ pub struct Observed {
     pub managed_by: Option<String>,
     /// Whether a list, which may be minutes old, is all that says so.
     pub from_list: bool,
+}
+
+/// One question of [`Provider::observe`].
+#[derive(Debug, Clone)]
+pub struct Probe<'a> {
+    /// Where to look.
+    pub place: &'a Place,
+    /// The text of the mark that the caller believes to stand there; a hint that may be wrong or
+    /// missing. Stores whose lists show no tags but can be asked for them answer a right guess in
+    /// far fewer requests; a wrong one only costs the request.
+    pub expected_mark: Option<String>,
 }
 
 /// What must stand at a place for a write to go ahead.
