@@ -7,6 +7,7 @@ pub mod connect;
 pub mod diagnostic;
 pub mod disk;
 pub mod environment;
+pub mod forge;
 pub mod generate;
 pub mod limiter;
 pub mod locator;

@@ -86,7 +86,7 @@ impl Prepared<'_> {
 /// Observes and plans.
 pub async fn prepare<'a>(request: &Request<'a>, depth: Depth) -> Prepared<'a> {
     let Request { manifest, stores, identities, opened, scope, .. } = request;
-    let mut views = observe(manifest, stores, identities, &opened.lock, scope).await;
+    let mut views = observe(manifest, stores, identities, &opened.lock, scope, request.clock.now()).await;
     for view in &mut views {
         let intent = opened.intents.iter().find(|intent| intent.id == view.owner.secret.as_str());
         view.intended = intent.map(crate::apply::Intent::generation);

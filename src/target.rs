@@ -254,8 +254,6 @@ pub struct SsmParameterSettings {
     pub policies: Option<String>,
     /// The earliest Expiration of the policies.
     pub expires: Option<jiff::Timestamp>,
-    /// That Expiration lies in the past, which would delete the parameter at once.
-    pub expired: bool,
     /// At most 1,024 characters.
     pub description: Option<String>,
     /// Key id, alias or ARN; the account's `alias/aws/ssm` when missing.

@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::policy;
 
 /// `secretzero validate`.
-pub fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
+pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
     let workspace = session.open(Depth::CHECK)?;
     let Workspace { manifest, source, warnings, .. } = &workspace;
     let console = &session.console;
@@ -47,7 +47,7 @@ pub fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
 }
 
 /// `secretzero policy`.
-pub fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
+pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
     let workspace = session.open(Depth::CHECK)?;
     let console = &session.console;
     let findings: Vec<Diagnostic> = policy::check(&workspace.manifest).into_iter().map(Diagnostic::from).collect();

@@ -8,7 +8,7 @@ use crate::plan::{Next, Plan, SecretPlan, TargetPlan};
 
 /// Findings about a file.
 #[must_use]
-pub fn findings(file: &str, findings: &[Diagnostic]) -> Value {
+pub(super) fn findings(file: &str, findings: &[Diagnostic]) -> Value {
     findings
         .iter()
         .map(|finding| {
@@ -28,7 +28,7 @@ pub fn findings(file: &str, findings: &[Diagnostic]) -> Value {
 
 /// A plan.
 #[must_use]
-pub fn plan(plan: &Plan) -> Value {
+pub(super) fn plan(plan: &Plan) -> Value {
     json!({
         "changes": plan.has_changes(),
         "offline": plan.offline,
@@ -72,7 +72,7 @@ fn target(target: &TargetPlan) -> Value {
 
 /// What a run did.
 #[must_use]
-pub fn outcome(plan: &Plan, outcome: &Outcome) -> Value {
+pub(super) fn outcome(plan: &Plan, outcome: &Outcome) -> Value {
     let secrets = plan.secrets.iter().zip(&outcome.secrets).map(|(plan, done)| {
         let targets = plan.targets.iter().zip(&done.targets).map(|(target, done)| {
             let (state, reason) = match done {

@@ -249,6 +249,7 @@ impl Session {
                 Backoff::Exponential => limiter::Backoff::Exponential,
                 Backoff::Constant => limiter::Backoff::Constant,
             },
+            ..limiter::RetryPolicy::default()
         };
         let rate_limit = match args.rate_limit {
             RateLimit::Auto => limiter::RateLimit::Auto,

@@ -7,7 +7,7 @@ use crate::target::TargetKind;
 
 /// `1 secret`, `2 secrets`, `3 policies`.
 #[must_use]
-pub fn plural(count: usize, noun: &str) -> String {
+pub(super) fn plural(count: usize, noun: &str) -> String {
     match (count, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) if !noun.ends_with("ey") => format!("{count} {stem}ies"),
@@ -17,7 +17,7 @@ pub fn plural(count: usize, noun: &str) -> String {
 
 /// A place as a person would say it: `AWS SSM Parameter (/production/app/key)`.
 #[must_use]
-pub fn place(kind: TargetKind, name: &str) -> String {
+pub(super) fn place(kind: TargetKind, name: &str) -> String {
     format!("{} ({name})", kind.title())
 }
 
@@ -51,7 +51,7 @@ const SHOWN: [Action; 9] = [
 ];
 
 /// Shows what would happen.
-pub fn dry_run(console: &Console, plan: &Plan) {
+pub(super) fn dry_run(console: &Console, plan: &Plan) {
     for action in SHOWN {
         let mut targets = plan.targets().filter(|(_, target)| target.action == action).peekable();
         if targets.peek().is_none() {
@@ -74,7 +74,7 @@ pub fn dry_run(console: &Console, plan: &Plan) {
 }
 
 /// Held secrets, drift, due rotations and orphans: what a person should know beside the changes.
-pub fn asides(console: &Console, plan: &Plan) {
+pub(super) fn asides(console: &Console, plan: &Plan) {
     let warn = console.paint(Tone::Warn, "!");
     for (secret, hold) in plan.held() {
         console.note(&format!("{} {}: {}", console.paint(Tone::Bad, "✗"), secret.name, hold.reason));
@@ -115,7 +115,7 @@ fn detail(target: &TargetPlan) -> String {
 }
 
 /// Says each thing as it happens.
-pub struct Lines<'a>(pub &'a Console);
+pub(super) struct Lines<'a>(pub(super) &'a Console);
 
 impl Progress for Lines<'_> {
     fn event(&self, event: &Event<'_>) {

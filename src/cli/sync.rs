@@ -15,7 +15,7 @@ use crate::plan::{Action, Cause, Identities, Next, Options, Plan, Scope, SecretP
 use crate::policy;
 
 /// `secretzero sync`.
-pub async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exit> {
+pub(super) async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exit> {
     let options =
         Options { adopt: args.adopt, overwrite: args.overwrite, force: args.force, ..Options::default() };
     let job = Job::open(session, &args.stores, options, !args.dry_run)?;
@@ -24,7 +24,7 @@ pub async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exit> {
 }
 
 /// `secretzero rotate`: what is due, and what an earlier rotation left behind.
-pub async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit, Exit> {
+pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit, Exit> {
     let attended = !args.stores.secret.is_empty();
     let options = Options { force: args.force, rotate_due: true, attended, ..Options::default() };
     let job = Job::open(session, &args.stores, options, !args.dry_run)?;
@@ -33,12 +33,12 @@ pub async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit, Exit> 
 }
 
 /// Whether `rotate` works on a secret.
-pub fn is_rotation(plan: &SecretPlan) -> bool {
+pub(super) fn is_rotation(plan: &SecretPlan) -> bool {
     matches!(plan.next, Next::Rotate(_)) || plan.targets.iter().any(|target| target.action == Action::Heal)
 }
 
 /// `secretzero refresh`.
-pub async fn refresh(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
+pub(super) async fn refresh(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
     let job = Job::open(session, args, Options::default(), true)?;
     let mut prepared = prepare(&job.request(), pipeline::Depth::Plan).await;
     only_look(&mut prepared.plan);
@@ -203,7 +203,7 @@ impl<'a> Job<'a> {
 
 /// The exit code of what could not be planned.
 #[must_use]
-pub fn held(plan: &Plan) -> Exit {
+pub(super) fn held(plan: &Plan) -> Exit {
     let targets = plan.targets().any(|(_, target)| target.action == Action::Held);
     let causes: Vec<Cause> = plan.held().map(|(_, hold)| hold.cause).collect();
     let all = |cause: &[Cause]| !causes.is_empty() && causes.iter().all(|c| cause.contains(c));
@@ -218,7 +218,7 @@ pub fn held(plan: &Plan) -> Exit {
 
 /// The exit code of a run.
 #[must_use]
-pub fn verdict(plan: &Plan, outcome: &Outcome) -> Exit {
+pub(super) fn verdict(plan: &Plan, outcome: &Outcome) -> Exit {
     match held(plan) {
         Exit::Done if outcome.failures() > 0 => Exit::Partial,
         exit => exit,

@@ -11,7 +11,7 @@ use super::session::{Depth, Session};
 use crate::provider::Identity;
 
 /// `secretzero test`.
-pub async fn test(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
+pub(super) async fn test(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
     let workspace = session.open(Depth::FULL)?;
     let scope = session.scope(&workspace.manifest, args)?;
     let stores = session.connect(&workspace, args);

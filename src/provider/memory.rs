@@ -78,7 +78,7 @@ fn missing(place: &Place) -> Error {
 
 fn mark(options: &WriteOptions, version: &str) -> String {
     let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned() }.to_string()
+    Mark { owner, generation, version: version.to_owned(), carried: false }.to_string()
 }
 
 impl Object {

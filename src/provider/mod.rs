@@ -8,6 +8,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod error;
+pub mod local;
 pub mod memory;
 
 use async_trait::async_trait;
@@ -62,15 +63,6 @@ pub enum Reading {
     /// Presence and version only need be certain; batch calls that return values may be used, and
     /// what they return of values is dropped at once. Falls back to `Each` where they are forbidden.
     Batch,
-}
-
-/// A place to look at, with what the caller would like to see confirmed there.
-#[derive(Debug, Clone)]
-pub struct Probe<'a> {
-    /// The place.
-    pub place: &'a Place,
-    /// The text of the mark that is probably there; a hint that may be wrong, never evidence.
-    pub expected_mark: Option<String>,
 }
 
 /// What stands at a place now. Never a value.

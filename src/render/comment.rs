@@ -75,8 +75,8 @@ pub fn title(facts: &Facts<'_>) -> String {
     }
     let Some(plan) = facts.plan else { return "Checked".into() };
     let changing = plan.targets().filter(|(_, target)| target.action.is_change());
-    let targets = changing.clone().count();
     let mut secrets: Vec<&str> = changing.map(|(secret, _)| secret.name.as_str()).collect();
+    let targets = secrets.len();
     secrets.dedup();
     let held = plan.held().count();
     let what = match (targets, held) {

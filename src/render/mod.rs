@@ -30,7 +30,7 @@ pub fn words(text: &str) -> String {
         }
         for c in part.chars().map(visible) {
             match c {
-                '\\' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '!' | '|' | '~' => {
+                '\\' | '*' | '_' | '[' | ']' | '|' | '~' => {
                     out.push('\\');
                     out.push(c);
                 }
@@ -46,7 +46,7 @@ pub fn words(text: &str) -> String {
     out
 }
 
-const fn visible(c: char) -> char {
+fn visible(c: char) -> char {
     match c {
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => '\u{fffd}',
         '\n' | '\t' => ' ',
@@ -70,6 +70,6 @@ mod tests {
     #[test]
     fn words_lose_every_meaning_but_code() {
         assert_eq!(words("run `secretzero sync` @team <b>"), "run `secretzero sync` @\u{200b}team &lt;b&gt;");
-        assert_eq!(words("[x](y) ![z]"), "\\[x\\]\\(y\\) \\!\\[z\\]");
+        assert_eq!(words("[x](y) ![z] a_b"), "\\[x\\](y) !\\[z\\] a\\_b");
     }
 }

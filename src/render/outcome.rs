@@ -48,6 +48,7 @@ fn rows<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Row<'a>> {
     })
 }
 
+/// The targets that were changed.
 pub fn written<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Row<'a>> {
     rows(facts).filter(|(_, _, target, done)| target.action.is_change() && matches!(done, Done::InForce(_)))
 }

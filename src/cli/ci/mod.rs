@@ -12,7 +12,7 @@ mod sync;
 use std::sync::Arc;
 
 use inputs::{Command, Inputs, Runner};
-use say::Say;
+pub use say::Say;
 
 use super::exit::Exit;
 use super::session::Session;
@@ -41,7 +41,7 @@ pub async fn run(session: &Session) -> Result<Exit, Exit> {
     let inputs = Inputs::read(&session.environment)
         .map_err(|error| session.fail(Exit::Error, &error.to_string(), "correct the input under `with:`"))?;
     let runner = Runner::read(&session.environment);
-    let say = Say::new(session, &inputs, &runner);
+    let say = Say::new(session, &runner);
     let forge = connect(session, &inputs, &runner)?;
     let job = Job { session, inputs: &inputs, runner: &runner, forge, say: &say };
     let event = job.event();
@@ -78,7 +78,11 @@ impl Job<'_> {
         })
     }
 
-    async fn dispatch(&self, event: &Event) -> Result<Exit, Exit> {
+    /// Does what the event asks for.
+    ///
+    /// # Errors
+    /// The exit code of what went wrong; it was told already.
+    pub async fn dispatch(&self, event: &Event) -> Result<Exit, Exit> {
         match (event, self.inputs.command) {
             (Event::PullRequest(pull), _) => self.pull_request(Some(pull)).await,
             // A pull request whose event cannot be read is a stranger's.

@@ -25,7 +25,7 @@ use crate::render::comment::{self, Facts, ROWS_MAX};
 use crate::{apply::Opened, policy};
 
 /// Most rows of a table in the job summary.
-pub const SUMMARY_ROWS_MAX: usize = 3_000;
+pub(super) const SUMMARY_ROWS_MAX: usize = 3_000;
 
 /// What is known of the change under review.
 struct Review<'a> {
@@ -47,14 +47,14 @@ enum Base {
 }
 
 /// What became of one Secretfile.
-pub struct Verdict {
+pub(super) struct Verdict {
     exit: Exit,
     pending: bool,
 }
 
 impl Job<'_> {
     /// The whole job of a pull request.
-    pub async fn pull_request(&self, event: Option<&PullRequestEvent>) -> Result<Exit, Exit> {
+    pub(super) async fn pull_request(&self, event: Option<&PullRequestEvent>) -> Result<Exit, Exit> {
         if event.is_some_and(|pull| pull.action == "closed") {
             self.say.notice("the pull request is closed: its merge is synced by the push to the default branch");
             self.say.result("ok", None);
@@ -70,13 +70,13 @@ impl Job<'_> {
     }
 
     /// A merge queue: the same checks, offline, so that a required check always reports.
-    pub async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
+    pub(super) async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
         let offline = Some("A merge queue runs without credentials; the pull requests were planned before.".into());
         self.review(&Review { number: None, head, base: String::new(), offline }).await
     }
 
     /// A plan of the checked-out commit, for the job summary alone.
-    pub async fn plan_only(&self) -> Result<Exit, Exit> {
+    pub(super) async fn plan_only(&self) -> Result<Exit, Exit> {
         let offline = (self.inputs.plan_mode == PlanMode::Offline).then(|| "`plan_mode` is `offline`.".into());
         self.review(&Review { number: None, head: &self.runner.sha, base: String::new(), offline }).await
     }
@@ -243,13 +243,13 @@ impl Job<'_> {
     }
 
     /// Why local files are not looked at in this job.
-    pub fn local_left_out(&self) -> Option<String> {
+    pub(super) fn local_left_out(&self) -> Option<String> {
         let why = "local files belong to the machine one stands on; `local_files: true` includes the runner's";
         (!self.inputs.local_files).then(|| why.to_owned())
     }
 
     /// How stores are spoken to.
-    pub fn store_args(&self) -> StoreArgs {
+    pub(super) fn store_args(&self) -> StoreArgs {
         StoreArgs {
             provider: Vec::new(),
             secret: Vec::new(),
@@ -263,6 +263,7 @@ impl Job<'_> {
     async fn publish(&self, review: &Review<'_>, reviewed: Reviewed) -> Result<Verdict, Exit> {
         let Reviewed { source, manifest, problems, findings, plan, digest, offline } = &reviewed;
         let file = source.name.as_str();
+        let blob_url = self.runner.blob_url(review.head);
         let facts = |rows_max| Facts {
             file,
             environment: &self.inputs.environment,
@@ -271,7 +272,7 @@ impl Job<'_> {
             problems,
             findings,
             offline: offline.as_deref(),
-            blob_url: &self.runner.blob_url(review.head),
+            blob_url: &blob_url,
             head: review.head,
             base: &review.base,
             run_url: &self.runner.run_url,
@@ -285,7 +286,7 @@ impl Job<'_> {
         let annotations = self.say.annotate(file, &all);
         let exit = self.judge(&reviewed);
         self.numbers(findings, plan.as_ref(), digest);
-        self.session.console.note(&title);
+        self.session.console.line(&title);
         if let Some(number) = review.number {
             self.comment(number, file, &body).await;
         }
@@ -322,7 +323,7 @@ impl Job<'_> {
     }
 
     /// The outputs that count.
-    pub fn numbers(&self, findings: &[Diagnostic], plan: Option<&Plan>, digest: &PlanDigest) {
+    pub(super) fn numbers(&self, findings: &[Diagnostic], plan: Option<&Plan>, digest: &PlanDigest) {
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         self.say.output("policy_errors", count(Severity::Error));
         self.say.output("policy_warnings", count(Severity::Warning));

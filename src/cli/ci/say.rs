@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Job;
-use super::inputs::{Inputs, Runner, When};
+use super::inputs::{Runner, When};
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -15,7 +15,6 @@ use crate::forge::{Annotation, CheckRun, CheckStatus, Conclusion, Level, Marker,
 /// The job's voice.
 pub struct Say<'a> {
     session: &'a Session,
-    inputs: &'a Inputs,
     runner: &'a Runner,
     outputs: Mutex<Vec<(String, String)>>,
     summary: Mutex<String>,
@@ -23,8 +22,8 @@ pub struct Say<'a> {
 
 impl<'a> Say<'a> {
     /// A voice for this job.
-    pub fn new(session: &'a Session, inputs: &'a Inputs, runner: &'a Runner) -> Self {
-        Self { session, inputs, runner, outputs: Mutex::default(), summary: Mutex::default() }
+    pub fn new(session: &'a Session, runner: &'a Runner) -> Self {
+        Self { session, runner, outputs: Mutex::default(), summary: Mutex::default() }
     }
 
     /// A notice on the run's page.
@@ -121,7 +120,7 @@ fn append(disk: &std::sync::Arc<dyn crate::disk::Disk>, path: &Path, text: &str)
 
 /// A finding as the forge shows it at its line.
 #[must_use]
-pub fn annotation(file: &str, finding: &Diagnostic) -> Annotation {
+fn annotation(file: &str, finding: &Diagnostic) -> Annotation {
     let help = finding.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
     Annotation {
         path: file.to_owned(),

@@ -25,7 +25,7 @@ use crate::render::outcome;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Bring every store in line.
     Sync,
     /// Make new values for what is due.
@@ -44,7 +44,7 @@ struct Work {
 
 impl Job<'_> {
     /// The whole job of a push, a schedule or a dispatch.
-    pub async fn sync(&self, kind: Kind) -> Result<Exit, Exit> {
+    pub(super) async fn sync(&self, kind: Kind) -> Result<Exit, Exit> {
         if let Some(why) = self.not_the_tip().await {
             self.say.notice(&why);
             self.say.output("changed", false);
@@ -218,7 +218,7 @@ impl Job<'_> {
     }
 
     /// The lock of this Secretfile, without any intent to write it.
-    pub async fn opened(&self, file: &str) -> Opened {
+    pub(super) async fn opened(&self, file: &str) -> Opened {
         match self.ledger(file, false).await {
             Ok((_, opened)) => opened,
             Err(_) => Opened::default(),
@@ -266,7 +266,7 @@ impl Job<'_> {
         let body = outcome::report(&facts(ROWS_MAX));
         let title = outcome::title(&facts(ROWS_MAX));
         self.say.summarise(&outcome::report(&facts(SUMMARY_ROWS_MAX)));
-        self.session.console.note(&title);
+        self.session.console.line(&title);
         self.numbers(findings, Some(plan), &PlanDigest { entries: Vec::new() });
         self.say.output("changed", outcome::written(&facts(ROWS_MAX)).count() > 0);
         self.say.report(&serde_json::json!({

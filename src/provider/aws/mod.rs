@@ -108,7 +108,7 @@ impl AwsProvider {
 /// The mark that a write leaves for a version.
 fn mark(options: &WriteOptions, version: &str) -> String {
     let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned() }.to_string()
+    Mark { owner, generation, version: version.to_owned(), carried: false }.to_string()
 }
 
 fn not_ours(kind: TargetKind) -> Error {
