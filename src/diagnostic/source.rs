@@ -88,6 +88,12 @@ impl Source {
         Span { line: number(line), column: number(column), start, end }
     }
 
+    /// Whether the text has a one-based line.
+    #[must_use]
+    pub fn has_line(&self, line: u32) -> bool {
+        (1..=self.line_starts.len()).contains(&(line as usize))
+    }
+
     /// The bytes of a one-based line, without its line end.
     #[must_use]
     pub fn line(&self, line: u32) -> Range<usize> {

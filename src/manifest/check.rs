@@ -45,7 +45,7 @@ fn primaries(reader: &Reader, secret: &Secret) {
 fn replicas(reader: &Reader, providers: &[ProviderBlock], secret: &mut Secret) {
     let mut found = Vec::new();
     for (index, target) in secret.targets.iter().enumerate() {
-        let source = secret.targets.iter().position(|other| replicates_to(providers, other, target));
+        let source = secret.targets.iter().enumerate().position(|(i, other)| i != index && replicates_to(providers, other, target));
         found.extend(source.map(|source| (index, source)));
     }
     for (index, source) in found {
@@ -130,7 +130,7 @@ impl Claims {
     /// Another secret's target where a replica would stand: neither could be what its secret wants.
     fn foreign_replicas(&self, reader: &Reader) {
         for (place, span, owner) in &self.replicated {
-            let Some((claimed, other)) = self.places.get(place) else { continue };
+            let Some((claimed, other)) = self.places.get(place).filter(|(_, other)| other != owner) else { continue };
             reader.about(owner, || {
                 let message = format!(
                     "a replica would stand where the secret {} has its target of line {}",

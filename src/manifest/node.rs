@@ -70,7 +70,7 @@ pub(super) fn parse(source: &Source) -> Result<Spanned<Node>, Diagnostic> {
             max_anchors: ALIASES_MAX,
             max_aliases: ALIASES_MAX,
             max_recorded_anchor_events: REPLAYED_EVENTS_MAX,
-            max_documents: 1,
+            max_documents: 2,
         },
     };
     match serde_saphyr::from_str_with_options::<serde_saphyr::Spanned<Raw>>(&source.text, options) {
@@ -191,7 +191,7 @@ fn node(source: &Source, raw: serde_saphyr::Spanned<Raw>) -> Spanned<Node> {
 /// The text of a plain scalar as it stands in the file.
 fn spelling(source: &Source, defined: &Location) -> String {
     let text = source.text.get(bytes(defined)).unwrap_or("").trim();
-    // An explicit `!!int "5"` or an anchor may stand before it.
+    // An explicit tag such as `!!int` may stand before it, and quotes around it.
     text.rsplit(char::is_whitespace).next().unwrap_or("").trim_matches(['"', '\'']).to_owned()
 }
 
@@ -249,10 +249,13 @@ fn refusal(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
             "this alias names no anchor that stands before it".into(),
             "define it with `&name` above".into(),
         ),
+        E::RecursiveReferencesRequireWeakTypes { .. } => {
+            ("unknown-anchor", "this alias stands inside its own anchor".into(), "write the value out".into())
+        }
         E::MergeValueNotMapOrSeqOfMaps { .. } => {
             ("bad-merge", "`<<` takes a mapping".into(), "write `<<: *name` with an anchor of a mapping".into())
         }
-        E::Message { msg, .. } => return syntax(source, span, msg),
+        E::ExternalMessage { msg, .. } => return syntax(source, span, msg),
         _ => return syntax(source, span, ""),
     };
     Diagnostic { code, severity: Severity::Error, message, span, help: Some(help), secret: None }
@@ -262,30 +265,50 @@ fn refusal(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
 fn syntax(source: &Source, span: Span, reason: &str) -> Diagnostic {
     let line = source.text.get(source.line(span.line)).unwrap_or("");
     let body = line.trim_start();
+    let indent = line.len() - body.len();
     let item = enclosing_key(source, span.line).filter(|_| body.starts_with("- "));
-    let mut span = span;
-    let (message, help) = if let Some((key, at)) = item {
-        let start = source.line(span.line).start + line.len() - body.len();
-        span = source.span(start..start + 1);
-        (
+    let dash = source.line(span.line).start + indent;
+    let (span, message, help) = match item {
+        Some(("secrets" | "moved", at)) if indent_of_items(source, at) == Some(indent) => plain_syntax(span, reason),
+        Some((key @ ("secrets" | "moved"), _)) => (
+            source.span(dash..dash + 1),
+            format!("this list item is not indented like the others of `{key}:`"),
+            "give every `- ` of a list the same number of blanks before it".to_owned(),
+        ),
+        Some((key, at)) => (
+            source.span(dash..dash + 1),
             format!("a list item stands inside the mapping `{key}:` of line {at}"),
             format!(
                 "if it is a secret, move it up into the list `secrets:`, or move `{key}:` below the last secret (or, \
                  indented, into the one secret that uses it)"
             ),
-        )
-    } else if line[..line.len() - body.len()].contains('\t') {
-        ("this line is indented with a tab".into(), "YAML is indented with spaces only".into())
-    } else {
-        // Scanner messages are fixed texts; anything longer might quote the file.
-        let reason = reason.lines().next().unwrap_or("").trim();
-        let reason = if reason.is_empty() || reason.len() > 120 { "it breaks off or is out of place" } else { reason };
-        (
-            format!("this is not YAML: {reason}"),
-            "look at the indentation, the quotes and the brackets of this line and the one before".to_owned(),
-        )
+        ),
+        None if line[..indent].contains('\t') => {
+            (span, "this line is indented with a tab".into(), "YAML is indented with spaces only".into())
+        }
+        None => plain_syntax(span, reason),
     };
     Diagnostic { code: "yaml-syntax", severity: Severity::Error, message, span, help: Some(help), secret: None }
+}
+
+/// The scanner's own words, which are fixed texts, at most with one reserved character in them.
+fn plain_syntax(span: Span, reason: &str) -> (Span, String, String) {
+    let help = if reason.starts_with("mapping values") {
+        "a text with `: ` in it needs quotes; otherwise look at the indentation of this line and the one before"
+    } else if reason.starts_with("unexpected character") {
+        "a text that begins with this character needs quotes"
+    } else {
+        "look at the indentation, the quotes and the brackets of this line and the one before"
+    };
+    let reason = if reason.is_empty() { "it breaks off or is out of place" } else { reason };
+    (span, format!("this is not YAML: {reason}"), help.to_owned())
+}
+
+/// How far the first item of a list is indented.
+fn indent_of_items(source: &Source, key_line: u32) -> Option<usize> {
+    let lines = (key_line + 1..).map_while(|line| source.text.get(source.line(line)).filter(|_| source.has_line(line)));
+    let mut items = lines.filter(|line| line.trim_start().starts_with("- "));
+    items.next().map(|line| line.len() - line.trim_start().len())
 }
 
 /// The key of the mapping around a line, at top level, with its line; only names of sections count.

@@ -182,12 +182,18 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Token::Malformed { written } => {
-                    self.error(
-                        "bad-variable",
-                        self.inside(span, written),
-                        "this `${` begins no variable",
-                        "write `${NAME}` or `${NAME:-default}` (a default is plain text); a literal `${` is written `$${`",
-                    );
+                    let (message, help) = if written.starts_with("${{") {
+                        (
+                            "`${{ … }}` is an expression of GitHub's workflows, which nobody evaluates here",
+                            "let the workflow set an environment variable and write `${NAME}`; literally it is written `$${{`",
+                        )
+                    } else {
+                        (
+                            "this `${` begins no variable",
+                            "write `${NAME}` or `${NAME:-default}` (a default is plain text); a literal `${` is written `$${`",
+                        )
+                    };
+                    self.error("bad-variable", self.inside(span, written), message, help);
                     complete = false;
                 }
             }
@@ -215,10 +221,16 @@ impl<'a> Reader<'a> {
     }
 
     fn missing_variable(&self, name: &str, written: &str, span: Span) {
-        let help = nearest(name, self.variables.keys().map(String::as_str)).map_or_else(
-            || format!("set it in the environment, declare it under `variables:`, or give a default: `${{{name}:-…}}`"),
-            |known| format!("did you mean the variable `{known}`? Otherwise set it in the environment"),
-        );
+        let file_only = written.starts_with("{{");
+        let near = nearest(name, self.variables.keys().take(KNOWN_MAX).map(String::as_str));
+        let help = match near {
+            Some(known) if file_only => format!("did you mean `{known}`?"),
+            Some(known) => format!("did you mean `{known}`? Otherwise set it in the environment"),
+            None if file_only => {
+                format!("declare it under `variables:`; a variable of the environment is written `${{{name}}}`")
+            }
+            None => format!("set it in the environment, declare it under `variables:`, or give a default: `${{{name}:-…}}`"),
+        };
         let message = format!("the variable {} has no value", quote(name));
         self.error("missing-variable", self.inside(span, written), message, help);
     }
@@ -368,17 +380,14 @@ impl<'r, 'a> Fields<'r, 'a> {
         inner.entries.iter().filter_map(read).collect()
     }
 
-    /// The place of a key, else of the whole.
+    /// The place of a setting, else of the whole.
     pub(super) fn place(&self, key: &str) -> Span {
-        self.entries.iter().find(|(name, _)| name.value == key).map_or(self.span, |(name, _)| name.span)
+        self.entries.iter().find(|(name, _)| name.value == key).map_or(self.span, setting_place)
     }
 
-    /// The places of all keys.
+    /// The places of all settings.
     pub(super) fn places(&self) -> impl Iterator<Item = (String, Span)> {
-        self.entries.iter().map(|(name, value)| {
-            let value = if matches!(value.value, Node::Scalar(_)) { value.span } else { name.span };
-            (name.value.clone(), value)
-        })
+        self.entries.iter().map(|entry| (entry.0.value.clone(), setting_place(entry)))
     }
 
     /// Ends the reading: keys that nobody asked for are unknown.
@@ -434,6 +443,12 @@ impl Reader<'_> {
         }
         found.map(|(_, value)| *value)
     }
+}
+
+/// A value that stands on the line of its key, else the key.
+fn setting_place((name, value): &Entry) -> Span {
+    let beside = matches!(value.value, Node::Scalar(_)) && value.span.line == name.span.line;
+    if beside && value.span.start < value.span.end { value.span } else { name.span }
 }
 
 fn duplicates(reader: &Reader, entries: &[Entry]) {

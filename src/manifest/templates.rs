@@ -146,6 +146,10 @@ pub(super) fn kinds(own: &Templates, shared: &Templates) -> Vec<String> {
 /// Says which templates no secret uses.
 pub(super) fn warn_unused(reader: &Reader, templates: &Templates, used: &[String]) {
     let used: BTreeSet<&str> = used.iter().map(String::as_str).collect();
+    if used.iter().any(|name| !templates.contains_key(*name)) {
+        // A misspelt name was told; the template it meant is used.
+        return;
+    }
     for (name, template) in templates.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         let help = format!("use it with `kind: templates.{name}`, or remove it");
         reader.warning("unused-template", template.span, format!("no secret uses the template {}", quote(name)), help);

@@ -77,3 +77,31 @@ fn every_example_of_the_specification_is_read_except_the_one_that_is_no_yaml() {
     }
     insta::assert_snapshot!("examples", said);
 }
+
+#[test]
+fn every_bad_manifest_is_refused_with_a_place_and_an_advice() {
+    let mut said = String::new();
+    let files = files("manifests/bad");
+    assert!(files.len() > 40, "{} files", files.len());
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let (loaded, text) = read(&path);
+        let errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).count();
+        assert!(loaded.manifest.is_none() && errors > 0, "{name} passed\n{text}");
+        for finding in &loaded.diagnostics {
+            assert!(finding.span.line > 0 && finding.help.is_some(), "{name}\n{text}");
+        }
+        assert!(!text.contains("hunter2"), "{name} shows a value\n{text}");
+        said.push_str(&format!("{text}\n"));
+    }
+    insta::assert_snapshot!("bad", said);
+}
+
+#[test]
+fn every_good_manifest_is_read() {
+    for path in files("manifests/good") {
+        let (loaded, text) = read(&path);
+        assert!(loaded.manifest.is_some(), "{}\n{text}", path.display());
+        assert_eq!(text, "", "{}", path.display());
+    }
+}

@@ -45,7 +45,7 @@ pub(super) fn kv(config: &Config) -> Option<KvSettings> {
     let path = segments(config, "path", None);
     let mount_point = segments(config, "mount_point", Some("secret"));
     let version = fields.number("version", 1..=2).map_or(2, |version| if version == 1 { 1 } else { 2 });
-    let cas = fields.number("cas", 0..=0);
+    let cas = cas(config);
     let metadata = plain(config.tags("metadata", &METADATA));
     for (key, present) in [("cas", cas.is_some()), ("metadata", !metadata.is_empty())] {
         if version == 1 && present {
@@ -59,6 +59,16 @@ pub(super) fn kv(config: &Config) -> Option<KvSettings> {
     config.value_fits("Vault", VALUE_BYTES_MAX);
     let key = key(config);
     Some(KvSettings { path: path?, mount_point: mount_point?, version, key, cas, metadata })
+}
+
+/// Check-and-set: only 0 makes sense as a constant, since any other version is there just once.
+fn cas(config: &Config) -> Option<u64> {
+    let text = config.fields.text("cas")?;
+    if text.value != "0" {
+        let message = "`cas` can only be 0: the first write must create, and every later one expects the version seen";
+        config.error(text.span, "bad-value", message, "write `cas: 0`, or remove it");
+    }
+    Some(0)
 }
 
 /// The field that holds a single value.
