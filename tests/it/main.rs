@@ -5,3 +5,4 @@ mod layering;
 mod readme;
 mod repository;
 mod servers;
+mod manifest;
