@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod disk;
+pub mod forge;
 pub mod locator;
 pub mod manifest;
 pub mod mark;
