@@ -6,6 +6,7 @@
 //! take is the provider's business. Retries and the limiter live below this line.
 
 pub mod error;
+pub mod local;
 
 use async_trait::async_trait;
 use uuid::Uuid;
