@@ -37,6 +37,7 @@ fn secret(name: &str, rotation_period: Option<&str>, targets: Vec<TargetSettings
         primary: false,
         span: Span { line: 20, ..LINE },
         spans: BTreeMap::new(),
+        replica_of: None,
     };
     Secret {
         name: spanned(name.to_owned()),
@@ -85,6 +86,7 @@ fn ssm(parameter_type: ParameterType, kms_key_id: Option<&str>) -> TargetSetting
         data_type: "text".to_owned(),
         policies: None,
         expires: None,
+        expired: false,
         description: None,
         kms_key_id: kms_key_id.map(str::to_owned),
         tags: BTreeMap::new(),

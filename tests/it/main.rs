@@ -6,3 +6,4 @@ mod readme;
 mod repository;
 mod servers;
 mod manifest;
+mod local_files;
