@@ -9,7 +9,7 @@ use super::{Diagnostic, Severity, Span};
 pub const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A file as the user named it, with its text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Source {
     /// The name as the user typed it.
     pub name: String,
