@@ -1,1 +1,9 @@
 //! All integration tests in one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+#[cfg(feature = "aws")]
+mod aws;
+mod conformance;
+#[cfg(feature = "aws")]
+mod fake;
+mod providers;
