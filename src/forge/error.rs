@@ -92,12 +92,14 @@ impl Error {
     }
 
     /// An error about an answer.
-    pub(crate) fn unreadable(what: &'static str, said: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn unreadable(what: &'static str, said: impl Into<String>) -> Self {
         Self::Unreadable { what, said: said.into() }
     }
 
     /// An error about a request that we refuse ourselves.
-    pub(crate) fn refused(what: &'static str, said: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn refused(what: &'static str, said: impl Into<String>) -> Self {
         Self::Invalid { what, status: 0, said: said.into() }
     }
 }

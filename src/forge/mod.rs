@@ -66,6 +66,12 @@ pub trait Forge: Send + Sync {
     /// The forge's.
     async fn default_branch_tip(&self) -> Result<Tip>;
 
+    /// How one commit stands to another, and what came in between.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if either commit is unknown or they have no common history.
+    async fn compare(&self, base_sha: &str, head_sha: &str) -> Result<Comparison>;
+
     /// The bytes of a file at a commit, branch or tag; `None` if it is not there.
     ///
     /// # Errors
@@ -275,6 +281,30 @@ pub struct Tip {
     pub sha: String,
     /// The forge's number for the repository, which survives a rename.
     pub repository_id: u64,
+}
+
+/// How a head stands to a base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// Which is ahead.
+    pub relation: Relation,
+    /// The commits of the head that the base does not have, oldest first.
+    pub commits: Vec<String>,
+    /// Whether `commits` holds all of them; the forge lists a bounded number.
+    pub complete: bool,
+}
+
+/// Which of two commits is ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// They are one.
+    Identical,
+    /// The base is an ancestor of the head.
+    Ahead,
+    /// The head is an ancestor of the base: going there would be going backwards.
+    Behind,
+    /// Neither is an ancestor of the other.
+    Diverged,
 }
 
 /// What a user may do in a repository, in rising order.

@@ -1,16 +1,23 @@
 //! All integration tests in one binary.
 
-mod action;
-mod layering;
-mod readme;
-mod repository;
-mod servers;
-mod manifest;
-mod local_files;
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod action;
 #[cfg(feature = "aws")]
 mod aws;
 mod conformance;
 #[cfg(feature = "aws")]
+mod crash;
 mod fake;
+#[cfg(feature = "github")]
+mod forge;
+#[cfg(feature = "github")]
+mod forge_emulator;
+mod layering;
+mod local_files;
+mod manifest;
 mod providers;
+mod readme;
+mod repository;
+mod sandbox;
+mod servers;

@@ -419,6 +419,10 @@ type Builder = octocrab::OctocrabBuilder<
 >;
 
 fn built(builder: Builder, base: &Uri) -> Result<Octocrab> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        // octocrab spawns its queue at once, and would panic.
+        return Err(configuration("the GitHub client needs a running Tokio runtime"));
+    }
     // reqwest honours HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE, which hyper's bare client does not.
     let http = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)

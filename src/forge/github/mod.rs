@@ -67,6 +67,10 @@ impl forge::Forge for Github {
         self.read_tip().await
     }
 
+    async fn compare(&self, base_sha: &str, head_sha: &str) -> forge::Result<forge::Comparison> {
+        self.read_comparison(base_sha, head_sha).await
+    }
+
     async fn file_at(&self, path: &str, reference: &str) -> forge::Result<Option<Vec<u8>>> {
         self.read_file(path, reference).await
     }

@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::client::Github;
 use super::identity::Account;
-use crate::forge::{Error, Permission, PullRequest, Result, Tip};
+use crate::forge::{Comparison, Error, Permission, PullRequest, Relation, Result, Tip};
 
 /// Pages of 100 pull requests of one commit.
 const PAGES_MAX: u32 = 5;
+/// Pages of 100 commits of one comparison.
+const COMMIT_PAGES_MAX: u32 = 10;
 const CONTENTS: &str = "contents: read";
 
 #[derive(Debug, Deserialize)]
@@ -92,6 +94,42 @@ impl Github {
         let sha = self.ref_sha(&format!("refs/heads/{branch}"), WHAT).await?;
         let sha = sha.ok_or(Error::NotFound { what: WHAT, needs: CONTENTS })?;
         Ok(Tip { branch, sha, repository_id: repository.id })
+    }
+
+    pub(super) async fn read_comparison(&self, base: &str, head: &str) -> Result<Comparison> {
+        #[derive(Deserialize)]
+        struct Reply {
+            status: String,
+            #[serde(default)]
+            total_commits: usize,
+            #[serde(default)]
+            commits: Vec<Commit>,
+        }
+        #[derive(Deserialize)]
+        struct Commit {
+            sha: String,
+        }
+        const WHAT: &str = "compare two commits";
+        let path = format!("compare/{}...{}", sha(base, WHAT)?, sha(head, WHAT)?);
+        let mut commits = Vec::new();
+        for page in 1.. {
+            let path = format!("{path}?per_page=100&page={page}");
+            let reply: Reply = self.get(&path, WHAT, CONTENTS).await?.read(WHAT)?;
+            let last = reply.commits.is_empty();
+            commits.extend(reply.commits.into_iter().map(|commit| commit.sha));
+            let complete = commits.len() >= reply.total_commits;
+            if complete || last || page == COMMIT_PAGES_MAX {
+                let relation = match reply.status.as_str() {
+                    "identical" => Relation::Identical,
+                    "ahead" => Relation::Ahead,
+                    "behind" => Relation::Behind,
+                    "diverged" => Relation::Diverged,
+                    _ => break,
+                };
+                return Ok(Comparison { relation, commits, complete });
+            }
+        }
+        Err(Error::unreadable(WHAT, "a comparison of a kind that GitHub does not document"))
     }
 
     pub(super) async fn read_file(&self, path: &str, reference: &str) -> Result<Option<Vec<u8>>> {
