@@ -1,5 +1,8 @@
 //! Time and randomness come through here; nothing else in the library reads either.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 /// The present moment.
@@ -16,6 +19,24 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+/// Waiting, so that a test need not.
+#[async_trait]
+pub trait Sleep: Send + Sync {
+    /// Returns after this long.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The timer of the runtime.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemSleep;
+
+#[async_trait]
+impl Sleep for SystemSleep {
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 

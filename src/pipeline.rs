@@ -11,7 +11,7 @@ use crate::clock::{Clock, Entropy};
 use crate::lockfile::Lockfile;
 use crate::manifest::Manifest;
 use crate::plan::observe::{confirm, place_at};
-use crate::plan::{Cause, Hold, Identities, Options, Plan, Scope, SecretView, Stores, observe, plan_secret};
+use crate::plan::{Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret};
 use crate::provider::{ErrorKind, Reading};
 use crate::secret::Value;
 
@@ -54,10 +54,39 @@ pub struct Prepared<'a> {
     pub values: BTreeMap<usize, Value>,
 }
 
+impl Prepared<'_> {
+    /// Leaves only some secrets in the plan.
+    pub fn retain(&mut self, wanted: impl FnMut(&SecretPlan) -> bool) {
+        let keep: Vec<bool> = self.plan.secrets.iter().map(wanted).collect();
+        let positions = keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(old, _)| old);
+        self.values = positions.enumerate().filter_map(|(new, old)| Some((new, self.values.remove(&old)?))).collect();
+        let mut flags = keep.iter();
+        self.views.retain(|_| flags.next().copied().unwrap_or(false));
+        let mut flags = keep.iter();
+        self.plan.secrets.retain(|_| flags.next().copied().unwrap_or(false));
+    }
+
+    /// Leaves only the first so many rotations in the plan, those that are due longest first.
+    pub fn limit_rotations(&mut self, most: usize) {
+        let mut due: Vec<(Option<jiff::Timestamp>, usize)> = self.plan.secrets.iter().enumerate()
+            .filter(|(_, secret)| matches!(secret.next, Next::Rotate(_)))
+            .map(|(position, secret)| (secret.due.map(|due| due.at), position))
+            .collect();
+        due.sort();
+        let later: Vec<usize> = due.into_iter().skip(most).map(|(_, position)| position).collect();
+        let mut position = 0;
+        let keep: Vec<bool> = self.plan.secrets.iter().enumerate().map(|(at, _)| !later.contains(&at)).collect();
+        self.retain(|_| {
+            position += 1;
+            keep.get(position - 1).copied().unwrap_or(true)
+        });
+    }
+}
+
 /// Observes and plans.
 pub async fn prepare<'a>(request: &Request<'a>, depth: Depth) -> Prepared<'a> {
     let Request { manifest, stores, identities, opened, scope, .. } = request;
-    let mut views = observe(manifest, stores, identities, &opened.lock, scope).await;
+    let mut views = observe(manifest, stores, identities, &opened.lock, scope, request.clock.now()).await;
     for view in &mut views {
         let intent = opened.intents.iter().find(|intent| intent.id == view.owner.secret.as_str());
         view.intended = intent.map(crate::apply::Intent::generation);

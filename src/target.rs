@@ -252,10 +252,9 @@ pub struct SsmParameterSettings {
     pub data_type: String,
     /// A JSON array of policies in canonical form.
     pub policies: Option<String>,
-    /// The earliest Expiration of the policies.
+    /// When an Expiration policy deletes the parameter, the earliest if there are several; a moment in
+    /// the past would delete it at once.
     pub expires: Option<jiff::Timestamp>,
-    /// That Expiration lies in the past, which would delete the parameter at once.
-    pub expired: bool,
     /// At most 1,024 characters.
     pub description: Option<String>,
     /// Key id, alias or ARN; the account's `alias/aws/ssm` when missing.

@@ -51,6 +51,14 @@ pub enum LedgerError {
     /// The lock is unusable and must not be replaced.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The token may not write it; go on without.
+    #[error("the lock in {place} cannot be saved: {reason}")]
+    Forbidden {
+        /// Which ref.
+        place: String,
+        /// What the forge said.
+        reason: String,
+    },
     /// The file system or the forge refused.
     #[error("{place} cannot be {what}: {reason}")]
     Failed {

@@ -26,6 +26,8 @@ pub struct Options {
     pub force: bool,
     /// Make a new value if its rotation is due.
     pub rotate_due: bool,
+    /// A person named the secrets: what is never rotated unattended may be rotated now.
+    pub attended: bool,
 }
 
 /// What is known of the declared parts of a value, beside what the lock says.
@@ -263,7 +265,7 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
         return Next::Keep;
     }
-    let due = plan.due.is_some_and(|due| due.overdue && due.unattended);
+    let due = plan.due.is_some_and(|due| due.overdue && (due.unattended || options.attended));
     if options.force || (options.rotate_due && due) {
         return Next::Rotate(after);
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::{SecretPlan, SecretView, Seen, TargetView};
 use crate::lockfile::{Declaration, LockedSecret, Lockfile};
@@ -119,6 +120,7 @@ pub async fn observe<'a>(
     identities: &Identities,
     lock: &'a Lockfile,
     scope: &Scope,
+    now: Timestamp,
 ) -> Vec<SecretView<'a>> {
     let by_id: BTreeMap<&str, &LockedSecret> = lock.secrets.iter().map(|s| (s.id.as_str(), s)).collect();
     let selected = manifest.secrets.iter().enumerate().filter(|(_, secret)| scope.selects(secret));
@@ -131,7 +133,7 @@ pub async fn observe<'a>(
                 index,
                 secret,
                 owner,
-                targets: targets.map(|(index, target)| target_view(manifest, target, index, scope)).collect(),
+                targets: targets.map(|(index, target)| target_view(manifest, target, index, scope, now)).collect(),
                 earlier: Vec::new(),
                 locked,
                 intended: None,
@@ -163,7 +165,7 @@ pub async fn confirm(views: &mut [SecretView<'_>], plans: &[SecretPlan], stores:
     look(views, stores, reading, |target| !target.confirmed).await > 0
 }
 
-fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope) -> TargetView {
+fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope, now: Timestamp) -> TargetView {
     let kind = target.settings.kind();
     let provider = manifest.providers.get(target.provider);
     let seen = match &scope.local_left_out {
@@ -184,7 +186,7 @@ fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope
         confirmed: matches!(seen, Seen::LeftOut(_) | Seen::Replica),
         seen,
         selected: scope.selects_target(manifest, target),
-        refused: refused(target),
+        refused: refused(target, now),
     }
 }
 
@@ -196,12 +198,11 @@ fn shown_name(settings: &TargetSettings) -> String {
 }
 
 /// An Expiration in the past would delete the parameter as soon as it is written.
-fn refused(target: &Target) -> Option<(String, String)> {
+fn refused(target: &Target, now: Timestamp) -> Option<(String, String)> {
     let TargetSettings::SsmParameter(settings) = &target.settings else { return None };
-    settings.expired.then(|| {
-        let expires = settings.expires.map_or_else(String::new, |at| format!(" ({at})"));
+    settings.expires.filter(|expires| *expires <= now).map(|expires| {
         let reason = format!(
-            "the Expiration policy of `{}` lies in the past{expires}, so writing it would delete it",
+            "the Expiration policy of `{}` lies in the past ({expires}), so writing it would delete it",
             settings.name
         );
         (reason, "move the Timestamp into the future or remove the policy".into())

@@ -5,8 +5,11 @@
 //! refuses early instead of the applier failing late. Reads come in batches; how many requests they
 //! take is the provider's business. Retries and the limiter live below this line.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod error;
 pub mod local;
+pub mod memory;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -62,15 +65,6 @@ pub enum Reading {
     Batch,
 }
 
-/// A place to look at, with what the caller would like to see confirmed there.
-#[derive(Debug, Clone)]
-pub struct Probe<'a> {
-    /// The place.
-    pub place: &'a Place,
-    /// The text of the mark that is probably there; a hint that may be wrong, never evidence.
-    pub expected_mark: Option<String>,
-}
-
 /// What stands at a place now. Never a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
@@ -86,6 +80,17 @@ pub struct Observed {
     pub managed_by: Option<String>,
     /// Whether a list, which may be minutes old, is all that says so.
     pub from_list: bool,
+}
+
+/// One question of [`Provider::observe`].
+#[derive(Debug, Clone)]
+pub struct Probe<'a> {
+    /// Where to look.
+    pub place: &'a Place,
+    /// The text of the mark that the caller believes to stand there; a hint that may be wrong or
+    /// missing. Stores whose lists show no tags but can be asked for them answer a right guess in
+    /// far fewer requests; a wrong one only costs the request.
+    pub expected_mark: Option<String>,
 }
 
 /// What must stand at a place for a write to go ahead.

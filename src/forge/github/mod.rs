@@ -1,0 +1,110 @@
+//! GitHub: its API for one repository, the events of its workflows, and its workflow commands.
+//!
+//! [`event`], [`workflow`] and [`limits`] are pure and always compiled; the client needs the feature
+//! `github`. Works against github.com, GHES (`https://host/api/v3`) and data residency (`*.ghe.com`).
+
+#[cfg(feature = "github")]
+mod checks;
+#[cfg(feature = "github")]
+mod client;
+#[cfg(feature = "github")]
+mod comments;
+pub mod event;
+#[cfg(feature = "github")]
+mod identity;
+pub mod limits;
+#[cfg(feature = "github")]
+mod repository;
+#[cfg(feature = "github")]
+mod state;
+pub mod workflow;
+
+#[cfg(feature = "github")]
+pub use client::{AppKey, Github, World};
+
+use data_encoding::BASE32_NOPAD;
+
+#[cfg(feature = "github")]
+use crate::forge;
+
+/// The ref that holds the state of one environment: `refs/secretzero/v1/<base32, or default>`.
+///
+/// Base32 in lower case keeps any environment's name a valid ref, one to one; no name's base32 reads
+/// `default`.
+#[must_use]
+pub fn state_ref(environment: Option<&str>) -> String {
+    let name = match environment {
+        Some(environment) if !environment.is_empty() => BASE32_NOPAD.encode(environment.as_bytes()).to_lowercase(),
+        _ => "default".to_owned(),
+    };
+    format!("refs/secretzero/v1/{name}")
+}
+
+#[cfg(feature = "github")]
+#[async_trait::async_trait]
+impl forge::Forge for Github {
+    async fn upsert_comment(&self, pull: u64, marker: &forge::Marker, body: &str) -> forge::Result<forge::Posted> {
+        self.upsert(pull, marker, body).await
+    }
+
+    async fn set_check(&self, head_sha: &str, check: &forge::CheckRun) -> forge::Result<u64> {
+        self.put_check(head_sha, check).await
+    }
+
+    async fn checks(&self, head_sha: &str, name: &str) -> forge::Result<Vec<forge::CheckSeen>> {
+        self.list_checks(head_sha, name).await
+    }
+
+    async fn pull(&self, number: u64) -> forge::Result<forge::PullRequest> {
+        self.read_pull(number).await
+    }
+
+    async fn pulls_of_commit(&self, sha: &str) -> forge::Result<Vec<forge::PullRequest>> {
+        self.list_pulls_of(sha).await
+    }
+
+    async fn default_branch_tip(&self) -> forge::Result<forge::Tip> {
+        self.read_tip().await
+    }
+
+    async fn file_at(&self, path: &str, reference: &str) -> forge::Result<Option<Vec<u8>>> {
+        self.read_file(path, reference).await
+    }
+
+    async fn permission(&self, login: &str) -> forge::Result<forge::Permission> {
+        self.read_permission(login).await
+    }
+
+    async fn read_state(&self, ref_name: &str) -> forge::Result<Option<forge::State>> {
+        self.load(ref_name).await
+    }
+
+    async fn write_state(
+        &self,
+        ref_name: &str,
+        parent: Option<&str>,
+        files: &std::collections::BTreeMap<String, Vec<u8>>,
+        message: &str,
+    ) -> forge::Result<String, forge::StateError> {
+        self.store(ref_name, parent, files, message).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_environment_has_a_ref_of_its_own() {
+        assert_eq!(state_ref(None), "refs/secretzero/v1/default");
+        assert_eq!(state_ref(Some("")), "refs/secretzero/v1/default");
+        assert_eq!(state_ref(Some("prod")), "refs/secretzero/v1/obzg6za");
+        assert_eq!(state_ref(Some("a/../b ~^:")), "refs/secretzero/v1/mexs4lrpmiqh4xr2");
+    }
+
+    #[test]
+    fn no_environment_can_be_named_onto_the_default_ref() {
+        // `default` is no base32 of anything: its last character has bits that would not be zero.
+        assert!(BASE32_NOPAD.decode(b"DEFAULT").is_err());
+    }
+}
