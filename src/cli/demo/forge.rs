@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::forge::{
-    CheckRun, CheckSeen, Forge, Marker, Permission, Posted, PullRequest, Result, State, StateError, Tip,
+    CheckRun, CheckSeen, Comparison, Forge, Marker, Permission, Posted, PullRequest, Relation, Result, State, StateError, Tip,
 };
 
 /// The number of the only pull request.
@@ -103,6 +103,13 @@ impl Forge for DemoForge {
 
     async fn default_branch_tip(&self) -> Result<Tip> {
         Ok(Tip { branch: "main".into(), sha: self.tip(), repository_id: 1 })
+    }
+
+    async fn compare(&self, base_sha: &str, head_sha: &str) -> Result<Comparison> {
+        let same = base_sha == head_sha;
+        let relation = if same { Relation::Identical } else { Relation::Ahead };
+        let commits = if same { Vec::new() } else { vec![head_sha.to_owned()] };
+        Ok(Comparison { relation, commits, complete: true })
     }
 
     async fn file_at(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>> {
