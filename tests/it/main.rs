@@ -7,3 +7,4 @@ mod repository;
 mod servers;
 mod manifest;
 mod local_files;
+mod policies;
