@@ -21,3 +21,6 @@ mod readme;
 mod repository;
 mod sandbox;
 mod servers;
+mod manifest;
+mod local_files;
+mod policies;
