@@ -21,6 +21,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) kind: TargetKind,
     /// A place by its name, with declared tags.
     pub(crate) place: fn(&str, BTreeMap<String, String>) -> Place,
+    /// Put before every name.
+    pub(crate) prefix: String,
 }
 
 /// Every property.
@@ -88,11 +90,12 @@ impl Subject<'_> {
     }
 
     fn at(&self, name: &str) -> Place {
-        (self.place)(name, BTreeMap::new())
+        self.tagged(name, &[])
     }
 
     fn tagged(&self, name: &str, tags: &[(&str, &str)]) -> Place {
-        (self.place)(name, tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+        let name = format!("{}{name}", self.prefix);
+        (self.place)(&name, tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     }
 
     async fn create(&self, at: &Place, value: &str) -> String {
@@ -253,7 +256,7 @@ async fn a_value_that_is_too_large_is_refused_before_anything_happens(subject: &
 
 async fn many_places_are_answered_in_the_order_asked(subject: &Subject<'_>) {
     let places: Vec<Place> = (0..45).map(|n| subject.at(&format!("many{n:02}"))).collect();
-    let present = |n: usize| n % 3 != 0;
+    let present = |n: usize| !n.is_multiple_of(3);
     for (n, at) in places.iter().enumerate().filter(|(n, _)| present(*n)) {
         subject.create(at, &format!("value {n}")).await;
     }

@@ -1,4 +1,4 @@
-//! A stateful AWS: Secrets Manager, SSM and `GetCallerIdentity`, with the real limits and with faults on demand.
+//! A stateful AWS: Secrets Manager, SSM, `GetCallerIdentity` and `AssumeRole`, with the real limits and with faults on demand.
 //!
 //! `FakeAws::start()` serves on a loopback port in a thread of its own until it is dropped. Point a
 //! client at [`FakeAws::url`], or start the real binary with [`FakeAws::env`].
@@ -22,6 +22,7 @@ pub(crate) mod fault;
 mod limits;
 mod secrets_manager;
 mod ssm;
+mod sts;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;
@@ -272,7 +273,7 @@ impl Inner {
         };
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let Some((service, operation)) = header("x-amz-target").split_once('.') else {
-            return self.caller(&region, body);
+            return self.caller(headers, &region, body);
         };
         let parsed: Json = serde_json::from_slice(body).unwrap_or_default();
         let request = Request { operation: operation.to_owned(), region, body: parsed };
@@ -305,34 +306,35 @@ impl Inner {
         })
     }
 
-    /// STS speaks the query protocol
-    /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>).
-    fn caller(&mut self, region: &str, body: &[u8]) -> Option<Response> {
-        let text = String::from_utf8_lossy(body);
-        let action = text.split('&').find_map(|pair| pair.strip_prefix("Action=")).unwrap_or("?").to_owned();
-        let request = Request { operation: action.clone(), region: region.to_owned(), body: Json::Null };
+    /// STS speaks another protocol than the rest.
+    fn caller(&mut self, headers: &HeaderMap, region: &str, body: &[u8]) -> Option<Response> {
+        let form = sts::form(body);
+        let action = form.get("Action").cloned().unwrap_or_default();
+        let request = Request { operation: action.clone(), region: region.to_owned(), body: json!(form) };
         self.requests.push(request);
-        match self.gate.judge(&action) {
+        let answer = match self.gate.judge(&action) {
             Verdict::HangUp { .. } => return None,
-            Verdict::Refuse(refusal) => return Some(refuse(&refusal)),
-            Verdict::Act | Verdict::ActTwice => {}
-        }
-        let arn = format!("arn:aws:iam::{ACCOUNT}:user/test");
-        let xml = format!(
-            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-             <Arn>{arn}</Arn><UserId>AIDATEST</UserId><Account>{ACCOUNT}</Account></GetCallerIdentityResult>\
-             <ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
-        );
-        Some((StatusCode::OK, [("content-type", "text/xml")], xml).into_response())
+            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Act | Verdict::ActTwice => sts::act(&mut self.world, &form, &credential(headers, 0)?),
+        };
+        Some(match answer {
+            Ok(xml) => (StatusCode::OK, [("content-type", "text/xml")], xml).into_response(),
+            Err(refusal) => sts::refuse(&refusal),
+        })
     }
 }
 
 /// The region that a request was signed for
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>).
 fn region(headers: &HeaderMap) -> Option<String> {
+    credential(headers, 2)
+}
+
+/// Part of the signature's credential: key id, date, region, service.
+fn credential(headers: &HeaderMap, part: usize) -> Option<String> {
     let authorization = headers.get("authorization")?.to_str().ok()?;
     let scope = authorization.split("Credential=").nth(1)?;
-    scope.split('/').nth(2).map(str::to_owned)
+    scope.split('/').nth(part).map(str::to_owned)
 }
 
 /// An error as the JSON protocol puts it. The message quotes nothing, where real AWS may quote a value.

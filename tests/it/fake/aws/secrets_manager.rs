@@ -45,7 +45,7 @@ fn find<'w>(world: &'w mut World, request: &Request) -> Result<&'w mut Secret, R
 }
 
 /// A secret that may be changed: not scheduled for deletion, not owned by a service, not a replica.
-/// All three are an InvalidRequestException
+/// All three are an `InvalidRequestException`
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html>).
 fn changeable<'w>(world: &'w mut World, request: &Request) -> Result<&'w mut Secret, Refusal> {
     let secret = find(world, request)?;
@@ -247,7 +247,7 @@ fn put(world: &mut World, request: &Request) -> Answer {
 }
 
 /// Metadata only: a token that was used is refused here even with the same value, so that values
-/// go through PutSecretValue.
+/// go through `PutSecretValue`.
 fn update(world: &mut World, request: &Request) -> Answer {
     let body = &request.body;
     refuse_unless(value(body)?.is_none(), "InvalidRequestException")?;

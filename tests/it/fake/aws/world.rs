@@ -12,6 +12,10 @@ pub(crate) struct World {
     pub(crate) keys: BTreeSet<String>,
     /// Regions in which a replica fails after it was accepted.
     pub(crate) failing_replicas: BTreeSet<String>,
+    /// What a role's trust policy asks for.
+    pub(crate) external_id: Option<String>,
+    /// Assumed roles by key id.
+    pub(super) sessions: BTreeMap<String, String>,
     /// Seconds since the epoch; moves with every change.
     pub(super) clock: u32,
 }
@@ -38,7 +42,7 @@ pub(crate) struct Secret {
     pub(crate) rotation_enabled: bool,
     /// Another region than its own: it is a replica.
     pub(crate) primary_region: Option<String>,
-    pub(super) created: u32,
+    pub(crate) created: u32,
 }
 
 /// One version of a secret.
@@ -70,7 +74,7 @@ pub(crate) struct Parameter {
     pub(crate) key_id: Option<String>,
     pub(crate) policies: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
-    pub(super) changed: u32,
+    pub(crate) changed: u32,
 }
 
 impl World {
