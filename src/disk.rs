@@ -1,7 +1,8 @@
 //! Every file that the library reads or writes goes through here, so that a test can cut the power
 //! before or after each write.
 
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// The files of one machine.
@@ -12,13 +13,14 @@ pub trait Disk: Send + Sync {
     /// The operating system's, and one for a file above `bytes_max`.
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>>;
 
-    /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed.
+    /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed. Missing
+    /// folders are made with mode 0700. A symbolic link is refused, never followed or replaced.
     ///
     /// # Errors
     /// The operating system's; the old file then stands as it was.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
-    /// Appends to a file (created with mode 0600) and syncs it.
+    /// Appends to a file (created with mode 0600) and syncs it. A symbolic link is refused.
     ///
     /// # Errors
     /// The operating system's; a part may have been written.
@@ -29,4 +31,154 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The files of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemDisk;
+
+impl Disk for SystemDisk {
+    fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that is too long, even one that grows meanwhile.
+        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
+            let message = format!("the file is larger than {bytes_max} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        refuse_link(path)?;
+        let folder = folder_of(path);
+        make_folder(folder)?;
+        // tempfile creates with mode 0600 and removes the file if anything fails before the rename.
+        let mut file = tempfile::Builder::new().prefix(".secretzero-").suffix(".tmp").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        refuse_link(path)?;
+        let folder = folder_of(path);
+        make_folder(folder)?;
+        let is_new = !path.exists();
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        if is_new { sync_folder(folder) } else { Ok(()) }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that removes files")]
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => sync_folder(folder_of(path)),
+        }
+    }
+}
+
+/// Writing through a link would change a file that nobody named.
+fn refuse_link(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => {
+            let message = "it is a symbolic link; name the file that it points to instead";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// A rename survives a power cut only once its folder is on the disk too.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_replaced_file_is_private_whole_and_leaves_no_sibling() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/.env");
+        SystemDisk.replace(&path, b"long old content").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        SystemDisk.replace(&path, b"new").unwrap();
+        assert_eq!(SystemDisk.read(&path, 3).unwrap().unwrap(), b"new");
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_neither_followed_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        SystemDisk.replace(&target, b"theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        assert!(SystemDisk.replace(&link, b"ours").is_err());
+        assert!(SystemDisk.append(&link, b"ours").is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"theirs");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn appended_lines_follow_each_other_in_a_private_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        SystemDisk.append(&path, b"one\n").unwrap();
+        SystemDisk.append(&path, b"two\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn an_absent_file_is_no_error_and_a_long_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert!(SystemDisk.read(&path, 10).unwrap().is_none());
+        SystemDisk.remove(&path).unwrap();
+        SystemDisk.replace(&path, b"1234").unwrap();
+        assert_eq!(SystemDisk.read(&path, 3).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        SystemDisk.remove(&path).unwrap();
+        assert!(!path.exists());
+    }
 }

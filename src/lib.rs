@@ -1,12 +1,23 @@
 //! `SecretZero` keeps the secrets that a `Secretfile.yml` declares in the stores it names.
 
+pub mod apply;
+pub mod cli;
 pub mod clock;
+pub mod connect;
 pub mod diagnostic;
 pub mod disk;
+pub mod environment;
 pub mod forge;
+pub mod generate;
+pub mod limiter;
 pub mod locator;
+pub mod lockfile;
 pub mod manifest;
 pub mod mark;
+pub mod pipeline;
+pub mod plan;
+pub mod policy;
 pub mod provider;
+pub mod render;
 pub mod secret;
 pub mod target;

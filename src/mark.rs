@@ -1,6 +1,6 @@
 //! The mark that every object of ours carries, and the identities in it.
 //!
-//! `1:p=<project>:s=<secret>:e=<environment>:g=<generation>:u=<generation id>:v=<version>:t=<created>[:r=<repository>]`,
+//! `1:p=<project>:s=<secret>:e=<environment>:g=<generation>:u=<generation id>:v=<version>:t=<created>[:a=1][:k=1][:r=<repository>]`,
 //! at most 256 characters of `[A-Za-z0-9_.:/=+@-]`, because SSM's tag values allow no others
 //! (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Tag.html>). It names a
 //! generation and the store's version that holds it; it says nothing of the value.
@@ -63,6 +63,8 @@ pub struct Generation {
     pub id: String,
     /// When the value was made.
     pub created: Timestamp,
+    /// The value was taken over, not made by us; it is never rotated unattended.
+    pub adopted: bool,
 }
 
 impl Generation {
@@ -75,7 +77,7 @@ impl Generation {
         entropy.fill(&mut bytes)?;
         // Whole seconds: what a mark can hold must be what a lock holds.
         let created = Timestamp::from_second(created.as_second()).unwrap_or(created);
-        Ok(Self { number, id: BASE32_NOPAD.encode(&bytes).to_ascii_lowercase(), created })
+        Ok(Self { number, id: BASE32_NOPAD.encode(&bytes).to_ascii_lowercase(), created, adopted: false })
     }
 }
 
@@ -88,6 +90,8 @@ pub struct Mark {
     pub generation: Generation,
     /// The store's version that the mark describes.
     pub version: String,
+    /// The version before held this generation too: only metadata made a new one.
+    pub carried: bool,
 }
 
 /// A tag named `secretzero` that is no mark this program can read.
@@ -129,8 +133,10 @@ impl Mark {
                 number: need("g")?.parse().map_err(|_| UnreadableMark::Malformed)?,
                 id: need("u")?.to_owned(),
                 created: created.ok_or(UnreadableMark::Malformed)?,
+                adopted: get("a") == Some("1"),
             },
             version: need("v")?.to_owned(),
+            carried: get("k") == Some("1"),
         })
     }
 }
@@ -138,9 +144,15 @@ impl Mark {
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Owner { project, secret, environment, repository } = &self.owner;
-        let Generation { number, id, created } = &self.generation;
+        let Generation { number, id, created, adopted } = &self.generation;
         write!(f, "1:p={}:s={}:e={}", project.0, secret.0, environment.0)?;
         write!(f, ":g={number}:u={id}:v={}:t={}", self.version, created.as_second())?;
+        if *adopted {
+            write!(f, ":a=1")?;
+        }
+        if self.carried {
+            write!(f, ":k=1")?;
+        }
         repository.as_ref().map_or(Ok(()), |repository| write!(f, ":r={repository}"))
     }
 }
@@ -185,8 +197,14 @@ mod tests {
                 environment: ShortId::of(""),
                 repository: Some("github.com/123".into()),
             },
-            generation: Generation { number: 7, id: "abcdefghijklmnop".into(), created: Timestamp::UNIX_EPOCH },
+            generation: Generation {
+                number: 7,
+                id: "abcdefghijklmnop".into(),
+                created: Timestamp::UNIX_EPOCH,
+                adopted: true,
+            },
             version: Uuid::nil().to_string(),
+            carried: true,
         }
     }
 

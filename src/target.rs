@@ -252,7 +252,8 @@ pub struct SsmParameterSettings {
     pub data_type: String,
     /// A JSON array of policies in canonical form.
     pub policies: Option<String>,
-    /// An Expiration policy that lies in the past, which would delete the parameter at once.
+    /// When an Expiration policy deletes the parameter, the earliest if there are several; a moment in
+    /// the past would delete it at once.
     pub expires: Option<jiff::Timestamp>,
     /// At most 1,024 characters.
     pub description: Option<String>,

@@ -4,7 +4,27 @@
 //! and all problems are told at once. Nothing here reads a file, the network, the clock or the
 //! environment: what is needed of them is handed in.
 
+mod check;
+mod duration;
+mod excerpt;
+mod generators;
+mod load;
+mod metadata;
+mod moved;
+mod names;
+mod node;
+mod policies;
+mod providers;
+mod read;
+mod secrets;
+mod statics;
+mod targets;
+mod templates;
+mod variables;
+
 use std::collections::BTreeMap;
+
+pub use load::{Credentials, Inputs, Loaded, Statics, load};
 
 use crate::diagnostic::{Severity, Span, Spanned};
 use crate::secret::{SecretValue, Shape};
@@ -97,6 +117,9 @@ pub struct ProviderBlock {
     pub auth_kind: String,
     /// `auth.config` (and `config`) with variables resolved. Values may be credentials.
     pub config: BTreeMap<String, Spanned<SecretValue>>,
+    /// Settings left out of `config` because an environment variable they need is not set here, with
+    /// that variable's name; only with [`Credentials::Leave`].
+    pub unresolved: BTreeMap<String, Spanned<String>>,
     /// The whole block.
     pub span: Span,
 }
@@ -234,6 +257,9 @@ pub struct Target {
     pub settings: TargetSettings,
     /// Declared as the primary.
     pub primary: bool,
+    /// This place is only a copy that another target of the same secret replicates to (its index in
+    /// [`Secret::targets`]): it is checked, never written.
+    pub replica_of: Option<usize>,
     /// The place of the list entry.
     pub span: Span,
     /// The places of the settings by name (`name`, `tags`, `policies`, …), for findings.

@@ -5,7 +5,11 @@
 //! refuses early instead of the applier failing late. Reads come in batches; how many requests they
 //! take is the provider's business. Retries and the limiter live below this line.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod error;
+pub mod local;
+pub mod memory;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -14,7 +18,7 @@ pub use error::{Error, ErrorKind, Result};
 
 use crate::locator::Locator;
 use crate::mark::{Generation, Owner};
-use crate::secret::Value;
+use crate::secret::{Shape, Value};
 use crate::target::{Attributes, Place, TargetKind};
 
 /// How a mark and the value it describes get into a store.
@@ -78,6 +82,17 @@ pub struct Observed {
     pub from_list: bool,
 }
 
+/// One question of [`Provider::observe`].
+#[derive(Debug, Clone)]
+pub struct Probe<'a> {
+    /// Where to look.
+    pub place: &'a Place,
+    /// The text of the mark that the caller believes to stand there; a hint that may be wrong or
+    /// missing. Stores whose lists show no tags but can be asked for them answer a right guess in
+    /// far fewer requests; a wrong one only costs the request.
+    pub expected_mark: Option<String>,
+}
+
 /// What must stand at a place for a write to go ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
@@ -131,12 +146,18 @@ pub trait Provider: Send + Sync {
     /// The canonical URI of a place.
     async fn locator(&self, place: &Place) -> Result<Locator>;
 
+    /// The place that a locator of the lock names, if it lies in this store and account; with it an
+    /// earlier place is asked before a value is generated. Call [`Provider::identity`] before.
+    fn recall(&self, _at: &Locator, _shape: &Shape) -> Option<Place> {
+        None
+    }
+
     /// The metadata that the settings ask for, in the same normal form as [`Observed::attributes`];
     /// only what is declared is in it.
     fn desired(&self, place: &Place, generation: Option<&Generation>) -> Attributes;
 
     /// What stands at each place now, in the order asked; `Ok(None)` is absent. Never touches a value.
-    async fn observe(&self, at: &[&Place], reading: Reading) -> Vec<Result<Option<Observed>>>;
+    async fn observe(&self, at: &[Probe<'_>], reading: Reading) -> Vec<Result<Option<Observed>>>;
 
     /// The current value of each place, in the order asked; absent is [`ErrorKind::NotFound`].
     async fn read(&self, at: &[&Place]) -> Vec<Result<Stored>>;

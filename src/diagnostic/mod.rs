@@ -3,6 +3,14 @@
 //! A [`Diagnostic`] says what is wrong, at which line and column, and what to do now. Rendering never
 //! shows a value: the excerpt of a line that holds one is redacted.
 
+mod render;
+mod source;
+
+use std::collections::BTreeSet;
+
+pub use render::render;
+pub use source::{BYTES_MAX, Scalar, Source};
+
 /// A place in a source: one-based line and column (in characters), and the byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span {
@@ -70,4 +78,42 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The secret it is about, if any.
     pub secret: Option<String>,
+}
+
+/// The known name that a misspelt one was probably meant to be.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer words are no misspellings, and comparing them costs time that an attacker would choose.
+    const CHARS_MAX: usize = 64;
+    const SIMILARITY_MIN: f64 = 0.6;
+    if name.chars().nth(CHARS_MAX).is_some() {
+        return None;
+    }
+    let folded = name.to_ascii_lowercase().replace('-', "_");
+    let candidates: BTreeSet<&str> = known.into_iter().collect();
+    candidates
+        .into_iter()
+        .map(|word| {
+            (strsim::normalized_damerau_levenshtein(&folded, &word.to_ascii_lowercase().replace('-', "_")), word)
+        })
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, word)| word)
+}
+
+/// A name out of a file, made fit for a message: in backquotes, cut, and free of control characters.
+#[must_use]
+pub fn quote(name: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    let mut shown: String = name.chars().take(CHARS_MAX).map(|c| if harmless(c) { c } else { '\u{fffd}' }).collect();
+    if name.chars().nth(CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// Whether a character neither steers a terminal nor hides text.
+fn harmless(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '`')
 }

@@ -1,0 +1,144 @@
+//! One write, carried through lost replies, repeated deliveries and rivals.
+//!
+//! A write that was refused or whose reply was lost is looked at: the mark that stands there tells
+//! whether it was ours, whether it never happened, or whether a rival was first.
+
+use crate::mark::Generation;
+use crate::plan::standing::{Standing, judge};
+use crate::plan::{SecretPlan, TargetPlan};
+use crate::provider::error::Disposition;
+use crate::provider::{
+    Error, ErrorKind, Expect, MarkOrder, Observed, Probe, Provider, Reading, Result, VersionId, WriteOptions,
+};
+use crate::secret::Value;
+use crate::target::Place;
+
+/// How often one write is tried before the secret is left to the next run.
+pub const TRIES_MAX: usize = 4;
+
+/// How a write ended.
+#[derive(Debug)]
+pub enum Put {
+    /// Our value stands there, as this version.
+    Ours(VersionId),
+    /// A rival's generation stands there; ours is forgotten.
+    Theirs {
+        /// The rival's.
+        generation: Generation,
+        /// Its version.
+        version: VersionId,
+    },
+}
+
+/// What is written where.
+pub struct Write<'a> {
+    /// The store.
+    pub store: &'a dyn Provider,
+    /// The place.
+    pub place: &'a Place,
+    /// The secret's plan, for whose it is.
+    pub plan: &'a SecretPlan,
+    /// The target's plan, for what stands there.
+    pub target: &'a TargetPlan,
+    /// The value.
+    pub value: &'a Value,
+    /// The generation it is.
+    pub generation: &'a Generation,
+}
+
+impl Write<'_> {
+    /// Writes, whatever it takes within [`TRIES_MAX`].
+    ///
+    /// # Errors
+    /// The store's refusal, or [`ErrorKind::Conflict`] if someone changed the place meanwhile.
+    pub async fn run(&self) -> Result<Put> {
+        let mut options = self.options()?;
+        let mut last = Error::new(ErrorKind::Conflict, "it changed while it was written; run again");
+        for _ in 0..TRIES_MAX {
+            let error = match self.store.write(self.place, self.value, &options).await {
+                Ok(version) => return Ok(Put::Ours(version)),
+                Err(error) => error,
+            };
+            if error.kind.disposition() != Disposition::Observe {
+                return Err(error);
+            }
+            let seen = self.look().await?;
+            match self.verdict(seen.as_ref(), &options, &error).await? {
+                Verdict::Done(put) => return Ok(put),
+                Verdict::Again(expect) => options.expect = expect,
+            }
+            last = error;
+        }
+        Err(last)
+    }
+
+    fn options(&self) -> Result<WriteOptions> {
+        let locator = self.target.locator.as_ref();
+        let locator = locator.ok_or_else(|| Error::new(ErrorKind::Invalid, "its place is not known"))?;
+        let expect = self.target.version.clone().map_or(Expect::Absent, Expect::Version);
+        // A healed fork holds another value under this number, and so under this number's token.
+        let fork = self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number);
+        let token = if fork {
+            uuid::Uuid::new_v5(
+                &self.plan.owner.write_token(locator, self.generation.number),
+                self.generation.id.as_bytes(),
+            )
+        } else {
+            self.plan.owner.write_token(locator, self.generation.number)
+        };
+        Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
+    }
+
+    async fn look(&self) -> Result<Option<Observed>> {
+        let probe = Probe { place: self.place, expected_mark: None };
+        let mut seen = self.store.observe(&[probe], Reading::Each).await;
+        seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))
+    }
+
+    async fn verdict(&self, seen: Option<&Observed>, options: &WriteOptions, error: &Error) -> Result<Verdict> {
+        let Some(seen) = seen else {
+            return Ok(Verdict::Again(Expect::Absent));
+        };
+        let (Some(locator), Some(capabilities)) = (&self.target.locator, self.target.capabilities) else {
+            return Err(error.clone());
+        };
+        let unchanged = options.expect == Expect::Version(seen.version.clone());
+        match judge(&self.plan.owner, locator, capabilities.mark_order, seen) {
+            Standing::Ours { generation, .. } if generation.id == self.generation.id => {
+                Ok(Verdict::Done(Put::Ours(seen.version.clone())))
+            }
+            // The value is at our token and the mark lags: the same token decides whose value it is.
+            Standing::Ours { marked: false, .. } if seen.version == options.token.to_string() => {
+                Ok(Verdict::Again(Expect::Version(seen.version.clone())))
+            }
+            Standing::Ours { generation, .. } if generation.number >= self.generation.number => {
+                Ok(Verdict::Done(Put::Theirs { generation, version: seen.version.clone() }))
+            }
+            _ if unchanged && error.kind == ErrorKind::Indeterminate => {
+                Ok(Verdict::Again(Expect::Version(seen.version.clone())))
+            }
+            Standing::Ours { .. } if unchanged => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
+            Standing::Drifted { .. } if capabilities.mark_order == MarkOrder::MarkFirst => {
+                self.delivered_twice(seen, options).await
+            }
+            _ => Err(error.clone()),
+        }
+    }
+
+    /// A write that arrived twice counts two versions: if the value there is ours, the mark follows.
+    async fn delivered_twice(&self, seen: &Observed, options: &WriteOptions) -> Result<Verdict> {
+        let conflict = || Error::new(ErrorKind::Conflict, "its value was changed while it was written; run again");
+        let stored = self.store.read(&[self.place]).await.pop().unwrap_or_else(|| Err(conflict()))?;
+        if !stored.value.matches(self.value) {
+            return Err(conflict());
+        }
+        let options = WriteOptions { expect: Expect::Version(seen.version.clone()), ..options.clone() };
+        let version = self.store.annotate(self.place, &[], &options).await?;
+        Ok(Verdict::Done(Put::Ours(version)))
+    }
+}
+
+enum Verdict {
+    Done(Put),
+    Again(Expect),
+}

@@ -1,0 +1,76 @@
+//! Values that a run needs of the stores: to copy them to other targets, and to compare the declared
+//! parts. Read in batches; never in a plan.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use crate::clock::Entropy;
+use crate::generate::generate;
+use crate::manifest::{GeneratorKind, Source};
+use crate::plan::observe::place_at;
+use crate::plan::{Action, Next, Plan, Revision, SecretPlan, SecretView, Stores};
+use crate::provider::{Result, Stored};
+use crate::secret::Value;
+use crate::target::Place;
+
+/// Whether the stored value must be read to know if the declaration was edited.
+#[must_use]
+pub fn is_declared(source: &Source) -> bool {
+    match source {
+        Source::Single(generator) => matches!(generator.kind, GeneratorKind::Static(_)),
+        Source::Template(_) => true,
+    }
+}
+
+/// Reads the values in force of these positions, all stores at once.
+pub async fn read(
+    views: &[SecretView<'_>],
+    plan: &Plan,
+    stores: &Stores,
+    wanted: impl Fn(&SecretView<'_>, &SecretPlan) -> bool,
+) -> BTreeMap<usize, Result<Stored>> {
+    let mut questions: BTreeMap<usize, Vec<(usize, Place)>> = BTreeMap::new();
+    for (position, (view, plan)) in views.iter().zip(&plan.secrets).enumerate() {
+        if !wanted(view, plan) {
+            continue;
+        }
+        let Some(source) = plan.source else { continue };
+        if let Some((provider, place)) = place_at(view, stores, source) {
+            questions.entry(provider).or_default().push((position, place));
+        }
+    }
+    let answers = join_all(questions.iter().map(|(provider, questions)| async move {
+        let places: Vec<&Place> = questions.iter().map(|(_, place)| place).collect();
+        let answers = match stores.get(*provider).and_then(Option::as_ref) {
+            Some(store) => store.read(&places).await,
+            None => Vec::new(),
+        };
+        questions.iter().map(|(position, _)| *position).zip(answers).collect::<Vec<_>>()
+    }));
+    answers.await.into_iter().flatten().collect()
+}
+
+/// Whether a secret's value in force is needed by its plan.
+#[must_use]
+pub fn is_needed(plan: &SecretPlan) -> bool {
+    if plan.hold.is_some() {
+        return false;
+    }
+    let copies = plan
+        .targets
+        .iter()
+        .any(|target| matches!(target.action, Action::Spread | Action::Heal | Action::Overwrite | Action::Adopt));
+    matches!(plan.next, Next::Revise(_) | Next::Adopt(_)) || (plan.next == Next::Keep && copies)
+}
+
+/// Compares the declared parts of a stored value with the declaration.
+#[must_use]
+pub fn revision(source: &Source, stored: &Value, entropy: &dyn Entropy) -> Revision {
+    match generate(source, Some(stored), entropy) {
+        Ok(wanted) if wanted.matches(stored) => Revision::Same,
+        Ok(_) => Revision::Differs,
+        // It cannot be made now; the run that must make it says why.
+        Err(_) => Revision::Unread,
+    }
+}

@@ -1,0 +1,173 @@
+//! The command line: every command and flag, and nothing of what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps the secrets of a Secretfile in the stores it names, without ever showing one.
+#[derive(Debug, Parser)]
+#[command(name = "secretzero", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The Secretfile
+    #[arg(short = 'f', long = "file", global = true, default_value = "Secretfile.yml", value_name = "PATH")]
+    pub file: PathBuf,
+    /// A YAML file of variables that win over those of the Secretfile
+    #[arg(long, global = true, value_name = "PATH")]
+    pub var_file: Vec<PathBuf>,
+    /// Where the lock is kept [default: .gitsecrets.lock beside the Secretfile]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub lockfile: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    /// Say more; twice, say everything. Never a value
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// One JSON document on standard output.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the Secretfile; needs no network and no credential
+    Validate(Strictness),
+    /// Connect to every provider and show who we are there
+    Test(StoreArgs),
+    /// Check the Secretfile against its policies; needs no network and no credential
+    Policy(Strictness),
+    /// Bring every store in line with the Secretfile
+    Sync(SyncArgs),
+    /// Make new values for what is due, and store them
+    Rotate(RotateArgs),
+    /// Rebuild the lock from the marks in the stores; writes to no store
+    Refresh(StoreArgs),
+    /// Do what the event of a CI job asks for (the entry point of the action)
+    Ci,
+    /// Run the main job on an embedded sample: a pull request, then its merge; needs no account
+    Demo,
+}
+
+/// How strict to be.
+#[derive(Debug, Clone, Args)]
+pub struct Strictness {
+    /// Fail on warnings as well
+    #[arg(long)]
+    pub fail_on_warning: bool,
+}
+
+/// Which targets, and how to talk to their stores.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// Only targets of this provider, by alias or kind; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub provider: Vec<String>,
+    /// Only this secret; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub secret: Vec<String>,
+    /// Only targets of this kind, such as `ssm_parameter`; may be repeated
+    #[arg(long, value_name = "KIND")]
+    pub target_type: Vec<String>,
+    /// Pace calls to what the stores allow, or not at all (emulators and tests)
+    #[arg(long, value_enum, default_value_t = RateLimit::Auto, value_name = "MODE")]
+    pub rate_limit: RateLimit,
+    /// How often one call is tried
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub retry_max_attempts: u32,
+    /// How the wait between two tries grows
+    #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
+    pub retry_backoff: Backoff,
+}
+
+/// Whether calls are paced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RateLimit {
+    /// Just below the rate at which a store starts to refuse.
+    Auto,
+    /// As fast as the store answers.
+    Off,
+}
+
+/// How the wait between two tries grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Backoff {
+    /// It doubles.
+    Exponential,
+    /// It stays.
+    Constant,
+}
+
+/// `sync`.
+#[derive(Debug, Clone, Args)]
+pub struct SyncArgs {
+    /// Which targets.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Show what would happen, write nothing and read no value
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Make new values, due or not
+    #[arg(long)]
+    pub force: bool,
+    /// Take over existing objects that are not ours, keeping their value
+    #[arg(long, conflicts_with = "overwrite")]
+    pub adopt: bool,
+    /// Replace the value of existing objects that are not ours
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Exit 2 when changes are pending
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `rotate`.
+#[derive(Debug, Clone, Args)]
+pub struct RotateArgs {
+    /// Which targets.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Show what would happen, write nothing and read no value
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Rotate the secrets named by `--secret`, due or not
+    #[arg(long, requires = "secret")]
+    pub force: bool,
+    /// Exit 2 when changes are pending
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Most rotations in one run [default: all that are due]
+    #[arg(long, value_name = "N")]
+    pub max_rotations: Option<usize>,
+}

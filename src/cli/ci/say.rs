@@ -1,0 +1,202 @@
+//! Where a job speaks: outputs, the job summary, annotations, the comment and the check. Nothing
+//! cosmetic ever fails the job.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::Job;
+use super::inputs::{Runner, When};
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::forge::github::workflow;
+use crate::forge::{Annotation, CheckRun, CheckStatus, Conclusion, Level, Marker, PullRequest};
+
+/// The job's voice.
+pub struct Say<'a> {
+    session: &'a Session,
+    runner: &'a Runner,
+    outputs: Mutex<Vec<(String, String)>>,
+    summary: Mutex<String>,
+}
+
+impl<'a> Say<'a> {
+    /// A voice for this job.
+    pub fn new(session: &'a Session, runner: &'a Runner) -> Self {
+        Self { session, runner, outputs: Mutex::default(), summary: Mutex::default() }
+    }
+
+    /// A notice on the run's page.
+    pub fn notice(&self, text: &str) {
+        self.session.console.raw(workflow::notice(text).trim_end());
+    }
+
+    /// A warning on the run's page.
+    pub fn warning(&self, text: &str) {
+        self.session.console.raw(workflow::message(Level::Warning, "", text).trim_end());
+    }
+
+    /// An error on the run's page.
+    pub fn error(&self, text: &str) {
+        self.session.console.raw(workflow::message(Level::Failure, "", text).trim_end());
+    }
+
+    /// An output of the action.
+    pub fn output(&self, name: &str, value: impl ToString) {
+        let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.retain(|(known, _)| known != name);
+        outputs.push((name.to_owned(), value.to_string()));
+    }
+
+    /// A section of the job summary.
+    pub fn summarise(&self, markdown: &str) {
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        if !summary.is_empty() {
+            summary.push_str("\n---\n\n");
+        }
+        summary.push_str(markdown);
+    }
+
+    /// The result of the whole job, and everything that was collected.
+    pub fn result(&self, result: &str, exit: Option<Exit>) {
+        self.output("result", result);
+        let reason = match exit {
+            None | Some(Exit::Done | Exit::Pending) => "",
+            Some(Exit::Invalid) => "secretfile",
+            Some(Exit::Provider) => "provider",
+            Some(Exit::Policy) => "policy",
+            Some(Exit::Stale) => "stale_plan",
+            Some(Exit::Locked) => "locked",
+            Some(Exit::Partial) => "partial",
+            Some(Exit::NotSaved) => "lock_not_saved",
+            Some(Exit::Error) => "error",
+        };
+        self.output("failure_reason", reason);
+        let outputs = std::mem::take(&mut *self.outputs.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut text = String::new();
+        for (name, value) in &outputs {
+            match workflow::output(self.session.entropy.as_ref(), name, value) {
+                Ok(lines) => text.push_str(&lines),
+                Err(error) => self.warning(&error.to_string()),
+            }
+        }
+        self.append("GITHUB_OUTPUT", &text);
+        let summary = std::mem::take(&mut *self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+        self.append("GITHUB_STEP_SUMMARY", &workflow::summary(&summary, 0));
+    }
+
+    /// The report as a file in the runner's temporary folder.
+    pub fn report(&self, report: &serde_json::Value) {
+        let Some(folder) = &self.runner.temporary else { return };
+        let name = "secretzero-report.json";
+        let bytes = serde_json::to_vec_pretty(report).unwrap_or_default();
+        match self.session.disk.replace(&folder.join(name), &bytes) {
+            Ok(()) => self.output("report_json", name),
+            Err(error) => self.warning(&format!("the report could not be written: {error}")),
+        }
+    }
+
+    fn append(&self, variable: &str, text: &str) {
+        let Some(path) = self.session.environment.filled(variable).map(PathBuf::from) else { return };
+        if let Err(error) = append(&self.session.disk, &path, text) {
+            self.warning(&format!("{variable} could not be written: {error}"));
+        }
+    }
+
+    /// Findings at lines of a file: as many as a runner shows on the run's page; the rest is returned.
+    pub fn annotate(&self, file: &str, findings: &[Diagnostic]) -> Vec<Annotation> {
+        let all: Vec<Annotation> = findings.iter().map(|finding| annotation(file, finding)).collect();
+        let (lines, rest) = workflow::annotations(&all);
+        if !lines.is_empty() {
+            self.session.console.raw(lines.trim_end());
+        }
+        rest.into_iter().cloned().collect()
+    }
+}
+
+fn append(disk: &std::sync::Arc<dyn crate::disk::Disk>, path: &Path, text: &str) -> std::io::Result<()> {
+    if text.is_empty() { Ok(()) } else { disk.append(path, text.as_bytes()) }
+}
+
+/// A finding as the forge shows it at its line.
+#[must_use]
+fn annotation(file: &str, finding: &Diagnostic) -> Annotation {
+    let help = finding.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
+    Annotation {
+        path: file.to_owned(),
+        line: finding.span.line.max(1),
+        line_end: finding.span.line.max(1),
+        column: Some(finding.span.column.max(1)),
+        level: match finding.severity {
+            Severity::Error => Level::Failure,
+            Severity::Warning => Level::Warning,
+            Severity::Info => Level::Notice,
+        },
+        title: finding.code.to_owned(),
+        message: format!("{}{help}", finding.message),
+    }
+}
+
+/// What a check says.
+pub struct Check<'a> {
+    /// The commit it stands on.
+    pub sha: &'a str,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub summary: &'a str,
+    /// Whether it passed.
+    pub conclusion: Conclusion,
+    /// Findings that the run's page has no room for.
+    pub annotations: Vec<Annotation>,
+    /// The plan digest.
+    pub digest: String,
+    /// The entries of the plan digest.
+    pub entries: Vec<String>,
+}
+
+impl Job<'_> {
+    /// Comments on a pull request; without the right to, the summary has to do.
+    pub async fn comment(&self, pull: u64, file: &str, body: &str) {
+        let Some(forge) = self.forge.as_ref().filter(|_| self.inputs.comment != When::Never) else { return };
+        let environment = (!self.inputs.environment.is_empty()).then_some(self.inputs.environment.as_str());
+        let marker = Marker::new(file, environment, None);
+        match forge.upsert_comment(pull, &marker, body).await {
+            Ok(posted) => self.say.output("comment_id", posted.id),
+            Err(error) => self.say.notice(&format!("The comment stands in the job summary only: {error}")),
+        }
+    }
+
+    /// Sets the check; the first findings were annotated on the run's page already.
+    pub async fn check(&self, check: &Check<'_>) {
+        let Some(forge) = self.forge.as_ref().filter(|_| !check.sha.is_empty()) else { return };
+        let text =
+            (!check.entries.is_empty()).then(|| format!("<!-- secretzero-plan: {} -->", check.entries.join(" ")));
+        let run = CheckRun {
+            name: self.inputs.check_name.clone(),
+            status: CheckStatus::Completed(check.conclusion),
+            title: check.title.clone(),
+            summary: check.summary.to_owned(),
+            text,
+            annotations: check.annotations.clone(),
+            external_id: check.digest.clone(),
+            details_url: (!self.runner.run_url.is_empty()).then(|| self.runner.run_url.clone()),
+        };
+        match forge.set_check(check.sha, &run).await {
+            Ok(id) => self.say.output("check_run_id", id),
+            Err(error) => self.say.notice(&format!("The result stands in the job summary only: {error}")),
+        }
+    }
+
+    /// The pull request that a commit on the default branch came from, if it was merged.
+    pub async fn merged_pull(&self, sha: &str) -> Option<PullRequest> {
+        let forge = self.forge.as_ref()?;
+        match forge.pulls_of_commit(sha).await {
+            Ok(pulls) => pulls.into_iter().find(|pull| pull.merged),
+            Err(error) => {
+                self.say.notice(&format!("The merged pull request is not told: {error}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! A push to the default branch is synced, a schedule rotates what is due; both say what they did.
+
+use std::sync::Arc;
+
+use super::Job;
+use super::inputs::LockfileStore;
+use super::pull_request::SUMMARY_ROWS_MAX;
+use super::ref_ledger::{Holder, NoLedger, RefLedger};
+use super::say::Check;
+use crate::apply::{Ledger, LedgerError, Opened, Outcome, Run, apply};
+use crate::cli::exit::Exit;
+use crate::cli::report;
+use crate::cli::session::Workspace;
+use crate::cli::show::Lines;
+use crate::cli::sync::{is_rotation, verdict};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::forge::{Conclusion, Forge};
+use crate::manifest::{Credentials, Inputs, Statics, load};
+use crate::pipeline::{self, Prepared, Request, prepare};
+use crate::plan::digest::PlanDigest;
+use crate::plan::{Identities, Options, Plan, Scope, Stores};
+use crate::policy;
+use crate::render::comment::ROWS_MAX;
+use crate::render::outcome;
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Bring every store in line.
+    Sync,
+    /// Make new values for what is due.
+    Rotate,
+}
+
+/// One Secretfile at work.
+struct Work {
+    workspace: Workspace,
+    stores: Stores,
+    identities: Identities,
+    opened: Opened,
+    scope: Scope,
+    options: Options,
+}
+
+impl Job<'_> {
+    /// The whole job of a push, a schedule or a dispatch.
+    pub(super) async fn sync(&self, kind: Kind) -> Result<Exit, Exit> {
+        if let Some(why) = self.not_the_tip().await {
+            self.say.notice(&why);
+            self.say.output("changed", false);
+            self.say.result("ok", None);
+            return Ok(Exit::Done);
+        }
+        let mut exit = Exit::Done;
+        for file in &self.inputs.files {
+            exit = exit.max(self.sync_file(kind, file).await.unwrap_or_else(|exit| exit));
+        }
+        let result = match exit {
+            Exit::Done => "ok",
+            Exit::Partial => "partial",
+            _ => "failed",
+        };
+        self.say.result(result, Some(exit));
+        Ok(exit)
+    }
+
+    /// Why this commit is not synced: only the default branch's newest one is, so that nothing ever
+    /// goes backwards.
+    async fn not_the_tip(&self) -> Option<String> {
+        let forge = self.forge.as_ref()?;
+        let tip = match forge.default_branch_tip().await {
+            Ok(tip) => tip,
+            Err(error) => {
+                self.say.warning(&format!("whether this is the newest commit is not known: {error}"));
+                return None;
+            }
+        };
+        if self.runner.git_ref != format!("refs/heads/{}", tip.branch) {
+            return Some(format!("only `{}` is synced, this is {}: nothing was done", tip.branch, self.runner.git_ref));
+        }
+        (tip.sha != self.runner.sha).then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha))
+    }
+
+    async fn sync_file(&self, kind: Kind, file: &str) -> Result<Exit, Exit> {
+        let (workspace, findings) = self.checked(file).await?;
+        let identities = Identities::of(&workspace.manifest, &self.inputs.environment, self.runner.repository_key());
+        let (ledger, opened) = self.ledger(file, true).await?;
+        if let Some(warning) = &opened.warning {
+            self.say.warning(warning);
+        }
+        let work = Work {
+            stores: self.session.connect(&workspace, &self.store_args()),
+            scope: Scope { local_left_out: self.local_left_out(), ..Scope::default() },
+            options: Options { adopt: self.inputs.adopt, rotate_due: kind == Kind::Rotate, ..Options::default() },
+            workspace,
+            identities,
+            opened,
+        };
+        let mut prepared = prepare(&self.request(&work), pipeline::Depth::Apply).await;
+        if kind == Kind::Rotate {
+            prepared.retain(is_rotation);
+            prepared.limit_rotations(self.inputs.max_rotations);
+        }
+        let outcome = self.apply(&work, &prepared, ledger.as_ref()).await?;
+        let exit = self.saved(verdict(&prepared.plan, &outcome), &outcome);
+        self.tell(kind, file, &prepared.plan, &outcome, exit, &findings).await;
+        Ok(exit)
+    }
+
+    /// The Secretfile, valid and within its policies.
+    async fn checked(&self, file: &str) -> Result<(Workspace, Vec<Diagnostic>), Exit> {
+        let path = self.runner.workspace.join(file);
+        let source = match self.session.source(&path, file) {
+            Ok(source) => source,
+            Err(problem) => return Err(self.refuse(file, &[problem], Exit::Invalid).await),
+        };
+        let inputs = Inputs {
+            environment: &|name| self.session.environment.get(name).map(str::to_owned),
+            var_overrides: std::collections::BTreeMap::new(),
+            statics: Statics::Resolve,
+            credentials: Credentials::Require,
+            allowed_hosts: Vec::new(),
+            now: self.session.clock.now(),
+        };
+        let loaded = load(&source, &inputs);
+        let Some(manifest) = loaded.manifest else {
+            return Err(self.refuse(file, &loaded.diagnostics, Exit::Invalid).await);
+        };
+        let findings: Vec<Diagnostic> = policy::check(&manifest).into_iter().map(Diagnostic::from).collect();
+        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+            return Err(self.refuse(file, &findings, Exit::Policy).await);
+        }
+        let folder = path.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+        Ok((Workspace { source, manifest, warnings: loaded.diagnostics, folder }, findings))
+    }
+
+    /// Nothing was written, and this is why.
+    async fn refuse(&self, file: &str, findings: &[Diagnostic], exit: Exit) -> Exit {
+        let annotations = self.say.annotate(file, findings);
+        let title = if exit == Exit::Policy {
+            "Not synced: a policy is broken"
+        } else {
+            "Not synced: the Secretfile is invalid"
+        };
+        let lines: String = findings
+            .iter()
+            .map(|finding| format!("- line {}: {}\n", finding.span.line, crate::render::words(&finding.message)))
+            .collect();
+        let summary =
+            format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{lines}", crate::render::code(file));
+        self.say.summarise(&summary);
+        self.say.output("changed", false);
+        let check = Check {
+            sha: &self.runner.sha,
+            title: title.into(),
+            summary: &summary,
+            conclusion: Conclusion::Failure,
+            annotations,
+            digest: String::new(),
+            entries: Vec::new(),
+        };
+        self.check(&check).await;
+        exit
+    }
+
+    fn request<'w>(&'w self, work: &'w Work) -> Request<'w> {
+        Request {
+            manifest: &work.workspace.manifest,
+            stores: &work.stores,
+            identities: &work.identities,
+            opened: &work.opened,
+            scope: &work.scope,
+            options: work.options,
+            clock: self.session.clock.as_ref(),
+            entropy: self.session.entropy.as_ref(),
+        }
+    }
+
+    async fn apply(&self, work: &Work, prepared: &Prepared<'_>, ledger: &dyn Ledger) -> Result<Outcome, Exit> {
+        let lines = Lines(&self.session.console);
+        let run = |ledger| Run {
+            views: &prepared.views,
+            plan: &prepared.plan,
+            values: prepared.values.clone(),
+            stores: &work.stores,
+            lock: work.opened.lock.clone(),
+            ledger,
+            clock: self.session.clock.as_ref(),
+            entropy: self.session.entropy.as_ref(),
+            progress: &lines,
+        };
+        let outcome = match apply(run(ledger)).await {
+            Err(error @ LedgerError::Forbidden { .. }) => {
+                self.say.notice(&format!("{error}; the stores are asked instead, each time"));
+                apply(run(&NoLedger)).await
+            }
+            other => other,
+        };
+        for store in work.stores.iter().flatten() {
+            store.close().await;
+        }
+        outcome.map_err(|error| self.ledger_failed(&error))
+    }
+
+    fn ledger_failed(&self, error: &LedgerError) -> Exit {
+        self.say.error(&error.to_string());
+        if matches!(error, LedgerError::Busy(_)) { Exit::Locked } else { Exit::Error }
+    }
+
+    /// A lock that could not be saved after the writes costs exit 9, a missing permission a notice.
+    fn saved(&self, exit: Exit, outcome: &Outcome) -> Exit {
+        match &outcome.saved {
+            Some(Err(error @ LedgerError::Forbidden { .. })) => {
+                self.say.notice(&format!("{error}; the stores are asked instead, each time"));
+                exit
+            }
+            Some(Err(error)) => {
+                self.say.error(&format!("{error}; what was written is safe, the next run reads it from the stores"));
+                Exit::NotSaved
+            }
+            _ => exit,
+        }
+    }
+
+    /// The lock of this Secretfile, without any intent to write it.
+    pub(super) async fn opened(&self, file: &str) -> Opened {
+        match self.ledger(file, false).await {
+            Ok((_, opened)) => opened,
+            Err(_) => Opened::default(),
+        }
+    }
+
+    async fn ledger(&self, file: &str, writes: bool) -> Result<(Box<dyn Ledger>, Opened), Exit> {
+        let none = || Ok((Box::new(NoLedger) as Box<dyn Ledger>, Opened::default()));
+        let Some(forge) = self.forge.clone().filter(|_| self.inputs.lockfile_store == LockfileStore::Ref) else {
+            return none();
+        };
+        let environment = (!self.inputs.environment.is_empty()).then_some(self.inputs.environment.as_str());
+        let ref_name = match &self.inputs.lock_ref {
+            Some(branch) if !branch.starts_with("refs/") => format!("refs/heads/{branch}"),
+            Some(name) => name.clone(),
+            None => crate::forge::github::state_ref(environment),
+        };
+        let holder = Holder {
+            id: self.runner.run_id.clone(),
+            url: self.runner.run_url.clone(),
+            commit: writes.then(|| self.runner.sha.clone()),
+        };
+        let forge: Arc<dyn Forge> = forge;
+        match RefLedger::open(forge, Arc::clone(&self.session.clock), ref_name, file, holder, writes).await {
+            Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
+            Err(error @ LedgerError::Failed { .. }) => {
+                self.say.notice(&format!("{error}; the stores are asked instead"));
+                none()
+            }
+            Err(error) => Err(self.ledger_failed(&error)),
+        }
+    }
+
+    async fn tell(&self, kind: Kind, file: &str, plan: &Plan, done: &Outcome, exit: Exit, findings: &[Diagnostic]) {
+        let facts = |rows_max| outcome::Facts {
+            file,
+            environment: &self.inputs.environment,
+            verb: if kind == Kind::Sync { "Synced" } else { "Rotated" },
+            plan,
+            outcome: done,
+            commit: &self.runner.sha,
+            run_url: &self.runner.run_url,
+            rows_max,
+        };
+        let body = outcome::report(&facts(ROWS_MAX));
+        let title = outcome::title(&facts(ROWS_MAX));
+        self.say.summarise(&outcome::report(&facts(SUMMARY_ROWS_MAX)));
+        self.session.console.line(&title);
+        self.numbers(findings, Some(plan), &PlanDigest { entries: Vec::new() });
+        self.say.output("changed", outcome::written(&facts(ROWS_MAX)).count() > 0);
+        self.say.report(&serde_json::json!({
+            "file": file,
+            "plan": report::plan(plan),
+            "result": report::outcome(plan, done),
+            "exit_code": exit as u8,
+        }));
+        if kind == Kind::Sync
+            && let Some(pull) = self.merged_pull(&self.runner.sha).await
+        {
+            self.comment(pull.number, file, &body).await;
+        }
+        let conclusion = if exit == Exit::Done { Conclusion::Success } else { Conclusion::Failure };
+        let check = Check {
+            sha: &self.runner.sha,
+            title,
+            summary: &body,
+            conclusion,
+            annotations: Vec::new(),
+            digest: String::new(),
+            entries: Vec::new(),
+        };
+        self.check(&check).await;
+    }
+}

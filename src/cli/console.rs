@@ -1,0 +1,128 @@
+//! Everything that goes to standard output and standard error.
+
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::{Color, Format};
+use crate::environment::Environment;
+
+/// The terminal, or whatever stands in for it.
+pub struct Console {
+    color: bool,
+    format: Format,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+/// The colours of marks and words.
+#[derive(Debug, Clone, Copy)]
+pub enum Tone {
+    /// It worked.
+    Good,
+    /// Look at it.
+    Warn,
+    /// It failed.
+    Bad,
+    /// Less important.
+    Dim,
+}
+
+impl Console {
+    /// A console for this process.
+    #[must_use]
+    pub fn new(color: Color, format: Format, environment: &Environment) -> Self {
+        let auto = std::io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
+        let color = match color {
+            Color::Auto => auto,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self { color, format, bar: Mutex::new(None) }
+    }
+
+    /// Whether colours are used.
+    #[must_use]
+    pub const fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Whether standard output is one JSON document.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A line for people on standard output; nothing with `--format json`.
+    pub fn line(&self, text: &str) {
+        if !self.is_json() {
+            self.with_bar(|| print(&mut std::io::stdout(), text));
+        }
+    }
+
+    /// A line on standard error.
+    pub fn note(&self, text: &str) {
+        self.with_bar(|| print(&mut std::io::stderr(), text));
+    }
+
+    /// The JSON document on standard output.
+    pub fn json(&self, document: &serde_json::Value) {
+        print(&mut std::io::stdout(), &serde_json::to_string_pretty(document).unwrap_or_default());
+    }
+
+    /// Text as it is on standard output, whatever the format; for documents and workflow commands.
+    pub fn raw(&self, text: &str) {
+        self.with_bar(|| print(&mut std::io::stdout(), text));
+    }
+
+    /// Text in a colour.
+    #[must_use]
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Warn => "33",
+            Tone::Bad => "31",
+            Tone::Dim => "2",
+        };
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// Shows a bar on a terminal until [`Console::end_bar`].
+    pub fn start_bar(&self, steps: u64, what: &'static str) {
+        if self.is_json() || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let style = ProgressStyle::with_template("{bar:32.green} {pos}/{len} {msg}");
+        let bar = ProgressBar::new(steps).with_message(what);
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    /// One step further.
+    pub fn step(&self) {
+        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            bar.inc(1);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end_bar(&self) {
+        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn with_bar(&self, print: impl FnOnce()) {
+        match self.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// A closed pipe is the reader's choice, not our failure.
+fn print(to: &mut dyn std::io::Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n")).and_then(|()| to.flush());
+}

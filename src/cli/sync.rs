@@ -1,0 +1,228 @@
+//! `sync`, `rotate` and `refresh`: plan, show, and unless it is a dry run, apply.
+
+use serde_json::json;
+
+use super::args::{RotateArgs, StoreArgs, SyncArgs};
+use super::console::Tone;
+use super::exit::Exit;
+use super::report;
+use super::session::{Depth, Session, Workspace};
+use super::show::{self, Lines};
+use crate::apply::{FileLedger, Ledger, Opened, Outcome, Run, apply};
+use crate::diagnostic::Severity;
+use crate::pipeline::{self, Prepared, Request, prepare};
+use crate::plan::{Action, Cause, Identities, Next, Options, Plan, Scope, SecretPlan, Stores};
+use crate::policy;
+
+/// `secretzero sync`.
+pub(super) async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exit> {
+    let options = Options { adopt: args.adopt, overwrite: args.overwrite, force: args.force, ..Options::default() };
+    let job = Job::open(session, &args.stores, options, !args.dry_run)?;
+    job.policies();
+    job.run(args.dry_run, args.detailed_exitcode, |_| true, usize::MAX).await
+}
+
+/// `secretzero rotate`: what is due, and what an earlier rotation left behind.
+pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit, Exit> {
+    let attended = !args.stores.secret.is_empty();
+    let options = Options { force: args.force, rotate_due: true, attended, ..Options::default() };
+    let job = Job::open(session, &args.stores, options, !args.dry_run)?;
+    let most = args.max_rotations.unwrap_or(usize::MAX);
+    job.run(args.dry_run, args.detailed_exitcode, is_rotation, most).await
+}
+
+/// Whether `rotate` works on a secret.
+pub(super) fn is_rotation(plan: &SecretPlan) -> bool {
+    matches!(plan.next, Next::Rotate(_)) || plan.targets.iter().any(|target| target.action == Action::Heal)
+}
+
+/// `secretzero refresh`.
+pub(super) async fn refresh(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
+    let job = Job::open(session, args, Options::default(), true)?;
+    let mut prepared = prepare(&job.request(), pipeline::Depth::Plan).await;
+    only_look(&mut prepared.plan);
+    let outcome = job.apply(&prepared).await?;
+    show::asides(&session.console, &prepared.plan);
+    let known = outcome.lock.secrets.len();
+    let mark = session.console.paint(Tone::Good, "✓");
+    session.console.line(&format!("{mark} {} found in the stores", show::plural(known, "secret")));
+    job.finish(&prepared.plan, &outcome)
+}
+
+/// Leaves nothing to do but to note what stands.
+fn only_look(plan: &mut Plan) {
+    for secret in &mut plan.secrets {
+        secret.next = Next::Keep;
+        for target in &mut secret.targets {
+            let behind = !matches!(target.action, Action::Keep | Action::Metadata);
+            target.action = if behind { Action::LeftOut } else { Action::Keep };
+            target.changes.clear();
+        }
+    }
+}
+
+struct Job<'a> {
+    session: &'a Session,
+    workspace: Workspace,
+    stores: Stores,
+    identities: Identities,
+    ledger: FileLedger,
+    opened: Opened,
+    scope: Scope,
+    options: Options,
+}
+
+impl<'a> Job<'a> {
+    fn open(session: &'a Session, args: &StoreArgs, options: Options, writes: bool) -> Result<Self, Exit> {
+        let workspace = session.open(Depth::FULL)?;
+        session.findings(&workspace.source, &workspace.warnings);
+        let scope = session.scope(&workspace.manifest, args)?;
+        let ledger = session.ledger(&workspace, writes)?;
+        let opened = ledger.open().map_err(|error| session.ledger_failed(&error))?;
+        if let Some(warning) = &opened.warning {
+            session.console.note(&format!("{} {warning}", session.console.paint(Tone::Warn, "!")));
+        }
+        let stores = session.connect(&workspace, args);
+        let identities = Identities::of(&workspace.manifest, "", None);
+        Ok(Self { session, workspace, stores, identities, ledger, opened, scope, options })
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request {
+            manifest: &self.workspace.manifest,
+            stores: &self.stores,
+            identities: &self.identities,
+            opened: &self.opened,
+            scope: &self.scope,
+            options: self.options,
+            clock: self.session.clock.as_ref(),
+            entropy: self.session.entropy.as_ref(),
+        }
+    }
+
+    /// At a terminal a broken policy is told, not enforced: the person who runs it decides.
+    fn policies(&self) {
+        let findings = policy::check(&self.workspace.manifest);
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        if errors > 0 {
+            let console = &self.session.console;
+            let what = show::plural(errors, "policy finding");
+            console.note(&format!(
+                "{} {what} of severity error; `secretzero policy` shows them",
+                console.paint(Tone::Warn, "!")
+            ));
+        }
+    }
+
+    async fn run(
+        &self,
+        dry_run: bool,
+        detailed: bool,
+        wanted: impl Fn(&SecretPlan) -> bool,
+        rotations_max: usize,
+    ) -> Result<Exit, Exit> {
+        let depth = if dry_run { pipeline::Depth::Plan } else { pipeline::Depth::Apply };
+        let mut prepared = prepare(&self.request(), depth).await;
+        prepared.retain(wanted);
+        prepared.limit_rotations(rotations_max);
+        let console = &self.session.console;
+        if dry_run {
+            show::dry_run(console, &prepared.plan);
+            if console.is_json() {
+                console.json(&json!({ "dry_run": true, "plan": report::plan(&prepared.plan) }));
+            }
+            self.close().await;
+            let exit = held(&prepared.plan);
+            let pending = detailed && exit == Exit::Done && prepared.plan.has_changes();
+            return Ok(if pending { Exit::Pending } else { exit });
+        }
+        let changes = prepared.plan.targets().filter(|(_, target)| target.action.is_change()).count();
+        console.start_bar(changes as u64, "targets");
+        let outcome = self.apply(&prepared).await;
+        console.end_bar();
+        let outcome = outcome?;
+        show::asides(console, &prepared.plan);
+        self.summary(&prepared.plan, changes);
+        self.finish(&prepared.plan, &outcome)
+    }
+
+    fn summary(&self, plan: &Plan, changes: usize) {
+        let console = &self.session.console;
+        if changes == 0 {
+            let kept = show::plural(plan.count(Action::Keep), "target");
+            console.line(&format!("{} Nothing to change; {kept} as declared", console.paint(Tone::Good, "✓")));
+        }
+    }
+
+    async fn apply(&self, prepared: &Prepared<'_>) -> Result<Outcome, Exit> {
+        let outcome = apply(Run {
+            views: &prepared.views,
+            plan: &prepared.plan,
+            values: prepared.values.clone(),
+            stores: &self.stores,
+            lock: self.opened.lock.clone(),
+            ledger: &self.ledger,
+            clock: self.session.clock.as_ref(),
+            entropy: self.session.entropy.as_ref(),
+            progress: &Lines(&self.session.console),
+        })
+        .await;
+        self.close().await;
+        outcome.map_err(|error| self.session.ledger_failed(&error))
+    }
+
+    async fn close(&self) {
+        for store in self.stores.iter().flatten() {
+            store.close().await;
+        }
+    }
+
+    /// Tells about the lock and gives the exit code.
+    fn finish(&self, plan: &Plan, outcome: &Outcome) -> Result<Exit, Exit> {
+        let console = &self.session.console;
+        let mut exit = verdict(plan, outcome);
+        match &outcome.saved {
+            Some(Ok(true)) => {
+                console.line(&format!("{} Updated {}", console.paint(Tone::Good, "✓"), self.ledger.name()));
+            }
+            Some(Err(error)) => {
+                let help = "what was written is safe: the next run reads it from the stores";
+                exit = self.session.fail(Exit::NotSaved, &error.to_string(), help);
+            }
+            _ => {}
+        }
+        if console.is_json() {
+            console.json(&json!({
+                "dry_run": false,
+                "plan": report::plan(plan),
+                "result": report::outcome(plan, outcome),
+                "exit_code": exit as u8,
+            }));
+        }
+        Ok(exit)
+    }
+}
+
+/// The exit code of what could not be planned.
+#[must_use]
+pub(super) fn held(plan: &Plan) -> Exit {
+    let targets = plan.targets().any(|(_, target)| target.action == Action::Held);
+    let causes: Vec<Cause> = plan.held().map(|(_, hold)| hold.cause).collect();
+    let all = |cause: &[Cause]| !causes.is_empty() && causes.iter().all(|c| cause.contains(c));
+    if all(&[Cause::NotBuilt, Cause::Invalid]) {
+        return Exit::Error;
+    }
+    if all(&[Cause::Store]) && causes.len() == plan.secrets.len() {
+        return Exit::Provider;
+    }
+    if targets || !causes.is_empty() { Exit::Partial } else { Exit::Done }
+}
+
+/// The exit code of a run.
+#[must_use]
+pub(super) fn verdict(plan: &Plan, outcome: &Outcome) -> Exit {
+    match held(plan) {
+        Exit::Done if outcome.failures() > 0 => Exit::Partial,
+        exit => exit,
+    }
+}

@@ -1,0 +1,93 @@
+//! The whole way from the text of a Secretfile to a [`Manifest`], with every problem on the way.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::node::{Node, parse};
+use super::read::{Fields, Reader};
+use super::{Manifest, check, excerpt, metadata, moved, policies, providers, secrets, templates};
+use crate::diagnostic::{Diagnostic, Source};
+
+/// The keys a Secretfile may have at top level.
+pub(super) const SECTIONS: &[&str] =
+    &["version", "metadata", "variables", "providers", "policies", "secrets", "templates", "moved"];
+
+/// What reading a Secretfile needs to know of the world.
+pub struct Inputs<'a> {
+    /// Looks up an environment variable; `None` if it is not set or may not be used here.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Variables that were set for this run; they win over those of the file.
+    pub var_overrides: BTreeMap<String, String>,
+    /// What happens to environment variables inside static values.
+    pub statics: Statics,
+    /// What happens to missing environment variables inside provider blocks.
+    pub credentials: Credentials,
+    /// Hosts that a `vault_url` may name beside Azure's own suffixes.
+    pub allowed_hosts: Vec<String>,
+    /// The present, to warn of what lies in the past.
+    pub now: Timestamp,
+}
+
+/// What happens to environment variables inside static values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statics {
+    /// They must be set, and the value is complete.
+    Resolve,
+    /// They are not looked up, and a value that needs one is left out: a plan needs none.
+    Leave,
+}
+
+/// What happens to missing environment variables inside provider blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    /// They must be set.
+    Require,
+    /// The setting is left out and listed as unresolved: `validate` needs no credential.
+    Leave,
+}
+
+/// What became of a Secretfile.
+pub struct Loaded {
+    /// The manifest; `None` if and only if a finding is an error.
+    pub manifest: Option<Manifest>,
+    /// All findings in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a Secretfile. Never panics, and takes time in proportion to the size of the text, which
+/// [`Source::from_bytes`] bounds.
+#[must_use]
+pub fn load(source: &Source, inputs: &Inputs) -> Loaded {
+    let root = match parse(source) {
+        Ok(root) => root,
+        Err(finding) => return Loaded { manifest: None, diagnostics: vec![finding] },
+    };
+    source.mark_scalars(excerpt::scalars(&root));
+    let mut reader = Reader::new(source, inputs);
+    let manifest = manifest(&mut reader, &root);
+    let (failed, diagnostics) = reader.finish();
+    Loaded { manifest: manifest.filter(|_| !failed), diagnostics }
+}
+
+fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Option<Manifest> {
+    let variables = metadata::variables(reader, root);
+    reader.variables = variables;
+    let reader = &*reader;
+    let file = Fields::of(reader, root, root.span, "the Secretfile")?;
+    // Asking for all of them, in this order, is what makes a misspelt section an unknown key.
+    let entries = SECTIONS.iter().map(|section| (*section, file.get(section))).collect::<BTreeMap<_, _>>();
+    let section = |name: &str| entries.get(name).copied().flatten();
+    metadata::version(reader, section("version"));
+    let metadata = metadata::metadata(reader, section("metadata"));
+    let providers = providers::providers(reader, section("providers"));
+    let policies = policies::policies(reader, section("policies"));
+    let templates = templates::templates(reader, section("templates"));
+    let mut secrets = secrets::secrets(reader, section("secrets"), &providers, &templates);
+    moved::apply(reader, section("moved"), &mut secrets);
+    file.finish();
+    let providers = providers.into_blocks();
+    let mut manifest = Manifest { metadata, providers, policies, secrets };
+    check::targets(reader, &mut manifest);
+    Some(manifest)
+}

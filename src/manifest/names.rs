@@ -1,0 +1,120 @@
+//! What names, paths, addresses and regions may look like before any store is asked.
+
+/// An address that a credential may be sent to: https, or http on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Url<'t> {
+    /// Lower case or not, without the port.
+    pub(super) host: &'t str,
+    /// Digits, if one is written.
+    pub(super) port: Option<&'t str>,
+    /// What stands after the host, without the leading `/`.
+    pub(super) path: &'t str,
+    /// Whether it is `https`.
+    pub(super) tls: bool,
+}
+
+impl<'t> Url<'t> {
+    /// Reads an address without a login, query, fragment or escape; `None` for all others.
+    pub(super) fn parse(text: &'t str) -> Option<Self> {
+        let (tls, rest) = match text.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix("http://")?),
+        };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(v6) => v6.split_once(']').map(|(host, rest)| (host, rest.strip_prefix(':')))?,
+            None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+        };
+        let named = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:".contains(&b));
+        let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|n| n > 0));
+        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b)) && !path.contains("..");
+        let loopback = matches!(host, "localhost" | "127.0.0.1" | "::1");
+        (named && port_fits && plain && (tls || loopback)).then_some(Self { host, port, path, tls })
+    }
+}
+
+/// What is wrong with a path of segments, if anything; a leading `/` must have been taken off.
+pub(super) fn path_problem(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("is empty");
+    }
+    if path.chars().any(|c| c.is_control() || "?#%\\".contains(c)) {
+        return Some("contains `?`, `#`, `%`, a backslash or a control character");
+    }
+    path.split('/').find_map(|segment| match segment {
+        "" => Some("has an empty segment (`//`, or a `/` at its end)"),
+        "." | ".." => Some("has a segment `.` or `..`"),
+        _ if segment.trim() != segment => Some("has a segment that begins or ends with a blank"),
+        _ => None,
+    })
+}
+
+/// The first character that is neither an ASCII letter or digit nor one of the others allowed.
+pub(super) fn foreign_character(text: &str, others: &str) -> Option<char> {
+    text.chars().find(|c| !c.is_ascii_alphanumeric() && !others.contains(*c))
+}
+
+/// Whether a text looks like a region of AWS, such as `us-gov-west-1`.
+pub(super) fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    match &parts[..] {
+        [words @ .., number] if words.len() >= 2 => {
+            words.iter().all(letters) && number.len() <= 2 && number.parse::<u8>().is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text can be the name of a secret: `[A-Za-z][A-Za-z0-9_-]*`, at most 128 characters.
+pub(super) fn is_secret_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.len() <= 128 && foreign_character(text, "_-").is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_and_this_machine_are_addresses() {
+        for good in ["https://vault.example.com:8200", "http://127.0.0.1:8200", "https://a.b/", "http://[::1]:8200/v1"]
+        {
+            assert!(Url::parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "http://vault.example.com",
+            "https://user:pass@host",
+            "https://host?x",
+            "https://host/#x",
+            "https://host/%2e",
+            "https://host/../x",
+            "https://",
+            "https://host:0",
+            "https://host:99999",
+            "https://ho st",
+            "ftp://host",
+            "http://localhost.evil.com",
+            "http://127.0.0.1@evil.com",
+        ] {
+            assert_eq!(Url::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn regions_have_words_and_a_number() {
+        for good in ["us-east-1", "ap-southeast-1", "us-gov-west-1"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in ["", "us-east", "useast1", "us-east-1a", "US-EAST-1", "us--1", "1-2-3"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn paths_stay_below_their_root() {
+        assert_eq!(path_problem("a/b.c/d"), None);
+        for bad in ["", "a//b", "a/", "../a", "a/./b", "a?b", "a#b", "a%2fb", "a\nb", "a/ b"] {
+            assert!(path_problem(bad).is_some(), "{bad}");
+        }
+    }
+}

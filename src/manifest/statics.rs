@@ -1,0 +1,133 @@
+//! Static values: texts with variables and fields in them, which are checked and never shown.
+
+use regex::RegexBuilder;
+
+use super::read::{Environment, Fields, Piece, Reader};
+use super::{Part, StaticSettings};
+use crate::diagnostic::{Spanned, quote};
+use crate::secret::SecretValue;
+
+/// Largest compiled `validation`, in bytes; keeps a hostile one from taking memory and time.
+const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+
+/// A static value, and the fields that it names.
+pub(super) struct Static {
+    pub(super) settings: StaticSettings,
+    pub(super) fields: Vec<Spanned<String>>,
+}
+
+/// Reads the `config` of a `static` generator; `siblings` are the fields it may name.
+pub(super) fn read(fields: &Fields, siblings: Option<&[&str]>) -> Option<Static> {
+    let reader = fields.reader;
+    let validation = fields.text("validation");
+    let (_, node) = fields.need("default")?;
+    let super::node::Node::Scalar(text) = &node.value else {
+        reader.text_of(node, "default");
+        return None;
+    };
+    let environment = if reader.resolves_statics() { Environment::Required } else { Environment::Untouched };
+    let pieces = reader.pieces(text, node.span, environment);
+    let pattern = validation.as_ref().map(|text| (text, compile(reader, text.span, &text.value)));
+    let pieces = pieces?;
+    let named: Vec<Spanned<String>> = pieces.iter().filter_map(field).collect();
+    if !fields_exist(reader, &named, siblings) {
+        return None;
+    }
+    let value = parts(pieces);
+    if let (Some((_, pattern)), Some([Part::Text(text)])) = (&pattern, value.as_deref())
+        && let (Some(pattern), Some(text)) = (pattern, text.expose_text())
+        && !pattern.is_match(text)
+    {
+        let help = "mend the value, or the `validation`; both ends of the value count";
+        reader.error("validation-failed", node.span, "the value does not match its `validation`", help);
+    }
+    let validation = validation.map(super::read::Text::spanned);
+    Some(Static { settings: StaticSettings { value, validation }, fields: named })
+}
+
+fn field(piece: &Piece) -> Option<Spanned<String>> {
+    match piece {
+        Piece::Field(name) => Some(name.clone()),
+        Piece::Text(_) | Piece::Unresolved(_) => None,
+    }
+}
+
+/// The value in as few parts as can be, or `None` if something is unresolved.
+fn parts(pieces: Vec<Piece>) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(more) => text.push_str(&more),
+            Piece::Unresolved(_) => return None,
+            Piece::Field(name) => {
+                if !text.is_empty() {
+                    parts.push(Part::Text(SecretValue::from(std::mem::take(&mut text))));
+                }
+                parts.push(Part::Field(name.value));
+            }
+        }
+    }
+    if !text.is_empty() || parts.is_empty() {
+        parts.push(Part::Text(SecretValue::from(text)));
+    }
+    Some(parts)
+}
+
+fn fields_exist(reader: &Reader, named: &[Spanned<String>], siblings: Option<&[&str]>) -> bool {
+    let mut complete = true;
+    for name in named {
+        let shown = quote(&name.value);
+        let literal = "to have it literally, put the braces into a variable";
+        match siblings {
+            None => {
+                let message = format!("{shown} in double braces names a field, but only a template has fields");
+                reader.error("unknown-field", name.span, message, format!("use `kind: templates.…`; {literal}"));
+                complete = false;
+            }
+            Some(known) if !known.contains(&name.value.as_str()) => {
+                let hint = reader.suggestion(&name.value, known, "it has no fields");
+                reader.error("unknown-field", name.span, format!("the template has no field {shown}"), hint);
+                complete = false;
+            }
+            Some(_) => {}
+        }
+    }
+    complete
+}
+
+/// A `validation` as it is meant: the whole value must match.
+fn compile(reader: &Reader, span: crate::diagnostic::Span, pattern: &str) -> Option<regex::Regex> {
+    match RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(PATTERN_BYTES_MAX).build() {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            let reason = match &error {
+                regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+                // Its last line is the reason; those before quote the pattern.
+                other => other.to_string().lines().last().unwrap_or_default().replace("error: ", ""),
+            };
+            let message = format!("`validation` is no regular expression: {reason}");
+            let help = "the syntax is that of Rust's regex crate: https://docs.rs/regex/#syntax";
+            reader.error("bad-regex", span, message, help);
+            None
+        }
+    }
+}
+
+/// The fewest bytes of a value, and whether it never has more.
+pub(super) fn bytes_min(settings: &StaticSettings) -> (usize, bool) {
+    let Some(parts) = &settings.value else { return (0, false) };
+    let texts = parts.iter().map(|part| match part {
+        Part::Text(text) => (text.len(), true),
+        Part::Field(_) => (0, false),
+    });
+    texts.fold((0, true), |(sum, exact), (bytes, known)| (sum + bytes, exact && known))
+}
+
+/// Whether a value is known to contain `{{`, which SSM refuses.
+pub(super) fn opens_braces(settings: &StaticSettings) -> bool {
+    settings.value.iter().flatten().any(|part| match part {
+        Part::Text(text) => text.expose().windows(2).any(|pair| pair == b"{{"),
+        Part::Field(_) => false,
+    })
+}

@@ -1,0 +1,427 @@
+//! One secret's plan from what stands at its targets: pure, and the heart of every promise.
+//!
+//! The generation in force is the highest that any target holds, the primary's on a tie. A value is
+//! generated only when every target that can be read is confirmed absent; one that cannot be read
+//! leaves the secret as it is.
+
+use std::cmp::Reverse;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::standing::{Standing, judge};
+use super::{Action, Cause, DUE_SOON_DAYS, Due, Hold, Next, SecretPlan, Seen, TargetPlan, TargetView};
+use crate::lockfile::{Declaration, LockedSecret};
+use crate::manifest::Secret;
+use crate::mark::{Generation, Owner};
+use crate::target::Attributes;
+
+/// What a run was asked to do beside bringing things in line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Take foreign objects over, keeping their value.
+    pub adopt: bool,
+    /// Replace the value of foreign objects.
+    pub overwrite: bool,
+    /// Make a new value, due or not.
+    pub force: bool,
+    /// Make a new value if its rotation is due.
+    pub rotate_due: bool,
+    /// A person named the secrets: what is never rotated unattended may be rotated now.
+    pub attended: bool,
+}
+
+/// What is known of the declared parts of a value, beside what the lock says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Revision {
+    /// Values were not read; the lock's hash decides.
+    #[default]
+    Unread,
+    /// The stored value has the declared parts and the declared fields.
+    Same,
+    /// It has not.
+    Differs,
+}
+
+/// Everything about one secret that planning needs.
+#[derive(Clone)]
+pub struct SecretView<'a> {
+    /// Index into the manifest's secrets.
+    pub index: usize,
+    /// The declaration.
+    pub secret: &'a Secret,
+    /// Whose its objects are.
+    pub owner: Owner,
+    /// Its targets.
+    pub targets: Vec<TargetView>,
+    /// What stands at places that the lock names and the Secretfile no longer does.
+    pub earlier: Vec<TargetView>,
+    /// What the lock says; a hint.
+    pub locked: Option<&'a LockedSecret>,
+    /// The generation that a run which died had meant to write.
+    pub intended: Option<Generation>,
+    /// The declared parts compared with the stored value.
+    pub revision: Revision,
+    /// Hashes of the declaration.
+    pub declaration: Declaration,
+}
+
+/// Plans one secret.
+#[must_use]
+pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> SecretPlan {
+    let places = view.targets.iter().chain(&view.earlier);
+    let standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
+    let mut plan = blank(view);
+    for (target, standing) in plan.targets.iter_mut().zip(&standings) {
+        target.generation = generation_of(standing.as_ref()).cloned();
+        target.drifted = matches!(standing, Some(Standing::Drifted { .. }));
+    }
+    plan.source = source(&standings, plan.primary);
+    plan.generation = in_force(view, &standings, plan.source);
+    plan.due = due(view.secret, plan.generation.as_ref(), now);
+    plan.hold = hold(view, &standings, &plan, options);
+    plan.next = next(view, &standings, &mut plan, options);
+    notes(view, &mut plan);
+    for index in 0..plan.targets.len() {
+        settle(view, standings.get(index).and_then(Option::as_ref), &mut plan, index, options);
+    }
+    plan
+}
+
+fn blank(view: &SecretView<'_>) -> SecretPlan {
+    let targets = view.targets.iter().map(|target| TargetPlan {
+        index: target.index,
+        kind: target.kind,
+        provider: target.provider.clone(),
+        name: target.name.clone(),
+        locator: target.locator.clone(),
+        span: target.span,
+        action: Action::Keep,
+        why: String::new(),
+        changes: Vec::new(),
+        version: observed(target).map(|seen| seen.version.clone()),
+        generation: None,
+        drifted: false,
+        restore: observed(target).is_some_and(|seen| seen.pending_deletion),
+        capabilities: target.capabilities,
+    });
+    SecretPlan {
+        index: view.index,
+        name: view.secret.name.value.clone(),
+        owner: view.owner.clone(),
+        span: view.secret.name.span,
+        primary: primary(&view.targets),
+        source: None,
+        generation: None,
+        next: Next::Keep,
+        hold: None,
+        targets: targets.collect(),
+        due: None,
+        notes: Vec::new(),
+        declaration: view.declaration.clone(),
+    }
+}
+
+/// The target that is written first: the declared one, else the best by kind; filters do not count.
+fn primary(targets: &[TargetView]) -> Option<usize> {
+    let eligible = || targets.iter().filter(|t| !matches!(t.seen, Seen::Replica | Seen::LeftOut(_) | Seen::NotBuilt));
+    eligible()
+        .find(|target| target.primary)
+        .or_else(|| eligible().filter(|t| t.kind.primary_rank().is_some()).min_by_key(|t| t.kind.primary_rank()))
+        .map(|target| target.index)
+}
+
+const fn observed(target: &TargetView) -> Option<&crate::provider::Observed> {
+    match &target.seen {
+        Seen::Present(observed) => Some(observed),
+        _ => None,
+    }
+}
+
+fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
+    let seen = observed(target)?;
+    let order = target.capabilities?.mark_order;
+    Some(judge(&view.owner, target.locator.as_ref()?, order, seen))
+}
+
+const fn generation_of(standing: Option<&Standing>) -> Option<&Generation> {
+    match standing {
+        Some(Standing::Ours { generation, .. } | Standing::Drifted { generation }) => Some(generation),
+        _ => None,
+    }
+}
+
+/// The place whose value is in force: the highest generation, the primary on a tie. Places that only
+/// the lock still names count after the declared ones.
+fn source(standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
+    let held = standings.iter().enumerate().filter_map(|(index, standing)| match standing {
+        Some(Standing::Ours { generation, .. }) => Some((index, generation.number)),
+        _ => None,
+    });
+    held.max_by_key(|(index, number)| (*number, Some(*index) == primary, Reverse(*index))).map(|(index, _)| index)
+}
+
+/// The generation in force; an id that an interrupted write left unknown comes from another target
+/// that holds the same number, else from what that run had meant to write, else from the lock.
+fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Option<usize>) -> Option<Generation> {
+    let generation = generation_of(standings.get(source?)?.as_ref())?.clone();
+    if !generation.id.is_empty() {
+        return Some(generation);
+    }
+    let known = standings.iter().filter_map(|s| generation_of(s.as_ref()));
+    let known = known.filter(|other| other.number == generation.number && !other.id.is_empty()).cloned().next();
+    let locked = view.locked.filter(|locked| locked.generation == generation.number).map(|locked| Generation {
+        id: locked.generation_id.clone(),
+        created: locked.targets.first().map_or(generation.created, |target| target.created),
+        ..generation.clone()
+    });
+    let intended = view.intended.clone().filter(|intended| intended.number == generation.number);
+    known.or(intended).or(locked).or(Some(generation))
+}
+
+fn due(secret: &Secret, generation: Option<&Generation>, now: Timestamp) -> Option<Due> {
+    let (period, generation) = (secret.rotation_period.as_ref()?, generation?);
+    let at = generation.created.checked_add(SignedDuration::from_secs(period.value.seconds)).ok()?;
+    Some(Due { at, overdue: at <= now, unattended: !secret.one_time && !generation.adopted })
+}
+
+impl Due {
+    /// Whether it is worth announcing.
+    #[must_use]
+    pub fn is_soon(&self, now: Timestamp) -> bool {
+        now.checked_add(SignedDuration::from_hours(24 * DUE_SOON_DAYS)).is_ok_and(|horizon| self.at <= horizon)
+    }
+}
+
+/// The first thing in the way of any write for this secret.
+fn hold(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &SecretPlan, options: Options) -> Option<Hold> {
+    let mut unknown = None;
+    for (target, standing) in view.targets.iter().zip(standings) {
+        let title = format!("{} `{}`", target.kind.title(), target.name);
+        let hold =
+            |cause, reason: String, help: &str| Some(Hold { reason, help: help.into(), span: target.span, cause });
+        let stuck = plan.source.is_none() && plan.primary == Some(target.index);
+        if let Some((reason, help)) = target.refused.as_ref().filter(|_| target.selected && stuck) {
+            return hold(Cause::Invalid, reason.clone(), help);
+        }
+        match (&target.seen, standing) {
+            (Seen::NotBuilt, _) if target.selected && plan.source.is_none() => {
+                let help = "remove the target, or select others with `--provider` or `--target-type`";
+                return hold(Cause::NotBuilt, not_built(target), help);
+            }
+            (Seen::Failed(error), _) if plan.source.is_none() => {
+                unknown = unknown.or_else(|| {
+                    let help = "nothing is generated until every target can be read; mend this and run again";
+                    hold(Cause::Store, format!("{title} cannot be read: {error}"), help)
+                });
+            }
+            (_, Some(Standing::Foreign(why))) if !(options.adopt || options.overwrite || view.secret.adopt) => {
+                let help = "keep its value with `--adopt` or `adopt: true`, or replace it with `--overwrite`";
+                let known =
+                    view.locked.is_some_and(|l| l.targets.iter().any(|t| Some(&t.locator) == target.locator.as_ref()));
+                let known = if known { "; the lock knows it, so its mark was stripped" } else { "" };
+                return hold(Cause::Decision, format!("{title} is not ours: {why}{known}"), help);
+            }
+            (_, Some(Standing::OtherRepository(repository))) => {
+                let help = "give one of the two another `metadata.project_id`";
+                return hold(Cause::Decision, format!("{title} belongs to repository {repository}"), help);
+            }
+            (_, Some(Standing::Managed(by))) => {
+                let help = "remove the target, or end the other management first";
+                return hold(Cause::Decision, format!("{title} cannot be written: {by}"), help);
+            }
+            _ => {}
+        }
+    }
+    unknown.or_else(|| new_but_filtered(view, plan))
+}
+
+fn not_built(target: &TargetView) -> String {
+    format!("targets of kind `{}` are not built into this version", target.kind.as_str())
+}
+
+fn new_but_filtered(view: &SecretView<'_>, plan: &SecretPlan) -> Option<Hold> {
+    if plan.source.is_some() || view.targets.iter().any(|target| matches!(target.seen, Seen::Present(_))) {
+        return None;
+    }
+    let primary = view.targets.get(plan.primary?)?;
+    (!primary.selected).then(|| Hold {
+        reason: format!("it is new and its primary, {} `{}`, is filtered out", primary.kind.title(), primary.name),
+        help: "run once without the filter, or declare another target `primary: true`".into(),
+        span: primary.span,
+        cause: Cause::Decision,
+    })
+}
+
+fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut SecretPlan, options: Options) -> Next {
+    if plan.hold.is_some() {
+        return Next::Keep;
+    }
+    let locked = view.locked.map_or(0, |locked| locked.generation);
+    let Some(generation) = &plan.generation else {
+        return first(view, standings, plan, options, locked);
+    };
+    let after = generation.number.saturating_add(1);
+    let primary_ready = plan.primary.is_some_and(|p| view.targets.get(p).is_some_and(|t| t.selected && !failed(t)));
+    if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
+        return Next::Keep;
+    }
+    let due = plan.due.is_some_and(|due| due.overdue && (due.unattended || options.attended));
+    if options.force || (options.rotate_due && due) {
+        return Next::Rotate(after);
+    }
+    let edited = match view.revision {
+        Revision::Same => false,
+        Revision::Differs => true,
+        Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
+    };
+    if edited { Next::Revise(after) } else { Next::Keep }
+}
+
+/// No generation of ours stands anywhere: take one over, or make the first.
+fn first(
+    view: &SecretView<'_>,
+    standings: &[Option<Standing>],
+    plan: &mut SecretPlan,
+    options: Options,
+    locked: u64,
+) -> Next {
+    let number = locked.saturating_add(1);
+    let foreign = |index: usize| matches!(standings.get(index), Some(Some(Standing::Foreign(_))));
+    let drifted = standings.iter().position(|standing| matches!(standing, Some(Standing::Drifted { .. })));
+    if let Some(index) = drifted {
+        plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
+        plan.generation = generation_of(standings.get(index).and_then(Option::as_ref)).cloned();
+        return if options.force { Next::Rotate(number.max(2)) } else { Next::Keep };
+    }
+    let adopting = (options.adopt || view.secret.adopt) && !options.overwrite;
+    let first_foreign = plan.primary.filter(|primary| foreign(*primary));
+    let first_foreign = first_foreign.or_else(|| (0..standings.len()).find(|index| foreign(*index)));
+    match first_foreign.filter(|_| adopting) {
+        Some(index) => {
+            plan.source = Some(index);
+            Next::Adopt(number)
+        }
+        None if plan.primary.is_some() => Next::Create(number),
+        None => Next::Keep,
+    }
+}
+
+const fn failed(target: &TargetView) -> bool {
+    matches!(target.seen, Seen::Failed(_))
+}
+
+fn notes(view: &SecretView<'_>, plan: &mut SecretPlan) {
+    let edited = view.locked.is_some_and(|locked| {
+        !locked.declaration.generated.is_empty() && locked.declaration.generated != view.declaration.generated
+    });
+    if edited && plan.generation.is_some() && !matches!(plan.next, Next::Rotate(_) | Next::Create(_)) {
+        plan.notes.push("its generator was edited; the new settings count from the next rotation".into());
+    }
+    for earlier in &view.earlier {
+        if let Some(locator) = &earlier.locator {
+            plan.notes.push(format!("its former place {locator} is no longer declared; nothing is deleted there"));
+        }
+    }
+}
+
+/// Decides one target's action.
+fn settle(view: &SecretView<'_>, standing: Option<&Standing>, plan: &mut SecretPlan, index: usize, options: Options) {
+    let Some(target) = view.targets.get(index) else { return };
+    let (action, why) = action(target, standing, plan, options);
+    let changes = changes(target, standing, plan, action);
+    let Some(planned) = plan.targets.get_mut(index) else { return };
+    planned.action = if action == Action::Keep && !changes.is_empty() { Action::Metadata } else { action };
+    planned.why = why;
+    planned.changes = changes;
+}
+
+fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, options: Options) -> (Action, String) {
+    match &target.seen {
+        Seen::Replica => return (Action::ReplicaCheck, "the store keeps this copy itself".into()),
+        Seen::LeftOut(why) => return (Action::LeftOut, why.clone()),
+        Seen::NotBuilt if !target.selected => return (Action::LeftOut, "not built into this version".into()),
+        Seen::NotBuilt if plan.hold.is_none() => return (Action::Held, not_built(target)),
+        Seen::Assumed => return (Action::Keep, "not asked; the lock knows it".into()),
+        Seen::Failed(error) if plan.hold.is_none() => return (Action::Held, error.to_string()),
+        _ => {}
+    }
+    if let Some(hold) = &plan.hold {
+        return (Action::Held, hold.reason.clone());
+    }
+    if !target.selected {
+        return (Action::LeftOut, "filtered out".into());
+    }
+    if let Some((reason, _)) = &target.refused {
+        return (Action::Held, reason.clone());
+    }
+    if !target.kind.holds_value() {
+        let action = if matches!(target.seen, Seen::Absent) { Action::Create } else { Action::Keep };
+        return (action, String::new());
+    }
+    match (standing, &plan.next) {
+        (Some(Standing::Foreign(_)), _) if options.overwrite => (Action::Overwrite, "asked for by --overwrite".into()),
+        (Some(Standing::Foreign(_)), _) => (Action::Adopt, "its value is kept and marked as ours".into()),
+        (None, Next::Create(_)) => (Action::Create, String::new()),
+        (_, Next::Rotate(_)) => (Action::Rotate, rotate_why(plan)),
+        (_, Next::Revise(_)) => (Action::Revise, "the declared value was edited".into()),
+        (None, _) => (Action::Spread, copied_from(plan)),
+        (Some(Standing::Drifted { generation }), _) => {
+            (Action::Keep, format!("its value was changed outside after generation {}", generation.number))
+        }
+        (Some(Standing::Ours { .. }), _) if observed(target).is_some_and(|seen| seen.pending_deletion) => {
+            (Action::Heal, "it is scheduled for deletion and is restored first".into())
+        }
+        (Some(Standing::Ours { generation, marked }), _) => compare(generation, *marked, plan),
+        (Some(_), _) => (Action::Keep, String::new()),
+    }
+}
+
+fn compare(generation: &Generation, marked: bool, plan: &SecretPlan) -> (Action, String) {
+    let Some(wanted) = &plan.generation else { return (Action::Keep, String::new()) };
+    if generation.number < wanted.number {
+        let why = format!("it holds generation {}, generation {} is in force", generation.number, wanted.number);
+        return (Action::Heal, why);
+    }
+    if marked && generation.id != wanted.id {
+        return (Action::Heal, format!("it holds another value of generation {}", wanted.number));
+    }
+    (Action::Keep, String::new())
+}
+
+fn rotate_why(plan: &SecretPlan) -> String {
+    match plan.due {
+        Some(due) if due.overdue => format!("due since {}", due.at.strftime("%Y-%m-%d")),
+        _ => "asked for".into(),
+    }
+}
+
+fn copied_from(plan: &SecretPlan) -> String {
+    let source = plan.source.and_then(|source| plan.targets.get(source));
+    source.map_or_else(
+        || "copied from its former place".to_owned(),
+        |source| format!("copied from {} `{}`", source.kind.title(), source.name),
+    )
+}
+
+/// The attributes to change at an object that stays, and `mark` if the mark must be set again.
+fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, action: Action) -> Vec<String> {
+    let Some(seen) = observed(target).filter(|_| !matches!(action, Action::Held | Action::LeftOut)) else {
+        return Vec::new();
+    };
+    let mut changes = differing(&target.desired, &seen.attributes);
+    let wants_mark = match standing {
+        Some(Standing::Ours { marked: false, generation }) => {
+            plan.generation.as_ref().is_some_and(|g| g.number == generation.number && action == Action::Keep)
+        }
+        _ => false,
+    };
+    if wants_mark {
+        changes.push("mark".into());
+    }
+    changes
+}
+
+/// The desired attributes that are missing or have another value; what others set does not count.
+fn differing(desired: &Attributes, seen: &Attributes) -> Vec<String> {
+    desired.iter().filter(|(name, value)| seen.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
+}

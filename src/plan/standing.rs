@@ -1,0 +1,160 @@
+//! What an object in a store is to us: absent, ours and of which generation, or someone else's.
+//!
+//! The evidence is the object's own mark and version, never the lock. Two kinds of store interrupt
+//! differently. Where the version id is the write token (value first, then mark), a current version
+//! that is the token of the next generation means that the mark lags. Where versions are counted
+//! (mark first, then value), a mark one version ahead means that the write never happened.
+
+use crate::locator::Locator;
+use crate::mark::{Generation, Mark, Owner, UnreadableMark};
+use crate::provider::{MarkOrder, Observed, VersionId};
+
+/// The place of one object in our world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Ours, and the value is that generation. `marked` is false when the mark must be set again.
+    Ours {
+        /// The generation of the value that stands there.
+        generation: Generation,
+        /// Whether the mark says the same.
+        marked: bool,
+    },
+    /// Ours, but the value was changed outside after this generation.
+    Drifted {
+        /// What the mark says.
+        generation: Generation,
+    },
+    /// It carries no mark of ours.
+    Foreign(String),
+    /// It belongs to another repository with the same project and secret.
+    OtherRepository(String),
+    /// The store or someone else rotates or owns it.
+    Managed(String),
+}
+
+/// Judges one object.
+#[must_use]
+pub fn judge(owner: &Owner, at: &Locator, order: MarkOrder, seen: &Observed) -> Standing {
+    if let Some(by) = &seen.managed_by {
+        return Standing::Managed(by.clone());
+    }
+    let Some(text) = &seen.mark else {
+        return Standing::Foreign("it carries no mark of SecretZero".into());
+    };
+    let mark = match Mark::parse(text) {
+        Ok(mark) => mark,
+        Err(error @ UnreadableMark::Malformed) => return Standing::Foreign(error.to_string()),
+        Err(error @ UnreadableMark::Newer(_)) => return Standing::Managed(error.to_string()),
+    };
+    if !owner.same_secret(&mark.owner) {
+        return Standing::Foreign("its mark belongs to another project, environment or secret".into());
+    }
+    if !owner.owns(&mark.owner) {
+        return Standing::OtherRepository(mark.owner.repository.unwrap_or_default());
+    }
+    of_version(owner, at, order, &seen.version, mark)
+}
+
+fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId, mark: Mark) -> Standing {
+    let generation = mark.generation;
+    if *version == mark.version {
+        return Standing::Ours { generation, marked: true };
+    }
+    let interrupted = |number| Generation { number, id: String::new(), ..generation.clone() };
+    match order {
+        MarkOrder::ValueFirst => {
+            let next = generation.number.saturating_add(1);
+            if *version == owner.write_token(at, next).to_string() {
+                return Standing::Ours { generation: interrupted(next), marked: false };
+            }
+        }
+        MarkOrder::MarkFirst => {
+            let ahead = version.parse::<u64>().ok().and_then(|v| v.checked_add(1)).map(|v| v.to_string());
+            let one_behind = ahead.as_deref() == Some(mark.version.as_str());
+            if one_behind && mark.carried {
+                return Standing::Ours { generation, marked: false };
+            }
+            if generation.number > 1 && one_behind {
+                return Standing::Ours { generation: interrupted(generation.number - 1), marked: false };
+            }
+        }
+        MarkOrder::WithValue => {}
+    }
+    Standing::Drifted { generation }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::mark::ShortId;
+    use crate::target::Attributes;
+
+    fn owner(repository: Option<&str>) -> Owner {
+        Owner {
+            project: ShortId::of("p"),
+            secret: ShortId::of("s"),
+            environment: ShortId::of(""),
+            repository: repository.map(str::to_owned),
+        }
+    }
+
+    fn at() -> Locator {
+        Locator::secrets_manager("1", "r", "n")
+    }
+
+    fn seen(number: u64, marked: &str, version: &str) -> Observed {
+        let generation = Generation { number, id: "u".into(), created: Timestamp::UNIX_EPOCH, adopted: false };
+        let mark = Mark { owner: owner(Some("github.com/1")), generation, version: marked.into(), carried: false };
+        Observed {
+            version: version.into(),
+            mark: Some(mark.to_string()),
+            attributes: Attributes::new(),
+            pending_deletion: false,
+            managed_by: None,
+            from_list: false,
+        }
+    }
+
+    fn number(standing: &Standing) -> Option<(u64, bool)> {
+        match standing {
+            Standing::Ours { generation, marked } => Some((generation.number, *marked)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_counted_version_one_behind_its_mark_was_never_written() {
+        let judge = |g, m, v| judge(&owner(None), &at(), MarkOrder::MarkFirst, &seen(g, m, v));
+        assert_eq!(number(&judge(3, "5", "5")), Some((3, true)));
+        assert_eq!(number(&judge(3, "5", "4")), Some((2, false)));
+        assert!(matches!(judge(3, "5", "6"), Standing::Drifted { .. }));
+        assert!(matches!(judge(1, "2", "1"), Standing::Drifted { .. }), "a first generation has none before it");
+    }
+
+    #[test]
+    fn a_version_that_is_the_next_token_is_the_next_generation() {
+        let token = |n| owner(None).write_token(&at(), n).to_string();
+        let judge = |v: &str| judge(&owner(None), &at(), MarkOrder::ValueFirst, &seen(3, &token(3), v));
+        assert_eq!(number(&judge(&token(3))), Some((3, true)));
+        assert_eq!(number(&judge(&token(4))), Some((4, false)));
+        assert!(matches!(judge("someone-elses"), Standing::Drifted { .. }));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_told_apart() {
+        let judge = |owner: &Owner, seen: &Observed| judge(owner, &at(), MarkOrder::MarkFirst, seen);
+        let ours = seen(1, "1", "1");
+        assert!(
+            matches!(judge(&owner(Some("github.com/2")), &ours), Standing::OtherRepository(r) if r == "github.com/1")
+        );
+        let other = Owner { secret: ShortId::of("x"), ..owner(None) };
+        assert!(matches!(judge(&other, &ours), Standing::Foreign(_)));
+        assert!(matches!(judge(&owner(None), &Observed { mark: None, ..ours.clone() }), Standing::Foreign(_)));
+        let newer = Observed { mark: Some("2:x=1".into()), ..ours.clone() };
+        assert!(matches!(judge(&owner(None), &newer), Standing::Managed(_)));
+        let managed = Observed { managed_by: Some("rotation by AWS".into()), ..ours };
+        assert!(matches!(judge(&owner(None), &managed), Standing::Managed(_)));
+    }
+}

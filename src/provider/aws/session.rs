@@ -1,0 +1,192 @@
+//! One identity in one region: finds credentials, learns who we are, makes every call.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::{Builder as HttpBuilder, ConnectorBuilder, proxy::ProxyConfig, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::error::{Attempt, explain};
+use super::{AuthKind, AwsSettings, AwsShared};
+use crate::limiter::{ApiClass, Limiter, Repeat};
+use crate::provider::{Error, ErrorKind, Identity, Result};
+use crate::secret::SecretValue;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the answer of one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `GetCallerIdentity` (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+const STS: ApiClass = ApiClass { service: "AWS STS", name: "read", quota_per_second: 600.0 };
+
+/// One HTTP client for all services and regions, built when first needed: it loads the CA roots.
+#[derive(Clone, Default)]
+pub(super) struct Http(Arc<OnceLock<SharedHttpClient>>);
+
+impl Http {
+    fn client(&self) -> SharedHttpClient {
+        let build = || {
+            HttpBuilder::new().build_with_connector_fn(|settings, components| {
+                let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+                let mut connector = ConnectorBuilder::default().tls_provider(provider);
+                connector.set_connector_settings(settings.cloned());
+                connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+                connector.set_proxy_config(Some(ProxyConfig::from_env()));
+                connector.build()
+            })
+        };
+        self.0.get_or_init(build).clone()
+    }
+}
+
+/// Clients of both stores, and who we are.
+pub(super) struct Session {
+    pub(super) secrets_manager: aws_sdk_secretsmanager::Client,
+    pub(super) ssm: aws_sdk_ssm::Client,
+    pub(super) region: String,
+    pub(super) account: String,
+    pub(super) principal: String,
+    limiter: Arc<Limiter>,
+    /// Who shares our quotas.
+    scope: String,
+}
+
+impl Session {
+    pub(super) async fn open(settings: &AwsSettings, shared: &AwsShared) -> Result<Self> {
+        let region = region(settings).await?;
+        let config = configure(settings, &region, shared.http.client()).await?;
+        let sts = aws_sdk_sts::Client::new(&config);
+        let mut session = Self {
+            secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            region: region.to_string(),
+            account: String::new(),
+            principal: String::new(),
+            limiter: Arc::clone(&shared.limiter),
+            scope: "aws".into(),
+        };
+        let attempt = session.attempt("sts:GetCallerIdentity", "");
+        let caller = session.call(&STS, Repeat::Read, &attempt, || sts.get_caller_identity().send()).await?;
+        session.account = caller.account.unwrap_or_default();
+        session.principal = caller.arn.unwrap_or_default();
+        session.scope = format!("aws/{}/{region}", session.account);
+        Ok(session)
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        Identity { account: self.account.clone(), principal: self.principal.clone(), region: Some(self.region.clone()) }
+    }
+
+    /// What is about to be tried, for the error message.
+    pub(super) fn attempt<'a>(&'a self, action: &'static str, name: &'a str) -> Attempt<'a> {
+        Attempt { action, name, region: &self.region, account: &self.account, principal: &self.principal }
+    }
+
+    /// One call through the limiter, its error explained.
+    pub(super) async fn call<T, E, F, Fut>(
+        &self,
+        class: &ApiClass,
+        repeat: Repeat,
+        attempt: &Attempt<'_>,
+        mut send: F,
+    ) -> Result<T>
+    where
+        F: FnMut() -> Fut + Send,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        T: Send,
+    {
+        let once = || {
+            let sent = send();
+            async move { sent.await.map_err(|refusal| explain(attempt, &refusal)) }
+        };
+        self.limiter.run(&self.scope, class, repeat, once).await
+    }
+}
+
+/// From the settings, the environment or the profile; never from the instance, which takes seconds to be missing.
+async fn region(settings: &AwsSettings) -> Result<Region> {
+    if let Some(region) = &settings.region {
+        return Ok(Region::new(region.clone()));
+    }
+    if settings.profile.is_none()
+        && let Some(region) = EnvironmentVariableRegionProvider::new().region().await
+    {
+        return Ok(region);
+    }
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &settings.profile {
+        profile = profile.profile_name(name);
+    }
+    if let Some(region) = profile.build().region().await {
+        return Ok(region);
+    }
+    Err(Error::new(
+        ErrorKind::Unauthenticated,
+        "no AWS region is set; add `region` under the provider's `auth.config`, or set AWS_REGION",
+    ))
+}
+
+async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClient) -> Result<SdkConfig> {
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
+        .region(region.clone())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        // Answers are a few kilobytes; the attempt's timeout covers them.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if settings.auth_kind == AuthKind::Static {
+        loader = loader.credentials_provider(fixed(settings)?);
+    } else if let Some(profile) = &settings.profile {
+        let provider = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(http);
+        let provider = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    } else if settings.auth_kind == AuthKind::Profile {
+        return Err(missing("profile", "profile"));
+    }
+    let config = loader.load().await;
+    if settings.auth_kind != AuthKind::AssumeRole {
+        return Ok(config);
+    }
+    let role = settings.role_arn.as_ref().ok_or_else(|| missing("role_arn", "assume_role"))?;
+    let mut provider = AssumeRoleProvider::builder(role)
+        .configure(&config)
+        .session_name(settings.session_name.as_deref().unwrap_or("secretzero"));
+    if let Some(external_id) = &settings.external_id {
+        provider = provider.external_id(external_id);
+    }
+    let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider.build().await);
+    Ok(config.into_builder().credentials_provider(provider).build())
+}
+
+fn missing(setting: &str, kind: &str) -> Error {
+    let message = format!("the AWS provider's `auth.kind: {kind}` needs `{setting}` under `auth.config`");
+    Error::new(ErrorKind::Unauthenticated, message)
+}
+
+fn fixed(settings: &AwsSettings) -> Result<Credentials> {
+    let text = |value: &Option<SecretValue>| value.as_ref().and_then(|v| v.expose_text()).map(str::to_owned);
+    let id = text(&settings.access_key_id).ok_or_else(|| missing("access_key_id", "static"))?;
+    let key = text(&settings.secret_access_key).ok_or_else(|| missing("secret_access_key", "static"))?;
+    Ok(Credentials::new(id, key, text(&settings.session_token), None, "secretzero"))
+}

@@ -1,0 +1,385 @@
+//! The comment of a pull request: what merging would do, by risk, and what a reviewer should know.
+
+use jiff::Timestamp;
+
+use super::{code, words};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::manifest::Manifest;
+use crate::plan::{Action, Next, Plan, SecretPlan, TargetPlan};
+use crate::target::TargetKind;
+
+/// Most rows of one table; what is cut stands in the job summary.
+pub const ROWS_MAX: usize = 150;
+
+/// What a comment is made of.
+pub struct Facts<'a> {
+    /// Path of the Secretfile in the repository.
+    pub file: &'a str,
+    /// Name of the environment; empty without one.
+    pub environment: &'a str,
+    /// The Secretfile, if it is valid.
+    pub manifest: Option<&'a Manifest>,
+    /// The plan, if there is one.
+    pub plan: Option<&'a Plan>,
+    /// What is wrong with the file.
+    pub problems: &'a [Diagnostic],
+    /// What the policies say.
+    pub findings: &'a [Diagnostic],
+    /// Why the stores were not asked, if they were not.
+    pub offline: Option<&'a str>,
+    /// Where a file of the head commit is shown, without the path.
+    pub blob_url: &'a str,
+    /// What was planned: the head commit.
+    pub head: &'a str,
+    /// Into what: the base commit or branch.
+    pub base: &'a str,
+    /// The run that says so.
+    pub run_url: &'a str,
+    /// The present moment, for what is due soon.
+    pub now: Timestamp,
+    /// Most rows of one table.
+    pub rows_max: usize,
+}
+
+/// The whole comment, without the hidden marker.
+#[must_use]
+pub fn comment(facts: &Facts<'_>) -> String {
+    let mut out = String::new();
+    let environment =
+        if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
+    out.push_str(&format!("### SecretZero · {}{environment}\n\n", code(facts.file)));
+    out.push_str(&format!("{}\n", headline(facts)));
+    if let Some(why) = facts.offline {
+        out.push_str(&format!("\n> [!NOTE]\n> **Planned offline.** {}\n", words(why)));
+    }
+    out.push_str(&problems(facts));
+    if let Some(plan) = facts.plan {
+        out.push_str(&held(facts, plan));
+        out.push_str(&changes(facts, plan));
+    }
+    out.push_str(&policy(facts));
+    if let Some(plan) = facts.plan {
+        out.push_str(&due(facts, plan));
+        out.push_str(&drift(plan));
+        out.push_str(&rest(plan));
+    }
+    out.push_str(&footer(facts));
+    out
+}
+
+/// One sentence that says it all; also the title of the check run.
+#[must_use]
+pub fn title(facts: &Facts<'_>) -> String {
+    let errors = facts.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    if errors > 0 || facts.manifest.is_none() {
+        return format!("The Secretfile has {}", count(errors.max(1), "error"));
+    }
+    let Some(plan) = facts.plan else { return "Checked".into() };
+    let changing = plan.targets().filter(|(_, target)| target.action.is_change());
+    let mut secrets: Vec<&str> = changing.map(|(secret, _)| secret.name.as_str()).collect();
+    let targets = secrets.len();
+    secrets.dedup();
+    let held = plan.held().count();
+    let what = match (targets, held) {
+        (0, 0) => "Merging changes nothing".to_owned(),
+        (0, held) => format!("Merging changes nothing; {} held", count(held, "secret")),
+        (targets, 0) => format!("Merging changes {} of {}", count(targets, "target"), count(secrets.len(), "secret")),
+        (targets, held) => format!(
+            "Merging changes {} of {}; {} held",
+            count(targets, "target"),
+            count(secrets.len(), "secret"),
+            count(held, "secret")
+        ),
+    };
+    let broken = facts.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    if broken > 0 { format!("{what}; {} broken", count(broken, "policy rule")) } else { what }
+}
+
+fn headline(facts: &Facts<'_>) -> String {
+    format!("**{}.**{}", title(facts), counts(facts).map(|counts| format!(" {counts}")).unwrap_or_default())
+}
+
+/// `2 overwrite · 1 create · 12 unchanged`.
+fn counts(facts: &Facts<'_>) -> Option<String> {
+    let plan = facts.plan?;
+    let mut parts: Vec<String> = ORDER
+        .iter()
+        .filter_map(|action| Some((action, plan.count(*action))).filter(|(_, count)| *count > 0))
+        .map(|(action, count)| format!("{count} to {}", verb(*action)))
+        .collect();
+    let kept = plan.count(Action::Keep);
+    if kept > 0 {
+        parts.push(format!("{kept} unchanged"));
+    }
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+const ORDER: [Action; 9] = [
+    Action::Overwrite,
+    Action::Spread,
+    Action::Rotate,
+    Action::Revise,
+    Action::Heal,
+    Action::Adopt,
+    Action::Create,
+    Action::Metadata,
+    Action::ReplicaCheck,
+];
+
+const fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Spread => "copy",
+        Action::Revise => "replace",
+        Action::Heal => "bring up to date",
+        Action::Metadata => "change metadata of",
+        Action::ReplicaCheck => "check",
+        other => other.as_str(),
+    }
+}
+
+fn problems(facts: &Facts<'_>) -> String {
+    if facts.problems.is_empty() {
+        return String::new();
+    }
+    let error = facts.problems.iter().any(|problem| problem.severity == Severity::Error);
+    let heading = if error {
+        "> [!CAUTION]\n> **Nothing can be planned until this is mended:**"
+    } else {
+        "> [!NOTE]\n> **Worth a look:**"
+    };
+    let mut out = format!("\n{heading}\n>\n");
+    for problem in facts.problems.iter().take(facts.rows_max) {
+        out.push_str(&format!("> - {}\n", finding_line(facts, problem)));
+    }
+    out
+}
+
+fn finding_line(facts: &Facts<'_>, finding: &Diagnostic) -> String {
+    let help = finding.help.as_deref().map(|help| format!(" — {}", words(help))).unwrap_or_default();
+    format!("{} {}{help}", line_link(facts, finding.span.line), words(&finding.message))
+}
+
+/// A link to a line of the Secretfile at the head commit.
+fn line_link(facts: &Facts<'_>, line: u32) -> String {
+    if facts.blob_url.is_empty() {
+        return format!("line {line}:");
+    }
+    let path: Vec<String> = facts.file.split('/').map(percent).collect();
+    format!("[line {line}]({}/{}#L{line}):", facts.blob_url, path.join("/"))
+}
+
+/// One path segment of a URL.
+fn percent(segment: &str) -> String {
+    let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+    segment.bytes().map(|b| if safe(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+fn held(facts: &Facts<'_>, plan: &Plan) -> String {
+    let mut out = String::new();
+    for (secret, hold) in plan.held().take(facts.rows_max) {
+        if out.is_empty() {
+            out.push_str("\n> [!WARNING]\n> **Held: nothing is written for these until someone decides.**\n>\n");
+        }
+        let link = line_link(facts, hold.span.line);
+        out.push_str(&format!("> - {} {link} {} — {}\n", code(&secret.name), words(&hold.reason), words(&hold.help)));
+    }
+    out
+}
+
+fn changes(facts: &Facts<'_>, plan: &Plan) -> String {
+    let mut rows: Vec<(&SecretPlan, &TargetPlan)> =
+        plan.targets().filter(|(_, t)| t.action.is_change() || t.action == Action::ReplicaCheck).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    // By risk; a secret's rows of one risk stay together, as in the file.
+    rows.sort_by_key(|(_, target)| target.action);
+    let mut out = String::from("\n| | Secret | Target | Why |\n|:--|:--|:--|:--|\n");
+    for (secret, target) in rows.iter().take(facts.rows_max) {
+        out.push_str(&row(facts, secret, target));
+    }
+    if rows.len() > facts.rows_max {
+        let more = rows.len() - facts.rows_max;
+        out.push_str(&format!("\n*{more} more rows stand in the [job summary]({}).*\n", facts.run_url));
+    }
+    out
+}
+
+fn row(facts: &Facts<'_>, secret: &SecretPlan, target: &TargetPlan) -> String {
+    let mut why = Vec::new();
+    if !target.why.is_empty() {
+        why.push(words(&target.why));
+    }
+    if !target.changes.is_empty() {
+        why.push(target.changes.iter().map(|change| code(change)).collect::<Vec<_>>().join(", "));
+    }
+    if target.action == Action::Create && matches!(secret.next, Next::Create(_)) && secret.primary == Some(target.index)
+    {
+        why.push("a new value is generated here first".into());
+    }
+    if secret.primary == Some(target.index) || secret.targets.len() == 1 {
+        why.extend(people(facts, secret));
+    }
+    format!(
+        "| {} | {} | {} {} | {} |\n",
+        badge(target.action),
+        code(&secret.name),
+        target.kind.title(),
+        code(&target.name),
+        why.join("; ")
+    )
+}
+
+fn badge(action: Action) -> String {
+    let mark = match action {
+        Action::Overwrite => "🔴",
+        Action::Spread | Action::Rotate | Action::Revise => "🟠",
+        Action::Heal | Action::Adopt => "🟡",
+        Action::Create => "🟢",
+        _ => "⚪",
+    };
+    format!("{mark}&nbsp;**{}**", action.as_str().replace(' ', "&nbsp;"))
+}
+
+fn people(facts: &Facts<'_>, secret: &SecretPlan) -> Vec<String> {
+    let Some(declared) = facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)) else {
+        return Vec::new();
+    };
+    let list = |label: &str, names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| code(name)).collect();
+        (!names.is_empty()).then(|| format!("{label} {}", names.join(", ")))
+    };
+    [list("owners:", &declared.owners), list("read by:", &declared.consumers)].into_iter().flatten().collect()
+}
+
+fn policy(facts: &Facts<'_>) -> String {
+    if facts.findings.is_empty() {
+        return String::new();
+    }
+    let mut sorted: Vec<&Diagnostic> = facts.findings.iter().collect();
+    sorted.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.span.line));
+    let number = |severity| sorted.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
+    let mut out = format!("\n#### Policies: {}, {}\n\n", count(errors, "error"), count(warnings, "warning"));
+    let line = |finding: &Diagnostic| {
+        let mark = match finding.severity {
+            Severity::Error => "❌",
+            Severity::Warning => "⚠️",
+            Severity::Info => "ℹ️",
+        };
+        format!("- {mark} {}\n", finding_line(facts, finding))
+    };
+    let loud = sorted.iter().filter(|finding| finding.severity > Severity::Info).take(facts.rows_max);
+    out.extend(loud.map(|finding| line(finding)));
+    let quiet: String =
+        sorted.iter().filter(|f| f.severity == Severity::Info).take(facts.rows_max).map(|f| line(f)).collect();
+    if !quiet.is_empty() {
+        out.push_str(&folded(&count(number(Severity::Info), "remark"), &quiet));
+    }
+    out
+}
+
+fn due(facts: &Facts<'_>, plan: &Plan) -> String {
+    let mut soon: Vec<(&SecretPlan, Timestamp)> = plan
+        .secrets
+        .iter()
+        .filter_map(|secret| secret.due.filter(|due| due.is_soon(facts.now)).map(|due| (secret, due.at)))
+        .collect();
+    if soon.is_empty() {
+        return String::new();
+    }
+    soon.sort_by_key(|(_, at)| *at);
+    let overdue = soon.iter().filter(|(_, at)| *at <= facts.now).count();
+    let mut out = format!("\n#### Rotation: {} due within {} days", soon.len(), crate::plan::DUE_SOON_DAYS);
+    out.push_str(&if overdue > 0 { format!(", {overdue} overdue\n\n") } else { "\n\n".into() });
+    for (secret, at) in soon.iter().take(facts.rows_max) {
+        let attended = secret.due.is_some_and(|due| !due.unattended);
+        let by_hand = if attended { "; by name only, with `secretzero rotate --secret NAME`" } else { "" };
+        let when = if *at <= facts.now { "was due" } else { "due" };
+        out.push_str(&format!("- {} {when} {}{by_hand}\n", code(&secret.name), at.strftime("%Y-%m-%d")));
+    }
+    out
+}
+
+/// What was changed by hand before; it makes nothing pending.
+fn drift(plan: &Plan) -> String {
+    let lines: String = plan
+        .targets()
+        .filter(|(_, target)| target.drifted)
+        .map(|(secret, target)| {
+            format!(
+                "- {} in {} {}: {}\n",
+                code(&secret.name),
+                target.kind.title(),
+                code(&target.name),
+                words(&target.why)
+            )
+        })
+        .collect();
+    let number = plan.targets().filter(|(_, target)| target.drifted).count();
+    if lines.is_empty() {
+        lines
+    } else {
+        folded(&format!("{} changed outside SecretZero", count(number, "target")), &lines)
+    }
+}
+
+/// Everything that changes nothing, folded.
+fn rest(plan: &Plan) -> String {
+    let mut out = String::new();
+    let notes: String = plan
+        .secrets
+        .iter()
+        .flat_map(|secret| secret.notes.iter().map(move |note| format!("- {}: {}\n", code(&secret.name), words(note))))
+        .chain(
+            plan.orphans
+                .iter()
+                .map(|name| format!("- {}: no longer declared; what is stored stays where it is\n", code(name))),
+        )
+        .collect();
+    if !notes.is_empty() {
+        out.push_str(&folded("Notes", &notes));
+    }
+    let list = |wanted: fn(&TargetPlan) -> bool| -> Vec<(&SecretPlan, &TargetPlan)> {
+        plan.targets().filter(|(_, target)| wanted(target)).collect()
+    };
+    let left = list(|target| target.action == Action::LeftOut);
+    if !left.is_empty() {
+        let lines: String = left.iter().map(|(s, t)| listed(s, t, &format!(": {}", words(&t.why)))).collect();
+        out.push_str(&folded(&format!("{} left out", count(left.len(), "target")), &lines));
+    }
+    let kept = list(|target| target.action == Action::Keep && !target.drifted);
+    if !kept.is_empty() {
+        let lines: String = kept.iter().take(ROWS_MAX).map(|(s, t)| listed(s, t, "")).collect();
+        out.push_str(&folded(&format!("{} unchanged", count(kept.len(), "target")), &lines));
+    }
+    out
+}
+
+fn listed(secret: &SecretPlan, target: &TargetPlan, end: &str) -> String {
+    let alias = if target.kind == TargetKind::File { String::new() } else { format!(" ({})", code(&target.provider)) };
+    format!("- {} in {} {}{alias}{end}\n", code(&secret.name), target.kind.title(), code(&target.name))
+}
+
+/// A section that is closed until someone opens it.
+#[must_use]
+pub fn folded(summary: &str, body: &str) -> String {
+    format!("\n<details><summary>{summary}</summary>\n\n{body}\n</details>\n")
+}
+
+fn footer(facts: &Facts<'_>) -> String {
+    let short = |sha: &str| code(sha.get(..7).unwrap_or(sha));
+    let run = if facts.run_url.is_empty() { String::new() } else { format!(" · [run]({})", facts.run_url) };
+    let base = if facts.base.is_empty() { String::new() } else { format!(" into {}", short(facts.base)) };
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "\n<sub>For {}{base}{run} · names and versions only, values are never read for a plan · SecretZero {version}</sub>\n",
+        short(facts.head)
+    )
+}
+
+/// `1 secret`, `2 secrets`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
