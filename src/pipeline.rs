@@ -11,7 +11,9 @@ use crate::clock::{Clock, Entropy};
 use crate::lockfile::Lockfile;
 use crate::manifest::Manifest;
 use crate::plan::observe::{confirm, place_at};
-use crate::plan::{Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret};
+use crate::plan::{
+    Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret,
+};
 use crate::provider::{ErrorKind, Reading};
 use crate::secret::Value;
 
@@ -68,7 +70,11 @@ impl Prepared<'_> {
 
     /// Leaves only the first so many rotations in the plan, those that are due longest first.
     pub fn limit_rotations(&mut self, most: usize) {
-        let mut due: Vec<(Option<jiff::Timestamp>, usize)> = self.plan.secrets.iter().enumerate()
+        let mut due: Vec<(Option<jiff::Timestamp>, usize)> = self
+            .plan
+            .secrets
+            .iter()
+            .enumerate()
             .filter(|(_, secret)| matches!(secret.next, Next::Rotate(_)))
             .map(|(position, secret)| (secret.due.map(|due| due.at), position))
             .collect();

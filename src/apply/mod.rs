@@ -160,8 +160,7 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, LedgerError> {
             (position, outcome)
         }
     });
-    let mut done: Vec<(usize, SecretOutcome)> =
-        stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect().await;
+    let mut done: Vec<(usize, SecretOutcome)> = stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect().await;
     done.sort_by_key(|(position, _)| *position);
     let lock = recorder.into_lock();
     let saved = Some(run.ledger.finish(&lock).await);

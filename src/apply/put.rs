@@ -6,11 +6,10 @@
 use crate::mark::Generation;
 use crate::plan::standing::{Standing, judge};
 use crate::plan::{SecretPlan, TargetPlan};
-use crate::provider::{
-    Error, ErrorKind, Expect, MarkOrder, Observed, Probe, Provider, Reading, Result, VersionId,
-    WriteOptions,
-};
 use crate::provider::error::Disposition;
+use crate::provider::{
+    Error, ErrorKind, Expect, MarkOrder, Observed, Probe, Provider, Reading, Result, VersionId, WriteOptions,
+};
 use crate::secret::Value;
 use crate::target::Place;
 
@@ -80,7 +79,10 @@ impl Write<'_> {
         // A healed fork holds another value under this number, and so under this number's token.
         let fork = self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number);
         let token = if fork {
-            uuid::Uuid::new_v5(&self.plan.owner.write_token(locator, self.generation.number), self.generation.id.as_bytes())
+            uuid::Uuid::new_v5(
+                &self.plan.owner.write_token(locator, self.generation.number),
+                self.generation.id.as_bytes(),
+            )
         } else {
             self.plan.owner.write_token(locator, self.generation.number)
         };

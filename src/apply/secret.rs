@@ -82,7 +82,8 @@ impl Job<'_> {
         let value = generate(&self.view.secret.source, carried, self.run.entropy)
             .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
         let primary = self.plan.primary.and_then(|primary| self.plan.targets.get(primary));
-        let primary = primary.ok_or_else(|| Error::new(ErrorKind::Invalid, "it has no target that can be written first"))?;
+        let primary =
+            primary.ok_or_else(|| Error::new(ErrorKind::Invalid, "it has no target that can be written first"))?;
         match self.put(primary, &value, new).await? {
             Put::Ours(version) => {
                 self.run.progress.event(&Event::Generated(&self.plan.name));
@@ -109,7 +110,8 @@ impl Job<'_> {
                 self.fan_out(settled).await
             }
             None => {
-                let targets = join_all(self.plan.targets.iter().map(|target| self.without_value(target, &generation))).await;
+                let targets =
+                    join_all(self.plan.targets.iter().map(|target| self.without_value(target, &generation))).await;
                 SecretOutcome { generation: Some(generation), targets, ..left }
             }
         }
@@ -309,7 +311,12 @@ impl Job<'_> {
             id: self.plan.owner.secret.as_str().to_owned(),
             generation: generation.number,
             generation_id: generation.id.clone(),
-            primary: self.plan.targets.get(primary).and_then(|t| t.locator.clone()).unwrap_or_else(|| targets[0].locator.clone()),
+            primary: self
+                .plan
+                .targets
+                .get(primary)
+                .and_then(|t| t.locator.clone())
+                .unwrap_or_else(|| targets[0].locator.clone()),
             targets,
             declaration: self.declaration(outcome),
         })

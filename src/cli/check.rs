@@ -31,7 +31,8 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
         console.line(&format!("{good} All provider settings are there; `secretzero test` tries the credentials"));
     } else {
         let mark = console.paint(Tone::Warn, "!");
-        console.line(&format!("{mark} Not set here, so providers that need it cannot be reached: {}", names.join(", ")));
+        console
+            .line(&format!("{mark} Not set here, so providers that need it cannot be reached: {}", names.join(", ")));
     }
     if console.is_json() {
         console.json(&json!({
@@ -68,12 +69,8 @@ pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit>
         console.line(text.trim_end());
     }
     let active = workspace.manifest.policies.iter().filter(|policy| policy.enabled).count();
-    let summary = format!(
-        "{} checked: {}, {}",
-        plural(active, "policy"),
-        plural(errors, "error"),
-        plural(warnings, "warning")
-    );
+    let summary =
+        format!("{} checked: {}, {}", plural(active, "policy"), plural(errors, "error"), plural(warnings, "warning"));
     let mark = if exit == Exit::Done { console.paint(Tone::Good, "✓") } else { console.paint(Tone::Bad, "✗") };
     console.line(&format!("{mark} {summary}"));
     Ok(exit)

@@ -116,9 +116,11 @@ impl Session {
             Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
                 Err(problem("too-large", format!("{name} is larger than 4 MiB"), "split it into several Secretfiles"))
             }
-            Err(error) => {
-                Err(problem("unreadable", format!("{name} cannot be read: {error}"), "check the path and its permissions"))
-            }
+            Err(error) => Err(problem(
+                "unreadable",
+                format!("{name} cannot be read: {error}"),
+                "check the path and its permissions",
+            )),
         }
     }
 
@@ -214,11 +216,8 @@ impl Session {
     /// [`Exit::Error`] for an unknown provider, secret or kind; it was told already.
     pub fn scope(&self, manifest: &Manifest, args: &StoreArgs) -> Result<Scope, Exit> {
         let kinds: Vec<&str> = TargetKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        let aliases: Vec<&str> = manifest
-            .providers
-            .iter()
-            .flat_map(|block| [block.alias.value.as_str(), block.kind.as_str()])
-            .collect();
+        let aliases: Vec<&str> =
+            manifest.providers.iter().flat_map(|block| [block.alias.value.as_str(), block.kind.as_str()]).collect();
         let secrets: Vec<&str> = manifest.secrets.iter().map(|secret| secret.name.value.as_str()).collect();
         self.known("provider", &args.provider, &aliases)?;
         self.known("secret", &args.secret, &secrets)?;

@@ -80,7 +80,9 @@ pub(super) fn asides(console: &Console, plan: &Plan) {
         console.note(&format!("{} {}: {}", console.paint(Tone::Bad, "✗"), secret.name, hold.reason));
         console.note(&format!("  line {}: {}", hold.span.line, hold.help));
     }
-    for (secret, target) in plan.targets().filter(|(secret, target)| target.action == Action::Held && secret.hold.is_none()) {
+    for (secret, target) in
+        plan.targets().filter(|(secret, target)| target.action == Action::Held && secret.hold.is_none())
+    {
         let place = place(target.kind, &target.name);
         console.note(&format!("{} {} → {place}: {}", console.paint(Tone::Bad, "✗"), secret.name, target.why));
     }

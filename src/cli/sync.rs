@@ -16,8 +16,7 @@ use crate::policy;
 
 /// `secretzero sync`.
 pub(super) async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exit> {
-    let options =
-        Options { adopt: args.adopt, overwrite: args.overwrite, force: args.force, ..Options::default() };
+    let options = Options { adopt: args.adopt, overwrite: args.overwrite, force: args.force, ..Options::default() };
     let job = Job::open(session, &args.stores, options, !args.dry_run)?;
     job.policies();
     job.run(args.dry_run, args.detailed_exitcode, |_| true, usize::MAX).await
@@ -108,7 +107,10 @@ impl<'a> Job<'a> {
         if errors > 0 {
             let console = &self.session.console;
             let what = show::plural(errors, "policy finding");
-            console.note(&format!("{} {what} of severity error; `secretzero policy` shows them", console.paint(Tone::Warn, "!")));
+            console.note(&format!(
+                "{} {what} of severity error; `secretzero policy` shows them",
+                console.paint(Tone::Warn, "!")
+            ));
         }
     }
 

@@ -229,7 +229,9 @@ impl<'a> Reader<'a> {
             None if file_only => {
                 format!("declare it under `variables:`; a variable of the environment is written `${{{name}}}`")
             }
-            None => format!("set it in the environment, declare it under `variables:`, or give a default: `${{{name}:-…}}`"),
+            None => {
+                format!("set it in the environment, declare it under `variables:`, or give a default: `${{{name}:-…}}`")
+            }
         };
         let message = format!("the variable {} has no value", quote(name));
         self.error("missing-variable", self.inside(span, written), message, help);

@@ -45,7 +45,8 @@ pub struct Facts<'a> {
 #[must_use]
 pub fn comment(facts: &Facts<'_>) -> String {
     let mut out = String::new();
-    let environment = if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
+    let environment =
+        if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     out.push_str(&format!("### SecretZero · {}{environment}\n\n", code(facts.file)));
     out.push_str(&format!("{}\n", headline(facts)));
     if let Some(why) = facts.offline {
@@ -141,7 +142,11 @@ fn problems(facts: &Facts<'_>) -> String {
         return String::new();
     }
     let error = facts.problems.iter().any(|problem| problem.severity == Severity::Error);
-    let heading = if error { "> [!CAUTION]\n> **Nothing can be planned until this is mended:**" } else { "> [!NOTE]\n> **Worth a look:**" };
+    let heading = if error {
+        "> [!CAUTION]\n> **Nothing can be planned until this is mended:**"
+    } else {
+        "> [!NOTE]\n> **Worth a look:**"
+    };
     let mut out = format!("\n{heading}\n>\n");
     for problem in facts.problems.iter().take(facts.rows_max) {
         out.push_str(&format!("> - {}\n", finding_line(facts, problem)));
@@ -208,7 +213,8 @@ fn row(facts: &Facts<'_>, secret: &SecretPlan, target: &TargetPlan) -> String {
     if !target.changes.is_empty() {
         why.push(target.changes.iter().map(|change| code(change)).collect::<Vec<_>>().join(", "));
     }
-    if target.action == Action::Create && matches!(secret.next, Next::Create(_)) && secret.primary == Some(target.index) {
+    if target.action == Action::Create && matches!(secret.next, Next::Create(_)) && secret.primary == Some(target.index)
+    {
         why.push("a new value is generated here first".into());
     }
     if secret.primary == Some(target.index) || secret.targets.len() == 1 {
@@ -236,7 +242,9 @@ fn badge(action: Action) -> String {
 }
 
 fn people(facts: &Facts<'_>, secret: &SecretPlan) -> Vec<String> {
-    let Some(declared) = facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)) else { return Vec::new() };
+    let Some(declared) = facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)) else {
+        return Vec::new();
+    };
     let list = |label: &str, names: &[String]| {
         let names: Vec<String> = names.iter().map(|name| code(name)).collect();
         (!names.is_empty()).then(|| format!("{label} {}", names.join(", ")))
@@ -263,7 +271,8 @@ fn policy(facts: &Facts<'_>) -> String {
     };
     let loud = sorted.iter().filter(|finding| finding.severity > Severity::Info).take(facts.rows_max);
     out.extend(loud.map(|finding| line(finding)));
-    let quiet: String = sorted.iter().filter(|f| f.severity == Severity::Info).take(facts.rows_max).map(|f| line(f)).collect();
+    let quiet: String =
+        sorted.iter().filter(|f| f.severity == Severity::Info).take(facts.rows_max).map(|f| line(f)).collect();
     if !quiet.is_empty() {
         out.push_str(&folded(&count(number(Severity::Info), "remark"), &quiet));
     }
@@ -298,11 +307,21 @@ fn drift(plan: &Plan) -> String {
         .targets()
         .filter(|(_, target)| target.drifted)
         .map(|(secret, target)| {
-            format!("- {} in {} {}: {}\n", code(&secret.name), target.kind.title(), code(&target.name), words(&target.why))
+            format!(
+                "- {} in {} {}: {}\n",
+                code(&secret.name),
+                target.kind.title(),
+                code(&target.name),
+                words(&target.why)
+            )
         })
         .collect();
     let number = plan.targets().filter(|(_, target)| target.drifted).count();
-    if lines.is_empty() { lines } else { folded(&format!("{} changed outside SecretZero", count(number, "target")), &lines) }
+    if lines.is_empty() {
+        lines
+    } else {
+        folded(&format!("{} changed outside SecretZero", count(number, "target")), &lines)
+    }
 }
 
 /// Everything that changes nothing, folded.
@@ -312,7 +331,11 @@ fn rest(plan: &Plan) -> String {
         .secrets
         .iter()
         .flat_map(|secret| secret.notes.iter().map(move |note| format!("- {}: {}\n", code(&secret.name), words(note))))
-        .chain(plan.orphans.iter().map(|name| format!("- {}: no longer declared; what is stored stays where it is\n", code(name))))
+        .chain(
+            plan.orphans
+                .iter()
+                .map(|name| format!("- {}: no longer declared; what is stored stays where it is\n", code(name))),
+        )
         .collect();
     if !notes.is_empty() {
         out.push_str(&folded("Notes", &notes));
@@ -349,7 +372,10 @@ fn footer(facts: &Facts<'_>) -> String {
     let run = if facts.run_url.is_empty() { String::new() } else { format!(" · [run]({})", facts.run_url) };
     let base = if facts.base.is_empty() { String::new() } else { format!(" into {}", short(facts.base)) };
     let version = env!("CARGO_PKG_VERSION");
-    format!("\n<sub>For {}{base}{run} · names and versions only, values are never read for a plan · SecretZero {version}</sub>\n", short(facts.head))
+    format!(
+        "\n<sub>For {}{base}{run} · names and versions only, values are never read for a plan · SecretZero {version}</sub>\n",
+        short(facts.head)
+    )
 }
 
 /// `1 secret`, `2 secrets`.

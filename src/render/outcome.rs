@@ -56,7 +56,8 @@ pub fn written<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Row<'a>> {
 /// The whole report, without the hidden marker.
 #[must_use]
 pub fn report(facts: &Facts<'_>) -> String {
-    let environment = if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
+    let environment =
+        if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     let mut out = format!("### SecretZero · {}{environment}\n\n**{}.**\n", code(facts.file), title(facts));
     out.push_str(&unfinished(facts));
     let done: Vec<Row<'_>> = written(facts).collect();
@@ -65,10 +66,18 @@ pub fn report(facts: &Facts<'_>) -> String {
         for (secret, outcome, target, _) in done.iter().take(facts.rows_max) {
             let generation = outcome.generation.as_ref().map(|g| g.number.to_string()).unwrap_or_default();
             let row = format!("{} {}", target.kind.title(), code(&target.name));
-            out.push_str(&format!("| ✅&nbsp;{} | {} | {row} | {generation} |\n", past(target.action), code(&secret.name)));
+            out.push_str(&format!(
+                "| ✅&nbsp;{} | {} | {row} | {generation} |\n",
+                past(target.action),
+                code(&secret.name)
+            ));
         }
         if done.len() > facts.rows_max {
-            out.push_str(&format!("\n*{} more rows stand in the [job summary]({}).*\n", done.len() - facts.rows_max, facts.run_url));
+            out.push_str(&format!(
+                "\n*{} more rows stand in the [job summary]({}).*\n",
+                done.len() - facts.rows_max,
+                facts.run_url
+            ));
         }
     }
     let kept = rows(facts).filter(|(_, _, target, _)| target.action == Action::Keep).count();
@@ -77,7 +86,15 @@ pub fn report(facts: &Facts<'_>) -> String {
     }
     let left: String = rows(facts)
         .filter(|(_, _, target, _)| target.action == Action::LeftOut)
-        .map(|(secret, _, target, _)| format!("- {} in {} {}: {}\n", code(&secret.name), target.kind.title(), code(&target.name), words(&target.why)))
+        .map(|(secret, _, target, _)| {
+            format!(
+                "- {} in {} {}: {}\n",
+                code(&secret.name),
+                target.kind.title(),
+                code(&target.name),
+                words(&target.why)
+            )
+        })
         .collect();
     if !left.is_empty() {
         out.push_str(&folded("Left out", &left));

@@ -124,11 +124,9 @@ impl Inputs {
     pub fn read(environment: &Environment) -> Result<Self, UnknownInput> {
         let number = |name: &'static str, default: usize| match environment.input(name) {
             None => Ok(default),
-            Some(text) => text.parse().map_err(|_| UnknownInput {
-                name,
-                value: text.to_owned(),
-                known: "a whole number".into(),
-            }),
+            Some(text) => {
+                text.parse().map_err(|_| UnknownInput { name, value: text.to_owned(), known: "a whole number".into() })
+            }
         };
         let mut files = list(environment, "files");
         if files.is_empty() {
@@ -139,7 +137,12 @@ impl Inputs {
             command: one_of(
                 environment,
                 "command",
-                &[("auto", Command::Auto), ("plan", Command::Plan), ("sync", Command::Sync), ("rotate", Command::Rotate)],
+                &[
+                    ("auto", Command::Auto),
+                    ("plan", Command::Plan),
+                    ("sync", Command::Sync),
+                    ("rotate", Command::Rotate),
+                ],
             )?,
             files,
             environment: environment.input("environment").unwrap_or_default().to_owned(),
@@ -213,7 +216,8 @@ impl Runner {
         let server_url = text("GITHUB_SERVER_URL", "https://github.com");
         let repository = text("GITHUB_REPOSITORY", "");
         let run = text("GITHUB_RUN_ID", "");
-        let run_url = if run.is_empty() { String::new() } else { format!("{server_url}/{repository}/actions/runs/{run}") };
+        let run_url =
+            if run.is_empty() { String::new() } else { format!("{server_url}/{repository}/actions/runs/{run}") };
         Self {
             repository_id: text("GITHUB_REPOSITORY_ID", ""),
             api_url: text("GITHUB_API_URL", "https://api.github.com"),
@@ -234,7 +238,8 @@ impl Runner {
     #[must_use]
     pub fn repository_key(&self) -> Option<String> {
         let host = self.server_url.split("://").nth(1)?.trim_end_matches('/');
-        let host: String = host.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
+        let host: String =
+            host.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
         let id = &self.repository_id;
         (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{host}/{id}"))
     }

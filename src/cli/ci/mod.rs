@@ -95,7 +95,9 @@ impl Job<'_> {
             (Event::Schedule { .. }, Command::Sync) => self.sync(sync::Kind::Sync).await,
             (Event::WorkflowDispatch { .. }, Command::Sync) => self.sync(sync::Kind::Sync).await,
             (Event::WorkflowDispatch { .. }, Command::Rotate) => self.sync(sync::Kind::Rotate).await,
-            (Event::Push(_) | Event::WorkflowDispatch { .. } | Event::Schedule { .. }, Command::Plan) => self.plan_only().await,
+            (Event::Push(_) | Event::WorkflowDispatch { .. } | Event::Schedule { .. }, Command::Plan) => {
+                self.plan_only().await
+            }
             (Event::WorkflowDispatch { .. }, Command::Auto) => self.plan_only().await,
             _ => {
                 let name = &self.runner.event_name;

@@ -141,7 +141,8 @@ impl Job<'_> {
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
         let (plan, digest) = self.plan(&path, &source, &manifest, offline.is_some()).await;
         let problems = head.diagnostics;
-        let reviewed = Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline };
+        let reviewed =
+            Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline };
         self.publish(review, reviewed).await
     }
 
@@ -204,7 +205,9 @@ impl Job<'_> {
         let changed = if !same_providers(&as_head.providers, &head.providers) {
             Some("This pull request changes provider blocks or the variables they use; the stores were not asked.")
         } else if !same_policies(&as_head.policies, &head.policies) {
-            Some("This pull request changes policies; those of the default branch decide, and the stores were not asked.")
+            Some(
+                "This pull request changes policies; those of the default branch decide, and the stores were not asked.",
+            )
         } else {
             None
         };
@@ -380,7 +383,10 @@ impl Standard {
 
 fn same_policies(base: &[Policy], head: &[Policy]) -> bool {
     let bare = |policies: &[Policy]| -> Vec<Policy> {
-        let bare = |policy: &Policy| Policy { name: Spanned::new(policy.name.value.clone(), Span::default()), ..policy.clone() };
+        let bare = |policy: &Policy| Policy {
+            name: Spanned::new(policy.name.value.clone(), Span::default()),
+            ..policy.clone()
+        };
         policies.iter().map(bare).collect()
     };
     bare(base) == bare(head)
@@ -389,10 +395,17 @@ fn same_policies(base: &[Policy], head: &[Policy]) -> bool {
 fn same_providers(base: &[ProviderBlock], head: &[ProviderBlock]) -> bool {
     let same = |a: &ProviderBlock, b: &ProviderBlock| {
         let config = a.config.len() == b.config.len()
-            && a.config.iter().all(|(name, value)| b.config.get(name).is_some_and(|other| other.value.matches(&value.value)));
-        let names = |block: &ProviderBlock| block.unresolved.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect::<Vec<_>>();
-        a.alias.value == b.alias.value && a.kind == b.kind && a.auth_kind == b.auth_kind && config && names(a) == names(b)
+            && a.config
+                .iter()
+                .all(|(name, value)| b.config.get(name).is_some_and(|other| other.value.matches(&value.value)));
+        let names = |block: &ProviderBlock| {
+            block.unresolved.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect::<Vec<_>>()
+        };
+        a.alias.value == b.alias.value
+            && a.kind == b.kind
+            && a.auth_kind == b.auth_kind
+            && config
+            && names(a) == names(b)
     };
     base.len() == head.len() && base.iter().zip(head).all(|(a, b)| same(a, b))
 }
-

@@ -107,11 +107,8 @@ impl RefLedger {
             let warning = ledger.read(&mut *ledger.state.lock().await).await?;
             let state = ledger.state.lock().await;
             let Some(other) = ledger.other(&state.document).filter(|_| writes) else {
-                let opened = Opened {
-                    lock: state.document.lock.clone(),
-                    intents: state.document.intents.clone(),
-                    warning,
-                };
+                let opened =
+                    Opened { lock: state.document.lock.clone(), intents: state.document.intents.clone(), warning };
                 drop(state);
                 return Ok((ledger, opened));
             };
@@ -134,7 +131,8 @@ impl RefLedger {
     }
 
     async fn read(&self, tip: &mut Tip) -> Result<Option<String>, LedgerError> {
-        let state = self.forge.read_state(&self.ref_name).await.map_err(|error| self.failed("read", &error.to_string()))?;
+        let state =
+            self.forge.read_state(&self.ref_name).await.map_err(|error| self.failed("read", &error.to_string()))?;
         let Some(state) = state else {
             *tip = Tip { commit: None, files: BTreeMap::new(), document: Document::default(), saved: tip.saved };
             return Ok(None);

@@ -170,7 +170,8 @@ impl Job<'_> {
     /// Sets the check; the first findings were annotated on the run's page already.
     pub async fn check(&self, check: &Check<'_>) {
         let Some(forge) = self.forge.as_ref().filter(|_| !check.sha.is_empty()) else { return };
-        let text = (!check.entries.is_empty()).then(|| format!("<!-- secretzero-plan: {} -->", check.entries.join(" ")));
+        let text =
+            (!check.entries.is_empty()).then(|| format!("<!-- secretzero-plan: {} -->", check.entries.join(" ")));
         let run = CheckRun {
             name: self.inputs.check_name.clone(),
             status: CheckStatus::Completed(check.conclusion),

@@ -137,12 +137,17 @@ impl Job<'_> {
     /// Nothing was written, and this is why.
     async fn refuse(&self, file: &str, findings: &[Diagnostic], exit: Exit) -> Exit {
         let annotations = self.say.annotate(file, findings);
-        let title = if exit == Exit::Policy { "Not synced: a policy is broken" } else { "Not synced: the Secretfile is invalid" };
+        let title = if exit == Exit::Policy {
+            "Not synced: a policy is broken"
+        } else {
+            "Not synced: the Secretfile is invalid"
+        };
         let lines: String = findings
             .iter()
             .map(|finding| format!("- line {}: {}\n", finding.span.line, crate::render::words(&finding.message)))
             .collect();
-        let summary = format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{lines}", crate::render::code(file));
+        let summary =
+            format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{lines}", crate::render::code(file));
         self.say.summarise(&summary);
         self.say.output("changed", false);
         let check = Check {

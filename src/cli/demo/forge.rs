@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::forge::{
-    CheckRun, CheckSeen, Comparison, Forge, Marker, Permission, Posted, PullRequest, Relation, Result, State, StateError, Tip,
+    CheckRun, CheckSeen, Comparison, Forge, Marker, Permission, Posted, PullRequest, Relation, Result, State,
+    StateError, Tip,
 };
 
 /// The number of the only pull request.
@@ -106,10 +107,8 @@ impl Forge for DemoForge {
     }
 
     async fn compare(&self, base_sha: &str, head_sha: &str) -> Result<Comparison> {
-        let same = base_sha == head_sha;
-        let relation = if same { Relation::Identical } else { Relation::Ahead };
-        let commits = if same { Vec::new() } else { vec![head_sha.to_owned()] };
-        Ok(Comparison { relation, commits, complete: true })
+        let relation = if base_sha == head_sha { Relation::Identical } else { Relation::Ahead };
+        Ok(Comparison { relation, commits: Vec::new(), complete: true })
     }
 
     async fn file_at(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>> {
