@@ -43,14 +43,20 @@ where
             let kind = if status == 429 { ErrorKind::Throttled(None) } else { ErrorKind::Indeterminate };
             Error::new(kind, format!("{} answered something unreadable (HTTP {status})", attempt.at()))
         }
-        other => unsent_or_lost(attempt, other),
+        SdkError::ConstructionFailure(_) => unsent_or_lost(attempt, refusal, true),
+        SdkError::DispatchFailure(failure) => unsent_or_lost(attempt, refusal, failure.is_user()),
+        _ => unsent_or_lost(attempt, refusal, false),
     }
 }
 
-/// An error that came without an answer.
-fn unsent_or_lost(attempt: &Attempt<'_>, refusal: &(dyn StdError + 'static)) -> Error {
+/// An error that came without an answer; `unsendable` if there was no request to send.
+fn unsent_or_lost(attempt: &Attempt<'_>, refusal: &(dyn StdError + 'static), unsendable: bool) -> Error {
     if let Some(error) = find::<CredentialsError>(refusal) {
         return credentials(error);
+    }
+    if unsendable {
+        let message = format!("no request can be made for {}; check `region` and AWS_ENDPOINT_URL", attempt.at());
+        return Error::new(ErrorKind::Invalid, message);
     }
     if find::<ResolveDnsError>(refusal).is_some() || find::<io::Error>(refusal).is_some_and(never_sent) {
         let message = format!("AWS cannot be reached for {}; check the network, proxy and region", attempt.at());

@@ -73,6 +73,8 @@ async fn read_one(session: &Session, name: &str, shape: &Shape) -> Result<Stored
     let request = session.secrets_manager.get_secret_value().secret_id(name);
     let attempt = session.attempt("secretsmanager:GetSecretValue", name);
     match session.call(&READ, Repeat::Read, &attempt, || request.clone().send()).await {
+        // See `describe`: another secret may answer to this name.
+        Ok(answer) if answer.name.as_deref() != Some(name) => Err(absent(session, name)),
         Ok(answer) => {
             let bytes = answer.secret_binary.map(aws_smithy_types::Blob::into_inner);
             stored(name, shape, answer.secret_string, bytes, answer.version_id)

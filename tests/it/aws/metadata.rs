@@ -163,6 +163,21 @@ async fn a_secret_that_somebody_else_rotates_or_owns_says_so() {
 }
 
 #[tokio::test]
+async fn a_name_that_ends_like_an_arn_is_not_mistaken_for_another_secret() {
+    let fake = FakeAws::start();
+    let provider = connected(&fake).await;
+    write(&provider, &secret("app/db", |_| {}), &text("v"), 1, Expect::Absent).await.unwrap();
+    let at = secret("app/db-AbCdEf", |_| {});
+    for reading in [Reading::List, Reading::Each, Reading::Batch] {
+        assert_eq!(look(&provider, &at, reading).await, None, "{reading:?}");
+    }
+    assert_eq!(value(&provider, &at).await, Err(ErrorKind::NotFound));
+    write(&provider, &at, &text("w"), 1, Expect::Absent).await.unwrap();
+    assert_eq!(value(&provider, &at).await.as_deref(), Ok("w"));
+    assert_eq!(fake.secret("app/db").unwrap().value(), Some("v"));
+}
+
+#[tokio::test]
 async fn replicas_are_made_seen_added_and_their_failure_told() {
     let fake = FakeAws::start();
     fake.edit(|world| world.failing_replicas = ["eu-west-1".to_owned()].into());

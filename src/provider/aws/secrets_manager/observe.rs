@@ -139,6 +139,9 @@ pub(super) async fn describe(session: &Session, name: &str) -> Result<Option<Obs
     let request = session.secrets_manager.describe_secret().secret_id(name);
     let attempt = session.attempt("secretsmanager:DescribeSecret", name);
     match session.call(&READ, Repeat::Read, &attempt, || request.clone().send()).await {
+        // A name that ends like an ARN may find the secret whose ARN it ends
+        // (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>).
+        Ok(answer) if answer.name.as_deref() != Some(name) => Ok(None),
         Ok(answer) => Ok(Some(Facts::from(answer).observed(session, false))),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

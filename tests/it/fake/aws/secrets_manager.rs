@@ -39,9 +39,20 @@ fn name(request: &Request) -> &str {
     by_arn.unwrap_or(id)
 }
 
+/// A name that ends like an ARN finds the secret whose ARN it ends, too
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>).
 fn find<'w>(world: &'w mut World, request: &Request) -> Result<&'w mut Secret, Refusal> {
-    let found = world.region(&request.region).secrets.get_mut(name(request));
-    found.ok_or_else(|| Refusal::new("ResourceNotFoundException"))
+    let secrets = &mut world.region(&request.region).secrets;
+    let asked = name(request);
+    let found = if secrets.contains_key(asked) { asked } else { asked.strip_suffix("-AbCdEf").unwrap_or(asked) };
+    secrets.get_mut(found).ok_or_else(|| Refusal::new("ResourceNotFoundException"))
+}
+
+/// The name of what [`find`] finds.
+fn found_name(world: &mut World, request: &Request) -> String {
+    let exact = world.region(&request.region).secrets.contains_key(name(request));
+    let found = if exact { name(request) } else { name(request).trim_end_matches("-AbCdEf") };
+    found.to_owned()
 }
 
 /// A secret that may be changed: not scheduled for deletion, not owned by a service, not a replica.
@@ -166,8 +177,9 @@ fn stages(secret: &Secret) -> Json {
 }
 
 fn describe(world: &mut World, request: &Request) -> Answer {
+    let found = found_name(world, request);
     let secret = find(world, request)?;
-    let mut answer = shown(&request.region, name(request), secret);
+    let mut answer = shown(&request.region, &found, secret);
     answer.insert("VersionIdsToStages".into(), stages(secret));
     if !secret.replicas.is_empty() {
         let replicas = secret.replicas.iter().map(|(region, replica)| {
@@ -204,11 +216,12 @@ fn list_secrets(world: &mut World, request: &Request) -> Answer {
 }
 
 fn get(world: &mut World, request: &Request) -> Answer {
+    let found = found_name(world, request);
     let region = request.region.clone();
     let secret = find(world, request)?;
     refuse_unless(!secret.deleted, "InvalidRequestException")?;
     let current = secret.current().ok_or_else(|| Refusal::new("ResourceNotFoundException"))?;
-    Ok(value_of(&region, name(request), secret, current))
+    Ok(value_of(&region, &found, secret, current))
 }
 
 fn value_of(region: &str, name: &str, secret: &Secret, version: &SecretVersion) -> Json {
