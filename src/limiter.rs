@@ -95,9 +95,17 @@ pub struct ApiClass {
 pub struct Limiter {
     retry: RetryPolicy,
     rate_limit: RateLimit,
-    lanes: Mutex<HashMap<(String, &'static str, &'static str), Arc<Lane>>>,
-    connections: Mutex<HashMap<(String, &'static str), Arc<Semaphore>>>,
+    scopes: Mutex<HashMap<String, Scope>>,
     jitter: AtomicU64,
+}
+
+/// Everything in one account and region.
+#[derive(Default)]
+struct Scope {
+    /// By service.
+    connections: HashMap<&'static str, Arc<Semaphore>>,
+    /// By service and name of the class.
+    lanes: HashMap<(&'static str, &'static str), Arc<Lane>>,
 }
 
 /// One class of calls in one account and region.
@@ -113,7 +121,7 @@ impl Limiter {
     #[must_use]
     pub fn new(retry: RetryPolicy, rate_limit: RateLimit) -> Self {
         let jitter = AtomicU64::new(RandomState::new().hash_one(0_u8));
-        Self { retry, rate_limit, lanes: Mutex::default(), connections: Mutex::default(), jitter }
+        Self { retry, rate_limit, scopes: Mutex::default(), jitter }
     }
 
     /// Makes a call when its class has room, again where that is right. `scope` names provider,
@@ -160,12 +168,11 @@ impl Limiter {
     }
 
     fn lane(&self, scope: &str, class: &ApiClass) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry((scope.to_owned(), class.service, class.name)).or_insert_with(|| {
-            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-            let connections = connections
-                .entry((scope.to_owned(), class.service))
-                .or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let scope = scopes.entry(scope.to_owned()).or_default();
+        let connections =
+            scope.connections.entry(class.service).or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        let lane = scope.lanes.entry((class.service, class.name)).or_insert_with(|| {
             let pace = (self.rate_limit == RateLimit::Auto)
                 .then(|| Mutex::new(Pace::new(class.quota_per_second, Instant::now())));
             Arc::new(Lane { connections: Arc::clone(connections), turn: tokio::sync::Mutex::new(()), pace })
@@ -236,7 +243,7 @@ impl Lane {
         let Some(pace) = &self.pace else { return };
         let slowed = pace.lock().unwrap_or_else(PoisonError::into_inner).refused(Instant::now(), asked);
         if slowed {
-            let wait_seconds = (delay.as_secs_f64() * 10.0).round() / 10.0;
+            let wait_seconds = (delay.as_secs_f64() * 10.0).ceil() / 10.0;
             tracing::info!(
                 target: "secretzero::throttle",
                 service = class.service, class = class.name, wait_seconds,
@@ -258,6 +265,8 @@ impl Repeat {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use std::cell::Cell;
 
     use super::*;
@@ -326,6 +335,20 @@ mod tests {
         assert_eq!(calls(&limiter(2, RateLimit::Off), Repeat::Once, &refused).await, (Ok(()), 8));
         let (result, count) = calls(&limiter(1, RateLimit::Off), Repeat::Once, &refused).await;
         assert_eq!((result.map_err(|e| e.kind), count), (Err(ErrorKind::Throttled(None)), 1));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_throttled_store_is_told_so_once() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Mutex::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let _told = tracing::subscriber::set_default(subscriber);
+        let limiter = limiter(5, RateLimit::Auto);
+        let refused = [ErrorKind::Throttled(None)];
+        futures_util::future::join_all((0..3).map(|_| calls(&limiter, Repeat::Once, &refused))).await;
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert_eq!(log.matches("throttled, waiting 0.1 s").count(), 1, "{log}");
+        assert!(log.contains("secretzero::throttle: Test: throttled"), "{log}");
     }
 
     #[tokio::test]

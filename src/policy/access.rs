@@ -82,6 +82,9 @@ fn regions<'a>(manifest: &'a Manifest, target: &'a Target) -> Regions<'a> {
         };
     }
     let Some(provider) = provider.filter(|provider| provider.kind == ProviderKind::Aws) else { return Regions::None };
+    if provider.unresolved.contains_key("region") {
+        return Regions::Unknown("set the environment variable that names its provider's region");
+    }
     let Some(region) = provider.setting("region") else {
         return Regions::Unknown("set `auth.config.region` of its provider");
     };

@@ -59,6 +59,7 @@ fn manifest(rules: Vec<Rule>, secrets: Vec<Secret>) -> Manifest {
         kind,
         auth_kind: "ambient".to_owned(),
         config: region.map(|region| ("region".to_owned(), spanned(region.into()))).into_iter().collect(),
+        unresolved: BTreeMap::new(),
         span: LINE,
     };
     let policy = |rule| Policy { name: spanned("house".to_owned()), rule, severity: Severity::Error, enabled: true };
@@ -86,7 +87,6 @@ fn ssm(parameter_type: ParameterType, kms_key_id: Option<&str>) -> TargetSetting
         data_type: "text".to_owned(),
         policies: None,
         expires: None,
-        expired: false,
         description: None,
         kms_key_id: kms_key_id.map(str::to_owned),
         tags: BTreeMap::new(),

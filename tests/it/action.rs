@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use serde_json::Value as Json;
 
@@ -37,6 +38,16 @@ fn every_input_stands_in_the_readme_with_its_default() {
         assert_eq!(in_readme, &wanted, "default of {name}");
     }
     assert_eq!(documented.len(), names("inputs").len(), "the README has inputs that action.yml has not");
+}
+
+/// An input that the program does not read would be a lie, one that is not declared a secret.
+#[test]
+fn the_program_reads_every_input_and_no_other() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/ci/inputs.rs");
+    let source = fs::read_to_string(path).unwrap();
+    let read = regex::Regex::new(r#"(?:input\(|environment,\s*|number\()"([a-z_]+)""#).unwrap();
+    let read: BTreeSet<String> = read.captures_iter(&source).map(|found| found[1].to_owned()).collect();
+    assert_eq!(read, names("inputs").into_iter().collect());
 }
 
 #[test]

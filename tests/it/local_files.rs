@@ -335,6 +335,20 @@ async fn one_bad_edit_fails_alone_and_not_with_those_it_was_batched_with() {
 }
 
 #[tokio::test]
+async fn one_file_cannot_have_two_formats() {
+    let world = World::new();
+    let (first, mut second) = (place_in("app.env", "A"), place_in("app.env", "B"));
+    if let TargetSettings::File(settings) = &mut second.settings {
+        settings.format = FileFormat::Json;
+    }
+    let (first, second) =
+        tokio::join!(world.write(&first, "v", 1, Expect::Absent), world.write(&second, "v", 1, Expect::Absent));
+    first.unwrap();
+    assert!(second.unwrap_err().message.contains("another target declares it as dotenv"));
+    assert_eq!(world.text("app.env"), "A=v\n");
+}
+
+#[tokio::test]
 async fn a_file_of_ours_alone_with_foreign_keys_is_foreign_as_a_whole() {
     let world = World::new();
     world.put("app.json", "{\"theirs\": 1}\n");
@@ -379,6 +393,8 @@ async fn a_path_that_leads_elsewhere_is_refused_for_reading_and_writing() {
         ("out/file", "leads out of"),
         ("link", "is a symbolic link"),
         ("folder", "is a folder"),
+        (".git/config", "belongs to git"),
+        ("a/.secretzero.json", "belongs to git or to SecretZero itself"),
     ] {
         let place = place_in(path, "A");
         for error in

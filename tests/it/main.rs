@@ -1,7 +1,13 @@
 //! All integration tests in one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 mod action;
-#[cfg(feature = "github")]
+#[cfg(feature = "aws")]
+mod aws;
+mod conformance;
+#[cfg(feature = "aws")]
+mod crash;
 mod fake;
 #[cfg(feature = "github")]
 mod forge;
@@ -10,6 +16,9 @@ mod forge_emulator;
 mod layering;
 mod local_files;
 mod manifest;
+mod policies;
+mod providers;
 mod readme;
 mod repository;
+mod sandbox;
 mod servers;

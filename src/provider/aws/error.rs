@@ -174,8 +174,15 @@ impl Attempt<'_> {
     /// Which action is missing, for whom, on what.
     fn denied(&self, code: &str) -> String {
         let whom = if self.principal.is_empty() { "this identity" } else { self.principal };
-        let key = if self.name.is_empty() { "" } else { " (an own KMS key's policy must allow it too)" };
+        let key = if self.encrypts() { " (an own KMS key's policy must allow it too)" } else { "" };
         format!("AWS refused {} ({code}). Allow it to {whom} on {}{key}", self.at(), self.resource())
+    }
+
+    /// Whether the action uses the object's KMS key, whose refusal has the same code.
+    fn encrypts(&self) -> bool {
+        let (_, operation) = self.action.split_once(':').unwrap_or_default();
+        matches!(operation, "CreateSecret" | "PutSecretValue" | "GetSecretValue" | "UpdateSecret")
+            || matches!(operation, "PutParameter" | "GetParameter")
     }
 
     /// The resource as an IAM policy names it.

@@ -34,7 +34,7 @@ pub enum AuthKind {
     Ambient,
     /// A profile of the shared configuration, whatever the environment holds.
     Profile,
-    /// A role, assumed with what the chain (or `profile`) finds.
+    /// A role, assumed with the keys of the settings, of `profile`, or what the chain finds.
     AssumeRole,
     /// Keys from the settings.
     Static,
@@ -55,7 +55,7 @@ pub struct AwsSettings {
     pub external_id: Option<String>,
     /// Name of the session; `secretzero` when missing.
     pub session_name: Option<String>,
-    /// Access key, with [`AuthKind::Static`].
+    /// Access key; goes before everything else.
     pub access_key_id: Option<SecretValue>,
     /// Its secret.
     pub secret_access_key: Option<SecretValue>,

@@ -155,7 +155,7 @@ async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClie
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    if settings.auth_kind == AuthKind::Static {
+    if settings.auth_kind == AuthKind::Static || settings.access_key_id.is_some() {
         loader = loader.credentials_provider(fixed(settings)?);
     } else if let Some(profile) = &settings.profile {
         let provider = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(http);

@@ -47,6 +47,7 @@ pub(super) struct Question {
 /// A file that a batch has opened.
 struct Open {
     path: PathBuf,
+    format: FileFormat,
     document: Document,
     /// The file may hold nothing but ours and does.
     foreign: bool,
@@ -71,7 +72,7 @@ impl Shared {
             let file =
                 files.entry(settings.path.clone()).or_insert_with(|| self.open(settings, &sidecar, work_tree.as_ref()));
             let standing = match file {
-                Ok(file) => Ok(file.standing(&sidecar, settings, &question.shape)),
+                Ok(file) => file.is(settings).map(|()| file.standing(&sidecar, settings, &question.shape)),
                 Err(error) => Err(error.clone()),
             };
             (question.index, standing)
@@ -147,11 +148,18 @@ impl Shared {
         let ours = sidecar.names(file_name(&path), settings.format);
         let foreign = document.names().any(|name| !ours.contains(name));
         let entries = sidecar.entries(file_name(&path));
-        Ok(Open { path, document, foreign, changed: false, entries, edits: Vec::new() })
+        Ok(Open { path, format: settings.format, document, foreign, changed: false, entries, edits: Vec::new() })
     }
 }
 
 impl Open {
+    /// Whether a target means the file as it was opened, for another target of the same path.
+    fn is(&self, settings: &FileSettings) -> Result<()> {
+        let another =
+            || refused(settings, &format!("another target declares it as {}; agree on one", word(self.format)));
+        (self.format == settings.format).then_some(()).ok_or_else(another)
+    }
+
     fn standing(&self, sidecar: &Sidecar, settings: &FileSettings, shape: &Shape) -> Standing {
         let standing = sidecar.standing(&self.document, settings, shape);
         if settings.merge || !self.foreign {
@@ -167,6 +175,7 @@ impl Open {
 
     fn apply(&mut self, sidecar: &mut Sidecar, edit: &Edit) -> Result<VersionId> {
         let Edit { settings, shape, value, options } = edit;
+        self.is(settings)?;
         let before = self.standing(sidecar, settings, shape);
         expect(settings, &options.expect, &before)?;
         let exclusive = self.foreign && !settings.merge;
@@ -242,12 +251,16 @@ fn expect(settings: &FileSettings, expected: &Expect, found: &Standing) -> Resul
 }
 
 fn refused(settings: &FileSettings, refusal: &Refusal) -> Error {
-    let format = match settings.format {
+    Error::new(ErrorKind::Invalid, format!("`{}` ({}): {refusal}", settings.path, word(settings.format)))
+}
+
+/// The word of the Secretfile.
+const fn word(format: FileFormat) -> &'static str {
+    match format {
         FileFormat::Dotenv => "dotenv",
         FileFormat::Json => "json",
         FileFormat::Yaml => "yaml",
-    };
-    Error::new(ErrorKind::Invalid, format!("`{}` ({format}): {refusal}", settings.path))
+    }
 }
 
 fn file_name(path: &Path) -> &str {

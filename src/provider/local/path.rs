@@ -13,13 +13,17 @@ pub(super) fn normal(path: &str) -> String {
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] for a path that leads out of the folder, by `..`, from the root or through a
-/// link, and for anything there that is no plain file.
+/// link, for git's own folder, and for anything there that is no plain file.
 pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf> {
     let refuse = |reason: &str, help: &str| Err(Error::new(ErrorKind::Invalid, format!("`{path}` {reason}; {help}")));
     let normal = normal(path);
     let plain = |part: &str| part != ".." && !part.contains(['\\', '\0']);
     if path.starts_with('/') || normal.is_empty() || !normal.split('/').all(plain) {
         return refuse("does not lie below the Secretfile's folder", "use a relative path without `..`");
+    }
+    // A hook or a setting of git runs programs, and the sidecar is not a place for values.
+    if normal.split('/').any(|part| part.eq_ignore_ascii_case(".git")) || normal.ends_with(super::sidecar::NAME) {
+        return refuse("belongs to git or to SecretZero itself", "use another one");
     }
     let mut resolved = root.to_path_buf();
     let mut parts = normal.split('/').peekable();

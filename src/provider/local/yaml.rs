@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
+use zeroize::Zeroizing;
 
 use super::document::{Layout, Refusal, Slot, line_ending};
 use super::json;
@@ -37,7 +38,7 @@ pub(super) fn layout(text: &str) -> Result<Layout, Refusal> {
 
 /// A scalar is its text as written, a mapping of scalars its fields. `column` is where it stood.
 pub(super) fn decode(raw: &str, column: usize) -> Option<Value> {
-    let text = format!("{}{raw}", " ".repeat(column));
+    let text = Zeroizing::new(format!("{}{raw}", " ".repeat(column)));
     let mut events = Parser::new_from_str(&text).filter_map(|event| match event {
         Ok((Event::StreamStart | Event::DocumentStart(..) | Event::Comment(..), _)) => None,
         Ok((event, _)) => Some(Some(event)),

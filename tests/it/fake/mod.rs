@@ -1,5 +1,8 @@
-//! Own stateful servers for what no emulator covers; each rule names where it is documented.
+//! Stateful stand-ins for services that cannot run here; each rule names its source.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, reason = "a fake that cannot start must fail the test")]
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+#[cfg(feature = "github")]
 pub(crate) mod github;

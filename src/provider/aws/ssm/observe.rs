@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_ssm::types::{ParameterMetadata, ParameterStringFilter, ResourceTypeForTagging};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 
 use super::super::attributes;
 use super::super::session::Session;
@@ -41,7 +41,10 @@ pub(in super::super) async fn observe(
     let rest: Vec<&SsmParameterSettings> =
         at.iter().map(|(settings, _)| *settings).filter(|s| !expected.contains_key(s.name.as_str())).collect();
     let names: Vec<&str> = rest.iter().map(|settings| settings.name.as_str()).collect();
-    let (certain, described) = join(certain(session, &names, reading), by_name(session, &names)).await;
+    let certain = certain(session, &names, reading).await;
+    let is_absent = |name: &&str| certain.as_ref().is_some_and(|certain| matches!(certain.get(*name), Some(None)));
+    let names: Vec<&str> = names.into_iter().filter(|name| !is_absent(name)).collect();
+    let described = by_name(session, &names).await;
     let rest = rest.iter().map(|settings| look(session, settings, reading, certain.as_ref(), &described));
     let mut rest = join_all(rest).await.into_iter();
     let answers = at.iter().map(|(settings, _)| match expected.get(settings.name.as_str()) {

@@ -48,7 +48,7 @@ fn acceptable<'v>(settings: &SsmParameterSettings, value: &'v SecretValue) -> Re
     // <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>
     if text.contains("{{") {
         return refuse(
-            "the value contains `{{`, which SSM takes for a reference to another parameter; exclude `{`".into(),
+            "the value contains `{{`, which SSM takes for a reference to another parameter; add `{` to `exclude_characters`".into(),
         );
     }
     let (bytes_max, tier) = match settings.tier {

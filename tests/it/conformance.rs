@@ -1,0 +1,291 @@
+//! What every provider must keep, asked of each through the contract alone.
+//!
+//! A property is an async function over a [`Subject`]; [`all`] runs them in turn, each at places of
+//! its own. Where [`Capabilities`] deny something, the property checks the denial.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use secretzero::mark::{Generation, Mark, Owner, ShortId};
+use secretzero::provider::{
+    Capabilities, ErrorKind, Expect, MarkOrder, Observed, Probe, Provider, Reading, WriteOptions,
+};
+use secretzero::secret::{SecretValue, Shape, Value};
+use secretzero::target::{Place, TargetKind};
+
+const READINGS: [Reading; 3] = [Reading::List, Reading::Each, Reading::Batch];
+
+/// A provider, one kind of target, and how to make a place of that kind.
+pub(crate) struct Subject<'a> {
+    pub(crate) provider: &'a dyn Provider,
+    pub(crate) kind: TargetKind,
+    /// A place by its name, with declared tags.
+    pub(crate) place: fn(&str, BTreeMap<String, String>) -> Place,
+    /// Put before every name.
+    pub(crate) prefix: String,
+}
+
+/// Every property.
+pub(crate) async fn all(subject: &Subject<'_>) {
+    an_empty_place_is_absent(subject).await;
+    what_was_created_is_seen_and_read_back(subject).await;
+    a_second_create_is_refused_and_changes_nothing(subject).await;
+    a_token_names_one_value(subject).await;
+    a_new_value_takes_the_place_of_the_expected_version(subject).await;
+    a_stale_expectation_is_a_conflict_and_changes_nothing(subject).await;
+    metadata_changes_and_foreign_tags_stay(subject).await;
+    an_annotation_of_another_version_is_a_conflict(subject).await;
+    fields_are_one_value(subject).await;
+    texts_come_back_byte_for_byte(subject).await;
+    a_value_that_is_too_large_is_refused_before_anything_happens(subject).await;
+    many_places_are_answered_in_the_order_asked(subject).await;
+    a_hint_right_or_wrong_changes_nothing_but_the_number_of_requests(subject).await;
+    other_kinds_are_not_served(subject).await;
+}
+
+pub(crate) fn text(value: &str) -> Value {
+    Value::Single(SecretValue::from(value))
+}
+
+pub(crate) fn owner() -> Owner {
+    let (project, secret, environment) = (ShortId::of("p"), ShortId::of("s"), ShortId::of(""));
+    Owner { project, secret, environment, repository: Some("github.com/1".into()) }
+}
+
+pub(crate) fn generation(number: u64) -> Generation {
+    Generation { number, id: format!("gid{number}"), created: Timestamp::from_second(1_700_000_000).unwrap() }
+}
+
+/// Options for a generation at a place.
+pub(crate) async fn options(provider: &dyn Provider, at: &Place, number: u64, expect: Expect) -> WriteOptions {
+    let token = owner().write_token(&provider.locator(at).await.unwrap(), number);
+    WriteOptions { owner: owner(), generation: generation(number), token, expect }
+}
+
+pub(crate) async fn write(
+    provider: &dyn Provider,
+    at: &Place,
+    value: &Value,
+    number: u64,
+    expect: Expect,
+) -> Result<String, ErrorKind> {
+    let options = options(provider, at, number, expect).await;
+    provider.write(at, value, &options).await.map_err(|error| error.kind)
+}
+
+pub(crate) async fn look(provider: &dyn Provider, at: &Place, reading: Reading) -> Option<Observed> {
+    let probe = Probe { place: at, expected_mark: None };
+    provider.observe(&[probe], reading).await.pop().unwrap().unwrap()
+}
+
+/// The text of the current value.
+pub(crate) async fn value(provider: &dyn Provider, at: &Place) -> Result<String, ErrorKind> {
+    let stored = provider.read(&[at]).await.pop().unwrap().map_err(|error| error.kind)?;
+    Ok(stored.value.to_text().expose_text().unwrap().to_owned())
+}
+
+impl Subject<'_> {
+    fn capabilities(&self) -> Capabilities {
+        self.provider.capabilities(self.kind).unwrap()
+    }
+
+    fn at(&self, name: &str) -> Place {
+        self.tagged(name, &[])
+    }
+
+    fn tagged(&self, name: &str, tags: &[(&str, &str)]) -> Place {
+        let name = format!("{}{name}", self.prefix);
+        (self.place)(&name, tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    }
+
+    async fn create(&self, at: &Place, value: &str) -> String {
+        write(self.provider, at, &text(value), 1, Expect::Absent).await.unwrap()
+    }
+
+    /// Seen the same by every reading, and with every declared attribute.
+    async fn seen(&self, at: &Place) -> Observed {
+        let seen = look(self.provider, at, Reading::Each).await.unwrap();
+        for reading in READINGS {
+            let other = look(self.provider, at, reading).await.unwrap();
+            assert_eq!((&other.version, &other.mark), (&seen.version, &seen.mark), "{reading:?}");
+        }
+        for (name, desired) in self.provider.desired(at, None) {
+            assert_eq!(seen.attributes.get(&name), Some(&desired), "{name}");
+        }
+        seen
+    }
+}
+
+fn mark_of(observed: &Observed) -> Mark {
+    Mark::parse(observed.mark.as_deref().unwrap()).unwrap()
+}
+
+async fn an_empty_place_is_absent(subject: &Subject<'_>) {
+    let at = subject.at("absent");
+    for reading in READINGS {
+        assert_eq!(look(subject.provider, &at, reading).await, None, "{reading:?}");
+    }
+    assert_eq!(value(subject.provider, &at).await, Err(ErrorKind::NotFound));
+    let missing = write(subject.provider, &at, &text("v"), 2, Expect::Version("1".into())).await;
+    assert!(matches!(missing, Err(ErrorKind::Conflict | ErrorKind::NotFound)), "{missing:?}");
+    assert_eq!(look(subject.provider, &at, Reading::Each).await, None);
+}
+
+async fn what_was_created_is_seen_and_read_back(subject: &Subject<'_>) {
+    let at = subject.tagged("created", &[("Environment", "production")]);
+    let version = subject.create(&at, "first").await;
+    let seen = subject.seen(&at).await;
+    assert_eq!(seen.version, version);
+    assert!(!seen.pending_deletion && seen.managed_by.is_none() && !seen.from_list);
+    let mark = mark_of(&seen);
+    assert_eq!((mark.owner, mark.generation, mark.version), (owner(), generation(1), version));
+    if subject.capabilities().read_back {
+        assert_eq!(value(subject.provider, &at).await.as_deref(), Ok("first"));
+    }
+}
+
+async fn a_second_create_is_refused_and_changes_nothing(subject: &Subject<'_>) {
+    let at = subject.at("twice");
+    let version = subject.create(&at, "first").await;
+    let again = write(subject.provider, &at, &text("second"), 2, Expect::Absent).await;
+    if subject.capabilities().conditional_create {
+        assert_eq!(again, Err(ErrorKind::Conflict));
+        assert_eq!(subject.seen(&at).await.version, version);
+        assert_eq!(value(subject.provider, &at).await.as_deref(), Ok("first"));
+    } else {
+        assert!(again.is_ok(), "a store without conditional create overwrites: {again:?}");
+    }
+}
+
+async fn a_token_names_one_value(subject: &Subject<'_>) {
+    let at = subject.at("token");
+    let version = subject.create(&at, "first").await;
+    let repeated = write(subject.provider, &at, &text("first"), 1, Expect::Absent).await;
+    let other = write(subject.provider, &at, &text("other"), 1, Expect::Absent).await;
+    if subject.capabilities().write_token {
+        assert_eq!(repeated.as_ref(), Ok(&version));
+    } else if subject.capabilities().conditional_create {
+        assert_eq!(repeated, Err(ErrorKind::Conflict));
+    }
+    assert_eq!(other, Err(ErrorKind::Conflict));
+    if subject.capabilities().write_token {
+        let expect = Expect::Version(version.clone());
+        let second = write(subject.provider, &at, &text("second"), 2, expect.clone()).await.unwrap();
+        let repeated = write(subject.provider, &at, &text("second"), 2, expect.clone()).await;
+        assert_eq!(repeated, Ok(second), "a write whose answer was lost may be repeated");
+        assert_eq!(write(subject.provider, &at, &text("fork"), 2, expect).await, Err(ErrorKind::Conflict));
+        assert_eq!(value(subject.provider, &at).await.as_deref(), Ok("second"));
+    }
+}
+
+async fn a_new_value_takes_the_place_of_the_expected_version(subject: &Subject<'_>) {
+    let at = subject.at("replaced");
+    let first = subject.create(&at, "first").await;
+    let second = write(subject.provider, &at, &text("second"), 2, Expect::Version(first.clone())).await.unwrap();
+    assert_ne!(first, second);
+    let seen = subject.seen(&at).await;
+    assert_eq!((seen.version.as_str(), mark_of(&seen).version), (second.as_str(), second.clone()));
+    assert_eq!(mark_of(&seen).generation, generation(2));
+    assert_eq!(value(subject.provider, &at).await.as_deref(), Ok("second"));
+}
+
+async fn a_stale_expectation_is_a_conflict_and_changes_nothing(subject: &Subject<'_>) {
+    let at = subject.at("stale");
+    let first = subject.create(&at, "first").await;
+    let second = write(subject.provider, &at, &text("second"), 2, Expect::Version(first.clone())).await.unwrap();
+    let before = subject.seen(&at).await;
+    let stale = write(subject.provider, &at, &text("third"), 3, Expect::Version(first)).await;
+    assert_eq!(stale, Err(ErrorKind::Conflict));
+    assert_eq!(subject.seen(&at).await, before);
+    assert_eq!((before.version, value(subject.provider, &at).await.as_deref()), (second, Ok("second")));
+}
+
+async fn metadata_changes_and_foreign_tags_stay(subject: &Subject<'_>) {
+    let at = subject.tagged("metadata", &[("Environment", "staging"), ("Team", "core")]);
+    let version = subject.create(&at, "first").await;
+    // Another declaration: the environment changes, the team is nobody's business any more.
+    let now = subject.tagged("metadata", &[("Environment", "production")]);
+    let options = options(subject.provider, &now, 1, Expect::Version(version.clone())).await;
+    let annotated = subject.provider.annotate(&now, &["tag:Environment".into()], &options).await.unwrap();
+    let seen = subject.seen(&now).await;
+    assert_eq!((&seen.version, &mark_of(&seen).version), (&annotated, &annotated));
+    assert_eq!(seen.attributes.get("tag:Team").map(String::as_str), Some("core"));
+    if subject.capabilities().metadata_without_version || subject.capabilities().mark_order == MarkOrder::MarkFirst {
+        assert_eq!(annotated, version, "a tag makes no version");
+    }
+    assert_eq!(value(subject.provider, &now).await.as_deref(), Ok("first"));
+}
+
+async fn an_annotation_of_another_version_is_a_conflict(subject: &Subject<'_>) {
+    let at = subject.at("annotated");
+    let first = subject.create(&at, "first").await;
+    write(subject.provider, &at, &text("second"), 2, Expect::Version(first.clone())).await.unwrap();
+    let before = subject.seen(&at).await;
+    let options = options(subject.provider, &at, 1, Expect::Version(first)).await;
+    let refused = subject.provider.annotate(&at, &[], &options).await.map_err(|error| error.kind);
+    assert_eq!(refused, Err(ErrorKind::Conflict));
+    assert_eq!(subject.seen(&at).await, before);
+}
+
+async fn fields_are_one_value(subject: &Subject<'_>) {
+    let names = vec!["username".to_owned(), "password".to_owned()];
+    let at = Place { shape: Shape::Fields(names), ..subject.at("fields") };
+    let field = |name: &str, value: &str| (name.to_owned(), SecretValue::from(value));
+    let written = Value::Fields(vec![field("username", "app"), field("password", "p\"w\\ü")]);
+    write(subject.provider, &at, &written, 1, Expect::Absent).await.unwrap();
+    let read = subject.provider.read(&[&at]).await.pop().unwrap().unwrap();
+    assert!(read.value.matches(&written));
+}
+
+async fn texts_come_back_byte_for_byte(subject: &Subject<'_>) {
+    for (name, value) in
+        [("newline", "line\nline\n"), ("unicode", "pä$$wörd 🔑"), ("spaces", "  x  "), ("json", "{\"a\":1}")]
+    {
+        let at = subject.at(name);
+        subject.create(&at, value).await;
+        assert_eq!(self::value(subject.provider, &at).await.as_deref(), Ok(value), "{name}");
+    }
+}
+
+async fn a_value_that_is_too_large_is_refused_before_anything_happens(subject: &Subject<'_>) {
+    let at = subject.at("large");
+    let large = "x".repeat(subject.capabilities().value_bytes_max + 1);
+    assert_eq!(write(subject.provider, &at, &text(&large), 1, Expect::Absent).await, Err(ErrorKind::Invalid));
+    assert_eq!(look(subject.provider, &at, Reading::Each).await, None);
+}
+
+async fn many_places_are_answered_in_the_order_asked(subject: &Subject<'_>) {
+    let places: Vec<Place> = (0..45).map(|n| subject.at(&format!("many{n:02}"))).collect();
+    let present = |n: usize| !n.is_multiple_of(3);
+    for (n, at) in places.iter().enumerate().filter(|(n, _)| present(*n)) {
+        subject.create(at, &format!("value {n}")).await;
+    }
+    let probes: Vec<Probe<'_>> = places.iter().map(|place| Probe { place, expected_mark: None }).collect();
+    for reading in READINGS {
+        let seen = subject.provider.observe(&probes, reading).await;
+        let seen: Vec<bool> = seen.into_iter().map(|seen| seen.unwrap().is_some()).collect();
+        assert_eq!(seen, (0..45).map(present).collect::<Vec<_>>(), "{reading:?}");
+    }
+    let read = subject.provider.read(&places.iter().collect::<Vec<_>>()).await;
+    for (n, read) in read.into_iter().enumerate() {
+        match read {
+            Ok(stored) => assert!(present(n) && stored.value.matches(&text(&format!("value {n}")))),
+            Err(error) => assert!(!present(n) && error.kind == ErrorKind::NotFound, "{error}"),
+        }
+    }
+}
+
+async fn a_hint_right_or_wrong_changes_nothing_but_the_number_of_requests(subject: &Subject<'_>) {
+    let at = subject.tagged("hinted", &[("Environment", "production")]);
+    subject.create(&at, "first").await;
+    let seen = subject.seen(&at).await;
+    for expected_mark in [seen.mark.clone(), Some("1:p=wrong".into()), None] {
+        let probe = Probe { place: &at, expected_mark };
+        let hinted = subject.provider.observe(&[probe], Reading::List).await.pop().unwrap().unwrap().unwrap();
+        assert_eq!(Observed { from_list: false, ..hinted }, seen);
+    }
+}
+
+async fn other_kinds_are_not_served(subject: &Subject<'_>) {
+    assert!(subject.provider.capabilities(TargetKind::TransitKey).is_none());
+}
