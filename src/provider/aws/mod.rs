@@ -107,8 +107,17 @@ impl AwsProvider {
 
 /// The mark that a write leaves for a version.
 fn mark(options: &WriteOptions, version: &str) -> String {
+    whole_mark(options, version, false)
+}
+
+/// The mark for a version that only new metadata made necessary: the value is the one before.
+fn carried_mark(options: &WriteOptions, version: &str) -> String {
+    whole_mark(options, version, true)
+}
+
+fn whole_mark(options: &WriteOptions, version: &str, carried: bool) -> String {
     let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned(), carried: false }.to_string()
+    Mark { owner, generation, version: version.to_owned(), carried }.to_string()
 }
 
 fn not_ours(kind: TargetKind) -> Error {

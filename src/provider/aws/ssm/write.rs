@@ -11,7 +11,7 @@ use aws_sdk_ssm::types::{
 };
 
 use super::super::attributes::{tier_name, type_name};
-use super::super::mark;
+use super::super::{carried_mark, mark};
 use super::super::session::Session;
 use super::observe::metadata;
 use super::{ADVANCED_BYTES_MAX, STANDARD_BYTES_MAX, TAGS, WRITE, get};
@@ -34,7 +34,8 @@ pub(in super::super) async fn write(
         Expect::Absent => create(session, settings, text, options).await,
         Expect::Version(version) => {
             let version = current(session, settings, version).await?;
-            overwrite(session, settings, text, version, &[], options).await
+            let mark = mark(options, &version.saturating_add(1).to_string());
+            overwrite(session, settings, text, version, &[], &mark).await
         }
     }
 }
@@ -82,7 +83,7 @@ async fn overwrite(
     text: &str,
     version: i64,
     changed: &[String],
-    options: &WriteOptions,
+    mark: &str,
 ) -> Result<VersionId> {
     // What is not declared must survive: without a key SSM would encrypt with the account's default.
     let kept = match metadata(session, &settings.name).await {
@@ -91,7 +92,7 @@ async fn overwrite(
         Err(error) => return Err(error),
     };
     let next = version.saturating_add(1);
-    tag(session, settings, changed, options, next).await?;
+    tag(session, settings, changed, mark).await?;
     let request = put(session, settings, text, kept.as_ref()).overwrite(true);
     let attempt = session.attempt("ssm:PutParameter", &settings.name);
     let answer = session.call(&WRITE, Repeat::Once, &attempt, || request.clone().send()).await?;
@@ -138,7 +139,7 @@ pub(in super::super) async fn annotate(
     fixed(settings, changed)?;
     if changed.iter().all(|name| name.starts_with("tag:")) {
         let version = current(session, settings, version).await?;
-        tag(session, settings, changed, options, version).await?;
+        tag(session, settings, changed, &mark(options, &version.to_string())).await?;
         return Ok(version.to_string());
     }
     let parameter = get(session, &settings.name, true).await?;
@@ -147,7 +148,8 @@ pub(in super::super) async fn annotate(
     }
     let value = SecretValue::from(parameter.value.unwrap_or_default());
     let text = acceptable(settings, &value)?;
-    overwrite(session, settings, text, parameter.version, changed, options).await
+    let mark = carried_mark(options, &parameter.version.saturating_add(1).to_string());
+    overwrite(session, settings, text, parameter.version, changed, &mark).await
 }
 
 /// What SSM never changes.
@@ -188,10 +190,9 @@ async fn tag(
     session: &Session,
     settings: &SsmParameterSettings,
     changed: &[String],
-    options: &WriteOptions,
-    version: i64,
+    mark: &str,
 ) -> Result<()> {
-    let tags = tags(&settings.tags, Some(changed), &mark(options, &version.to_string()));
+    let tags = tags(&settings.tags, Some(changed), mark);
     let kind = ResourceTypeForTagging::Parameter;
     let request = session.ssm.add_tags_to_resource().resource_type(kind).resource_id(&settings.name);
     let request = request.set_tags(Some(tags));
