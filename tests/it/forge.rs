@@ -7,6 +7,7 @@ mod client;
 mod comments;
 mod state;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,13 +22,21 @@ use crate::fake::github::{FakeGithub, Fault};
 /// All that a sync job is given.
 const ALL: &[(&str, &str)] = &[("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
 
-/// A clock that stands at the epoch's second 1,000, and a sleep that only writes down what it was asked for.
+/// A clock that starts at the epoch's second 1,000 and stands still, and a sleep that only writes down
+/// what it was asked for.
 #[derive(Clone, Default)]
-struct Asleep(Arc<Mutex<Vec<u64>>>);
+struct Asleep {
+    slept: Arc<Mutex<Vec<u64>>>,
+    passed: Arc<AtomicI64>,
+}
 
 impl Asleep {
     fn seconds(&self) -> Vec<u64> {
-        self.0.lock().unwrap().clone()
+        self.slept.lock().unwrap().clone()
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.passed.fetch_add(seconds, Ordering::SeqCst);
     }
 
     fn world(&self) -> World {
@@ -37,14 +46,14 @@ impl Asleep {
 
 impl Clock for Asleep {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(1_000).unwrap()
+        Timestamp::from_second(1_000 + self.passed.load(Ordering::SeqCst)).unwrap()
     }
 }
 
 #[async_trait]
 impl Sleep for Asleep {
     async fn sleep(&self, duration: Duration) {
-        self.0.lock().unwrap().push(duration.as_secs());
+        self.slept.lock().unwrap().push(duration.as_secs());
     }
 }
 
@@ -68,4 +77,13 @@ fn with_pull() -> (FakeGithub, Github, u64) {
 fn refusal(status: u16, headers: &[(&'static str, &str)], message: &str) -> Fault {
     let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     Fault::Refuse(status, headers, message.to_owned())
+}
+
+/// The key of the App that `tests/servers/github-seed.yml` describes; it opens nothing.
+pub(crate) fn private_key() -> String {
+    let seed = include_str!("../servers/github-seed.yml");
+    let from = seed.find("-----BEGIN").unwrap();
+    let end = "-----END RSA PRIVATE KEY-----";
+    let until = seed.find(end).unwrap() + end.len();
+    seed[from..until].lines().map(str::trim).collect::<Vec<_>>().join("\n")
 }

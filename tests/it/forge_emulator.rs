@@ -1,7 +1,8 @@
 //! The same flows against a GitHub that somebody else wrote: npm `emulate`, started by `tests/run`.
 //!
 //! It judges what our own fake could get wrong with us: git objects, fast-forwards, App tokens signed
-//! for real. It has no `/commits/SHA/pulls` and no GraphQL, so those stay with the fake.
+//! for real. It has no `/commits/SHA/pulls` and no GraphQL, and an update of a check replaces annotations,
+//! where GitHub appends them; so those stay with the fake.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -16,6 +17,7 @@ use secretzero::forge::{
 use secretzero::secret::SecretValue;
 use serde_json::{Value, json};
 
+use crate::forge::private_key;
 use crate::servers::exported;
 
 /// As `tests/servers/github-seed.yml` has it.
@@ -33,12 +35,7 @@ fn person() -> Github {
 }
 
 fn app() -> Github {
-    let seed = include_str!("../servers/github-seed.yml");
-    let from = seed.find("-----BEGIN").unwrap();
-    let end = "-----END RSA PRIVATE KEY-----";
-    let until = seed.find(end).unwrap() + end.len();
-    let pem: Vec<&str> = seed[from..until].lines().map(str::trim).collect();
-    let key = AppKey { id: APP_ID, private_key: SecretValue::from(pem.join("\n")) };
+    let key = AppKey { id: APP_ID, private_key: SecretValue::from(private_key()) };
     Github::with_installation(&exported("EMULATE_URL"), REPOSITORY, &key, INSTALLATION_ID, world()).unwrap()
 }
 
@@ -158,10 +155,10 @@ async fn emulator_a_check_holds_all_annotations_and_is_finished_in_place() {
     };
     let id = app().set_check(&head, &check).await.unwrap();
     check.status = CheckStatus::Completed(Conclusion::Neutral);
-    check.annotations = (1..=120).map(finding).collect();
+    check.annotations = (1..=40).map(finding).collect();
     assert_eq!(app().set_check(&head, &check).await.unwrap(), id);
     let seen = app().checks(&head, &check.name).await.unwrap();
-    assert_eq!((seen.len(), seen[0].id, seen[0].annotations), (1, id, 120));
+    assert_eq!((seen.len(), seen[0].id, seen[0].annotations), (1, id, 40));
     assert_eq!((seen[0].completed, seen[0].conclusion.as_deref()), (true, Some("neutral")));
 }
 

@@ -160,7 +160,7 @@ impl Github {
 
     async fn check_call(&self, method: Method, path: String, body: Value) -> Result<Run> {
         let call = Call { method, path, body: Some(body), what: WHAT, needs: NEEDS, again: Again::LookFirst };
-        self.send(&self.crab, &call).await?.read(WHAT)
+        self.send(&call).await?.read(WHAT)
     }
 }
 

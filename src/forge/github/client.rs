@@ -15,11 +15,11 @@ use std::time::Duration;
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use octocrab::Octocrab;
-use octocrab::models::{AppId, InstallationId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::access::{Access, base, configuration, signed_by};
 use super::identity::Identity;
 use super::limits::{Answered, TRIES_MAX, Verdict, WAIT_TOTAL_MAX, backoff, judge};
 use crate::clock::{Clock, Sleep};
@@ -33,9 +33,6 @@ const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 const SAID_UNITS_MAX: usize = 300;
 /// Redirects followed for one GET (a renamed repository).
 const REDIRECTS_MAX: u32 = 3;
-/// Time to connect, and for one whole request.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Writes of one client after which a second is left between them, as GitHub asks of many writes
 /// (<https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
 const WRITES_AT_ONCE_MAX: u32 = 20;
@@ -49,24 +46,15 @@ pub struct World {
     pub sleep: Arc<dyn Sleep>,
 }
 
-/// A GitHub App's own key.
-pub struct AppKey {
-    /// Its number.
-    pub id: u64,
-    /// RSA private key, PEM.
-    pub private_key: SecretValue,
-}
-
 /// GitHub, for one repository and one identity. Implements [`crate::forge::Forge`].
 pub struct Github {
-    pub(super) crab: Octocrab,
-    /// The App itself, which alone may ask for its name.
-    pub(super) app: Option<Octocrab>,
+    pub(super) access: Access,
     pub(super) base: Uri,
     /// `owner/name`.
     repository: String,
-    token: Option<SecretValue>,
-    world: World,
+    /// The newest token, so that it can be struck from whatever is said.
+    token: Mutex<Option<SecretValue>>,
+    pub(super) world: World,
     pub(super) identity: OnceCell<Identity>,
     writing: tokio::sync::Mutex<u32>,
     waited: Mutex<Duration>,
@@ -118,49 +106,14 @@ impl Github {
     /// [`Error::Configuration`] if address, name or token cannot be right.
     pub fn with_token(api_url: &str, repository: &str, token: SecretValue, world: World) -> Result<Self> {
         let text = token.expose_text().map(str::trim).unwrap_or_default();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(configuration(
-                "the GitHub token is empty or holds characters that no token has; set `github_token`",
-            ));
-        }
         let base = base(api_url)?;
-        let crab = built(octocrab::OctocrabBuilder::new().personal_token(text.to_owned()), &base)?;
-        Self::assemble(crab, None, base, repository, Some(SecretValue::from(text)), world)
+        let crab = signed_by(text, &base)?;
+        let client = Self::assemble(Access::Token(crab), base, repository, world)?;
+        client.know(SecretValue::from(text));
+        Ok(client)
     }
 
-    /// A client that speaks as the installation of a GitHub App, with a token for this repository only.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] if address, name or key cannot be right.
-    pub fn with_installation(
-        api_url: &str,
-        repository: &str,
-        key: &AppKey,
-        installation_id: u64,
-        world: World,
-    ) -> Result<Self> {
-        let base = base(api_url)?;
-        let builder = octocrab::OctocrabBuilder::new()
-            .app_from_rsa_pem(AppId(key.id), key.private_key.expose())
-            .map_err(|_| configuration("the GitHub App's private key is no RSA key in PEM; download it again"))?;
-        let app = built(builder, &base)?;
-        let name = repository.split_once('/').map_or(repository, |(_, name)| name);
-        let crab = app
-            .installation_builder(InstallationId(installation_id))
-            .repositories(vec![name.to_owned()])
-            .build()
-            .map_err(|_| configuration("the GitHub App cannot speak for this installation"))?;
-        Self::assemble(crab, Some(app), base, repository, None, world)
-    }
-
-    fn assemble(
-        crab: Octocrab,
-        app: Option<Octocrab>,
-        base: Uri,
-        repository: &str,
-        token: Option<SecretValue>,
-        world: World,
-    ) -> Result<Self> {
+    pub(super) fn assemble(access: Access, base: Uri, repository: &str, world: World) -> Result<Self> {
         let named = |part: &str| {
             !part.is_empty()
                 && part != "."
@@ -171,11 +124,10 @@ impl Github {
             return Err(configuration("the repository must read `owner/name`, as GITHUB_REPOSITORY does"));
         }
         Ok(Self {
-            crab,
-            app,
+            access,
             base,
             repository: repository.to_owned(),
-            token,
+            token: Mutex::new(None),
             world,
             identity: OnceCell::new(),
             writing: tokio::sync::Mutex::new(0),
@@ -195,8 +147,7 @@ impl Github {
     /// A read below this repository.
     pub(super) async fn get(&self, rest: &str, what: &'static str, needs: &'static str) -> Result<Answer> {
         let path = self.path(rest);
-        self.send(&self.crab, &Call { method: Method::GET, path, body: None, what, needs, again: Again::Harmless })
-            .await
+        self.send(&Call { method: Method::GET, path, body: None, what, needs, again: Again::Harmless }).await
     }
 
     /// Every page of a list below this repository, up to `pages_max` pages of 100.
@@ -221,8 +172,19 @@ impl Github {
         Err(Error::unreadable(what, format!("the list has more than {} entries", pages_max * 100)))
     }
 
-    /// Sends until there is an answer, waiting as GitHub asks, within [`WAIT_TOTAL_MAX`].
-    pub(super) async fn send(&self, crab: &Octocrab, call: &Call) -> Result<Answer> {
+    /// Remembers a token, to strike it from whatever is said.
+    pub(super) fn know(&self, token: SecretValue) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
+    /// Sends as ourselves until there is an answer, waiting as GitHub asks, within [`WAIT_TOTAL_MAX`].
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer> {
+        let crab = self.crab().await?;
+        self.send_as(&crab, call).await
+    }
+
+    /// As [`Github::send`], signed by another: the App itself.
+    pub(super) async fn send_as(&self, crab: &Octocrab, call: &Call) -> Result<Answer> {
         let mut written = if call.method == Method::GET { None } else { Some(self.writing.lock().await) };
         if let Some(written) = written.as_deref_mut() {
             *written = written.saturating_add(1);
@@ -325,9 +287,12 @@ impl Github {
 
     /// What GitHub or the transport said, short, printable, and without the token should it come back.
     fn said(&self, text: &str) -> String {
-        let text = match self.token.as_ref().and_then(SecretValue::expose_text) {
-            Some(token) => text.replace(token, "***"),
-            None => text.to_owned(),
+        let text = {
+            let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+            match token.as_ref().and_then(SecretValue::expose_text) {
+                Some(token) => text.replace(token, "***"),
+                None => text.to_owned(),
+            }
         };
         let text = visible(text.trim()).replace('\n', " ");
         cut(&text, SAID_UNITS_MAX, "…").into_owned()
@@ -378,7 +343,7 @@ fn message(body: &[u8]) -> String {
 }
 
 /// An error with what caused it: transport errors keep the interesting part at the bottom.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     for _ in 0..8 {
@@ -391,48 +356,4 @@ fn causes(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     said
-}
-
-fn configuration(said: &str) -> Error {
-    Error::Configuration { said: said.to_owned() }
-}
-
-/// The API's address: https, or http on loopback; no user, no query.
-fn base(api_url: &str) -> Result<Uri> {
-    let wrong =
-        || configuration("GITHUB_API_URL must read https://host or https://host/api/v3 (http on loopback only)");
-    let uri: Uri = api_url.trim().trim_end_matches('/').parse().map_err(|_| wrong())?;
-    let authority = uri.authority().ok_or_else(wrong)?;
-    let loopback = matches!(authority.host(), "127.0.0.1" | "localhost" | "[::1]");
-    let safe = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && loopback);
-    if !safe || authority.as_str().contains('@') || uri.query().is_some() {
-        return Err(wrong());
-    }
-    Ok(uri)
-}
-
-type Builder = octocrab::OctocrabBuilder<
-    octocrab::NoSvc,
-    octocrab::DefaultOctocrabBuilderConfig,
-    octocrab::NoAuth,
-    octocrab::NotLayerReady,
->;
-
-fn built(builder: Builder, base: &Uri) -> Result<Octocrab> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        // octocrab spawns its queue at once, and would panic.
-        return Err(configuration("the GitHub client needs a running Tokio runtime"));
-    }
-    // reqwest honours HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE, which hyper's bare client does not.
-    let http = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("secretzero/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| configuration(&format!("no HTTPS client: {}", causes(&error))))?;
-    builder
-        .base_uri(base.clone())
-        .and_then(|builder| builder.build_with_reqwest(http))
-        .map_err(|_| configuration("GITHUB_API_URL cannot be used"))
 }

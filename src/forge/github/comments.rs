@@ -136,7 +136,7 @@ impl Github {
     }
 
     async fn write(&self, method: Method, path: String, body: Option<Value>, again: Again) -> Result<Answer> {
-        self.send(&self.crab, &Call { method, path, body, what: WHAT, needs: NEEDS, again }).await
+        self.send(&Call { method, path, body, what: WHAT, needs: NEEDS, again }).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! Who we are to GitHub, asked once: only what that name wrote counts as ours.
 
 use http::Method;
-use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::access::Access;
 use super::client::{Again, Call, Github};
 use crate::forge::{Error, Result};
 
@@ -58,21 +58,21 @@ impl Github {
     }
 
     async fn ask(&self) -> Result<Identity> {
-        if let Some(app) = &self.app {
-            let app: App = self.send(app, &call(Method::GET, "/app", None)).await?.read(WHAT)?;
+        if let Access::Installation(installation) = &self.access {
+            let app: App = self.send_as(&installation.app, &call(Method::GET, "/app", None)).await?.read(WHAT)?;
             return Ok(Identity { login: format!("{}[bot]", app.slug) });
         }
-        match self.send(&self.crab, &call(Method::GET, "/user", None)).await {
+        match self.send(&call(Method::GET, "/user", None)).await {
             Ok(answer) => {
                 let account: Account = answer.read(WHAT)?;
                 Ok(Identity { login: account.login })
             }
-            Err(Error::Forbidden { .. } | Error::NotFound { .. }) => Ok(self.viewer(&self.crab).await),
+            Err(Error::Forbidden { .. } | Error::NotFound { .. }) => Ok(self.viewer().await),
             Err(other) => Err(other),
         }
     }
 
-    async fn viewer(&self, crab: &Octocrab) -> Identity {
+    async fn viewer(&self) -> Identity {
         #[derive(Deserialize)]
         struct Reply {
             data: Data,
@@ -92,7 +92,7 @@ impl Github {
             None => "/graphql".to_owned(),
         };
         let query = json!({ "query": "query { viewer { login } }" });
-        let reply = self.send(crab, &call(Method::POST, &path, Some(query))).await;
+        let reply = self.send(&call(Method::POST, &path, Some(query))).await;
         let login = reply.and_then(|answer| answer.read::<Reply>(WHAT)).map(|reply| reply.data.viewer.login);
         Identity { login: login.ok().filter(|login| !login.is_empty()).unwrap_or_else(|| ACTIONS.to_owned()) }
     }

@@ -4,6 +4,8 @@
 //! `github`. Works against github.com, GHES (`https://host/api/v3`) and data residency (`*.ghe.com`).
 
 #[cfg(feature = "github")]
+mod access;
+#[cfg(feature = "github")]
 mod checks;
 #[cfg(feature = "github")]
 mod client;
@@ -20,7 +22,9 @@ mod state;
 pub mod workflow;
 
 #[cfg(feature = "github")]
-pub use client::{AppKey, Github, World};
+pub use access::AppKey;
+#[cfg(feature = "github")]
+pub use client::{Github, World};
 
 use data_encoding::BASE32_NOPAD;
 

@@ -149,7 +149,7 @@ impl Github {
     async fn state_call(&self, method: Method, rest: &str, body: Value) -> Result<Answer> {
         let path = self.path(rest);
         let call = Call { method, path, body: Some(body), what: WRITE, needs: NEEDS, again: Again::Harmless };
-        self.send(&self.crab, &call).await
+        self.send(&call).await
     }
 }
 

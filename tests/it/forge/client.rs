@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use secretzero::forge::github::{Github, state_ref};
+use secretzero::forge::github::{AppKey, Github, state_ref};
 use secretzero::forge::{Error, Forge as _, Marker, Permission, Relation};
 use secretzero::secret::SecretValue;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{ALL, Asleep, client, client_that_sleeps, refusal, with_pull};
+use super::{ALL, Asleep, client, client_that_sleeps, private_key, refusal, with_pull};
 use crate::fake::github::{FakeGithub, Fault};
 
 fn marker() -> Marker {
@@ -92,6 +92,23 @@ async fn a_redirect_is_followed_on_the_same_host_only_and_for_reads_only() {
 }
 
 #[tokio::test]
+async fn an_app_fetches_a_token_for_its_repository_alone_and_renews_it_before_its_end() {
+    let (github, _, pull) = with_pull();
+    let asleep = Asleep::default();
+    let key = AppKey { id: 4_242, private_key: SecretValue::from(private_key()) };
+    let forge = Github::with_installation(&github.url(), FakeGithub::REPOSITORY, &key, 100, asleep.world()).unwrap();
+    forge.upsert_comment(pull, &marker(), "one").await.unwrap();
+    forge.upsert_comment(pull, &marker(), "two").await.unwrap();
+    assert_eq!(github.comments(pull).len(), 1);
+    assert_eq!(github.comments(pull)[0].login, "secretzero-app[bot]");
+    let minted = || github.requests().into_iter().filter(|request| request.path.ends_with("/access_tokens"));
+    assert_eq!(minted().map(|request| request.body["repositories"][0].clone()).collect::<Vec<_>>(), ["demo"]);
+    asleep.pass(41 * 60);
+    forge.pull(pull).await.unwrap();
+    assert_eq!(minted().count(), 2);
+}
+
+#[tokio::test]
 async fn a_ghes_address_keeps_its_path() {
     let (github, _, pull) = with_pull();
     let token = github.app_token("acme", ALL);
@@ -169,7 +186,10 @@ async fn pull_requests_are_found_by_number_and_by_commit() {
 async fn two_commits_are_compared_over_all_pages() {
     let (github, forge, _) = with_pull();
     let base = github.ref_sha("refs/heads/main").unwrap();
-    let head = (0..150).map(|_| github.commit("main", &[])).last().unwrap();
+    let mut head = base.clone();
+    for _ in 0..150 {
+        head = github.commit("main", &[]);
+    }
     let ahead = forge.compare(&base, &head).await.unwrap();
     assert_eq!((ahead.relation, ahead.commits.len(), ahead.complete), (Relation::Ahead, 150, true));
     let behind = forge.compare(&head, &base).await.unwrap();

@@ -54,10 +54,10 @@ impl World {
     pub(crate) fn history(&self, commit: &str) -> BTreeSet<String> {
         let (mut seen, mut open) = (BTreeSet::new(), vec![commit.to_owned()]);
         while let Some(next) = open.pop() {
-            if let Some(Object::Commit { parents, .. }) = self.objects.get(&next) {
-                if seen.insert(next) {
-                    open.extend(parents.iter().cloned());
-                }
+            if let Some(Object::Commit { parents, .. }) = self.objects.get(&next)
+                && seen.insert(next)
+            {
+                open.extend(parents.iter().cloned());
             }
         }
         seen

@@ -101,10 +101,7 @@ impl FakeGithub {
     }
 
     fn token(&self, actor: Actor) -> String {
-        let mut world = self.world();
-        let token = format!("ghs_fakeSecretToken{:020}", world.next_id());
-        world.tokens.insert(token.clone(), actor);
-        token
+        self.world().token_of(actor)
     }
 
     /// Commits files (added to those of the branch; the branch starts at `main`) and returns the commit.

@@ -65,12 +65,29 @@ pub(crate) fn answer(world: &mut World, method: &str, uri: &Uri, headers: &Heade
         _ => {}
     }
     let token = authorization.strip_prefix("Bearer ").unwrap_or_default();
+    // The App itself signs with a JWT, which is not verified here; the emulator does.
+    if token.matches('.').count() == 2 {
+        return app(world, method, &path);
+    }
     let Some(actor) = world.tokens.get(token).cloned() else { return Reply::error(401, "Bad credentials") };
     let asked = Asked { actor: &actor, query: &query, body: &body };
     let mut reply = route(world, method, &path, &asked);
     reply.headers.push(("x-ratelimit-remaining", "4999".to_owned()));
     reply.lost = matches!(fault, Some(Fault::LoseReply));
     reply
+}
+
+/// docs.github.com/rest/apps/apps: an App's name, and tokens that live for an hour.
+fn app(world: &mut World, method: &str, path: &str) -> Reply {
+    match (method, path) {
+        ("GET", "/app") => Reply::new(200, json!({ "slug": "secretzero-app" })),
+        ("POST", path) if path.starts_with("/app/installations/") && path.ends_with("/access_tokens") => {
+            let token = world.mint("secretzero-app", &["contents", "pull-requests", "checks"]);
+            // The tests' clock starts at the epoch's second 1,000.
+            Reply::new(201, json!({ "token": token, "expires_at": "1970-01-01T01:16:40Z" }))
+        }
+        _ => Reply::error(404, "Not Found"),
+    }
 }
 
 fn route(world: &mut World, method: &str, path: &str, asked: &Asked<'_>) -> Reply {

@@ -140,6 +140,19 @@ impl World {
         self.ids
     }
 
+    /// A new token that speaks for somebody.
+    pub(crate) fn token_of(&mut self, actor: Actor) -> String {
+        let token = format!("ghs_fakeSecretToken{:020}", self.next_id());
+        self.tokens.insert(token.clone(), actor);
+        token
+    }
+
+    /// A new token of an App, with write in these areas.
+    pub(crate) fn mint(&mut self, slug: &str, areas: &[&str]) -> String {
+        let permissions = areas.iter().map(|area| ((*area).to_owned(), "write".to_owned())).collect();
+        self.token_of(Actor { login: format!("{slug}[bot]"), app: Some(slug.to_owned()), permissions })
+    }
+
     /// Adds a commit to a branch, which starts at `main` if it is new.
     pub(crate) fn commit_on(&mut self, branch: &str, files: &[(&str, &[u8])]) -> String {
         let name = format!("refs/heads/{branch}");
