@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use secretzero::cli::{args::Cli, run};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::{fmt, util::SubscriberInitExt as _};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -15,19 +17,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs go to standard error. Other crates never log below warnings unless `RUST_LOG` asks for it:
-/// what they print of requests is theirs to choose.
+/// Logs go to standard error, and only ours: what other crates would print of a request (its body, its
+/// headers) is theirs to choose, so no variable or flag can turn them on below warnings.
 fn init_tracing(verbose: u8) {
     let ours = match verbose {
-        0 => "warn,secretzero::throttle=info",
-        1 => "warn,secretzero=info",
-        _ => "warn,secretzero=trace",
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_target(false)
-        .init();
+    let filter = Targets::new()
+        .with_default(LevelFilter::ERROR)
+        .with_target("secretzero", ours)
+        .with_target("secretzero::throttle", ours.max(LevelFilter::INFO));
+    let lines = fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

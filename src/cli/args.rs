@@ -34,7 +34,7 @@ pub struct Common {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
-    /// Say more; twice, say everything. Never a value
+    /// Say more; up to three times. Never a value
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

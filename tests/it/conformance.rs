@@ -53,7 +53,12 @@ pub(crate) fn owner() -> Owner {
 }
 
 pub(crate) fn generation(number: u64) -> Generation {
-    Generation { number, id: format!("gid{number}"), created: Timestamp::from_second(1_700_000_000).unwrap(), adopted: false }
+    Generation {
+        number,
+        id: format!("gid{number}"),
+        created: Timestamp::from_second(1_700_000_000).unwrap(),
+        adopted: false,
+    }
 }
 
 /// Options for a generation at a place.

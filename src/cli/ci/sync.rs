@@ -280,7 +280,10 @@ impl Job<'_> {
             "result": report::outcome(plan, done),
             "exit_code": exit as u8,
         }));
+        // A re-run that finds nothing to do leaves the comment that told what was done.
+        let news = outcome::written(&facts(ROWS_MAX)).count() > 0 || exit != Exit::Done;
         if kind == Kind::Sync
+            && news
             && let Some(pull) = self.merged_pull(&self.runner.sha).await
         {
             self.comment(pull.number, file, &body).await;

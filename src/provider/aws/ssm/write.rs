@@ -11,8 +11,8 @@ use aws_sdk_ssm::types::{
 };
 
 use super::super::attributes::{tier_name, type_name};
-use super::super::{carried_mark, mark};
 use super::super::session::Session;
+use super::super::{carried_mark, mark};
 use super::observe::metadata;
 use super::{ADVANCED_BYTES_MAX, STANDARD_BYTES_MAX, TAGS, WRITE, get};
 use crate::limiter::Repeat;
@@ -186,12 +186,7 @@ async fn current(session: &Session, settings: &SsmParameterSettings, expected: &
 }
 
 /// Sets the mark for a version and the tags named in `changed`; leaves all others alone.
-async fn tag(
-    session: &Session,
-    settings: &SsmParameterSettings,
-    changed: &[String],
-    mark: &str,
-) -> Result<()> {
+async fn tag(session: &Session, settings: &SsmParameterSettings, changed: &[String], mark: &str) -> Result<()> {
     let tags = tags(&settings.tags, Some(changed), mark);
     let kind = ResourceTypeForTagging::Parameter;
     let request = session.ssm.add_tags_to_resource().resource_type(kind).resource_id(&settings.name);
