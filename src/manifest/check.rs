@@ -45,7 +45,11 @@ fn primaries(reader: &Reader, secret: &Secret) {
 fn replicas(reader: &Reader, providers: &[ProviderBlock], secret: &mut Secret) {
     let mut found = Vec::new();
     for (index, target) in secret.targets.iter().enumerate() {
-        let source = secret.targets.iter().enumerate().position(|(i, other)| i != index && replicates_to(providers, other, target));
+        let source = secret
+            .targets
+            .iter()
+            .enumerate()
+            .position(|(i, other)| i != index && replicates_to(providers, other, target));
         found.extend(source.map(|source| (index, source)));
     }
     for (index, source) in found {

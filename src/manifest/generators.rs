@@ -202,7 +202,12 @@ fn usable(reader: &Reader, set: &Text, key: &str) -> bool {
         (!seen.insert(c)).then_some("holds a character twice, which would make it likelier than the others")
     });
     if let Some(problem) = problem {
-        reader.error("impossible-generator", set.span, format!("`{key}` {problem}"), "list each visible character once");
+        reader.error(
+            "impossible-generator",
+            set.span,
+            format!("`{key}` {problem}"),
+            "list each visible character once",
+        );
     }
     problem.is_none()
 }

@@ -75,6 +75,10 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     reader.variables = variables;
     let reader = &*reader;
     let file = Fields::of(reader, root, root.span, "the Secretfile")?;
+    if file.entries.is_empty() {
+        let help = "write one with `secretzero init`";
+        reader.error("empty-file", root.span, "the file says nothing", help);
+    }
     // Asking for all of them, in this order, is what makes a misspelt section an unknown key.
     let entries = SECTIONS.iter().map(|section| (*section, file.get(section))).collect::<BTreeMap<_, _>>();
     let section = |name: &str| entries.get(name).copied().flatten();

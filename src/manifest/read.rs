@@ -23,6 +23,7 @@ pub(super) struct Reader<'a> {
     pub(super) source: &'a Source,
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) variables: BTreeMap<String, String>,
+    pub(super) patterns: RefCell<super::statics::Patterns>,
     found: RefCell<Vec<Diagnostic>>,
     failed: Cell<bool>,
     dropped: Cell<usize>,
@@ -79,6 +80,7 @@ impl<'a> Reader<'a> {
             source,
             inputs,
             variables: BTreeMap::new(),
+            patterns: RefCell::default(),
             found: RefCell::default(),
             failed: Cell::new(false),
             dropped: Cell::new(0),
@@ -229,7 +231,9 @@ impl<'a> Reader<'a> {
             None if file_only => {
                 format!("declare it under `variables:`; a variable of the environment is written `${{{name}}}`")
             }
-            None => format!("set it in the environment, declare it under `variables:`, or give a default: `${{{name}:-…}}`"),
+            None => {
+                format!("set it in the environment, declare it under `variables:`, or give a default: `${{{name}:-…}}`")
+            }
         };
         let message = format!("the variable {} has no value", quote(name));
         self.error("missing-variable", self.inside(span, written), message, help);
