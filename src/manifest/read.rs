@@ -228,6 +228,11 @@ impl<'a> Reader<'a> {
         let help = match near {
             Some(known) if file_only => format!("did you mean `{known}`?"),
             Some(known) => format!("did you mean `{known}`? Otherwise set it in the environment"),
+            None if self.inputs.withheld && !file_only => {
+                format!(
+                    "in a pull request it is used only if the input `allow_env` names it, or give a default: `${{{name}:-…}}`"
+                )
+            }
             None if file_only => {
                 format!("declare it under `variables:`; a variable of the environment is written `${{{name}}}`")
             }

@@ -1,4 +1,5 @@
 //! All integration tests in one binary.
 
+mod excerpts;
 mod manifest;
 mod manifest_hostile;

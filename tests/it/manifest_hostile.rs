@@ -2,23 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
 use secretzero::diagnostic::{BYTES_MAX, Severity, Source, render};
-use secretzero::manifest::{Credentials, Inputs, Statics, load};
+use secretzero::manifest::{Inputs, load};
 
 fn inputs<'a>(environment: &'a dyn Fn(&str) -> Option<String>) -> Inputs<'a> {
-    Inputs {
-        environment,
-        var_overrides: BTreeMap::new(),
-        statics: Statics::Resolve,
-        credentials: Credentials::Require,
-        allowed_hosts: Vec::new(),
-        now: "2026-06-01T00:00:00Z".parse().unwrap(),
-    }
+    Inputs::new(environment, "2026-06-01T00:00:00Z".parse().unwrap())
 }
 
 /// Reads bytes all the way to a rendered text; the promise that only errors stop a manifest is checked.
