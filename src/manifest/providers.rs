@@ -6,6 +6,7 @@ use super::names::{Url, is_region, path_problem};
 use super::node::{Entry, Node};
 use super::policies::PROVIDER_KINDS;
 use super::read::{Environment, Fields, Piece, Reader, Text};
+use super::variables::is_name;
 use super::{ProviderBlock, ProviderKind};
 use crate::diagnostic::{Spanned, quote};
 use crate::secret::SecretValue;
@@ -129,6 +130,10 @@ fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
 }
 
 fn provider(reader: &Reader, alias: &Spanned<String>, node: &Spanned<Node>) -> Option<ProviderBlock> {
+    if !is_name(&alias.value) {
+        let message = format!("{} cannot be the name of a provider", quote(&alias.value));
+        reader.error("bad-name", alias.span, message, "use letters, digits, `_` and `-`, and begin with a letter");
+    }
     let fields = Fields::of(reader, node, alias.span, "this provider")?;
     fields.need("kind")?;
     let kind = fields.word("kind", PROVIDER_KINDS)?;
