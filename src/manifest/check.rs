@@ -6,7 +6,7 @@ use super::read::Reader;
 use super::targets::{azure_host, file_keys};
 use super::{Manifest, ProviderBlock, Secret, Target};
 use crate::diagnostic::{Span, quote};
-use crate::target::{SecretsManagerSettings, TargetSettings};
+use crate::target::{FileFormat, FileSettings, SecretsManagerSettings, TargetSettings};
 
 /// Checks all targets, and marks those that are only replicas of others.
 pub(super) fn targets(reader: &Reader, manifest: &mut Manifest) {
@@ -98,6 +98,8 @@ fn identity(block: &ProviderBlock) -> String {
 #[derive(Default)]
 struct Claims {
     places: BTreeMap<String, (Span, String)>,
+    /// How each local file is written, and where that was said first.
+    files: BTreeMap<String, (FileFormat, bool, Span)>,
     /// Places that Secrets Manager replicates to: the secret and the place of the declaration.
     replicated: Vec<(String, Span, String)>,
 }
@@ -109,8 +111,19 @@ impl Claims {
         }
         let Some(block) = providers.get(target.provider) else { return };
         let owner = &secret.name.value;
+        if let TargetSettings::File(settings) = &target.settings {
+            self.one_syntax(reader, settings, target);
+        }
         for (place, what) in places(reader, block, secret, target) {
-            if let Some((first, other)) = self.places.get(&place) {
+            if let Some((_, other)) = self.places.get(&place).filter(|(first, _)| *first == target.span) {
+                let message = format!(
+                    "the secrets {} and {} would share the targets of their template",
+                    quote(other),
+                    quote(owner)
+                );
+                let help = "list `targets:` with other names in one of the two";
+                reader.error("duplicate-target", secret.name.span, message, help);
+            } else if let Some((first, other)) = self.places.get(&place) {
                 let by = if other == owner { String::new() } else { format!(" by the secret {}", quote(other)) };
                 let message = format!("{what} is claimed a second time; line {}{by} has it already", first.line);
                 reader.error(
@@ -127,6 +140,23 @@ impl Claims {
             for replica in &settings.replica_regions {
                 let place = secrets_manager(block, &replica.region, settings);
                 self.replicated.push((place, target.span_of("replica_regions"), owner.clone()));
+            }
+        }
+    }
+
+    /// A file has one syntax, and either keeps what else is in it or does not.
+    fn one_syntax(&mut self, reader: &Reader, settings: &FileSettings, target: &Target) {
+        let said = (settings.format, settings.merge, target.span);
+        let (format, merge, first) = *self.files.entry(settings.path.clone()).or_insert(said);
+        for (key, differs) in [("format", format != settings.format), ("merge", merge != settings.merge)] {
+            if differs {
+                let message = format!("line {} writes the same file with another `{key}`", first.line);
+                reader.error(
+                    "contradiction",
+                    target.span_of(key),
+                    message,
+                    "give both the same, or choose another path",
+                );
             }
         }
     }

@@ -70,31 +70,56 @@ const SHOWN: &[&str] = &[
     "version",
 ];
 
-/// Keys below which nothing is shown, whatever it is called.
-const HIDDEN: &[&str] = &["variables", "default", "auth"];
+/// How much of a part of the tree may be shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// What is listed.
+    Open,
+    /// How one logs in, but not what with.
+    Login,
+    /// Nothing, whatever it is called.
+    Closed,
+}
+
+impl Part {
+    /// The part that a key leads to.
+    fn below(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Closed, _) | (_, "variables" | "default") => Self::Closed,
+            (Self::Login, _) | (_, "auth") => Self::Login,
+            (Self::Open, _) => Self::Open,
+        }
+    }
+
+    /// Whether it shows the value of a key.
+    fn shows(self, key: &str) -> bool {
+        match self {
+            Self::Open => SHOWN.contains(&key),
+            Self::Login => matches!(key, "kind" | "region"),
+            Self::Closed => false,
+        }
+    }
+}
 
 /// All keys and values of a tree with whether they may be shown.
 pub(super) fn scalars(root: &Spanned<Node>) -> Vec<Scalar> {
     let mut found = Vec::new();
-    walk(root, false, true, &mut found);
+    walk(root, Part::Open, "", &mut found);
     found
 }
 
-fn walk(node: &Spanned<Node>, shown: bool, allowed: bool, found: &mut Vec<Scalar>) {
+fn walk(node: &Spanned<Node>, part: Part, key: &str, found: &mut Vec<Scalar>) {
     match &node.value {
         Node::Null => {}
-        Node::Scalar(_) => push(node.span, shown && allowed, found),
-        Node::List(items) => items.iter().for_each(|item| walk(item, shown, allowed, found)),
-        Node::Map(entries) => entries.iter().for_each(|entry| walk_entry(entry, allowed, found)),
+        Node::Scalar(_) => push(node.span, part.shows(key), found),
+        Node::List(items) => items.iter().for_each(|item| walk(item, part, key, found)),
+        Node::Map(entries) => entries.iter().for_each(|entry| walk_entry(entry, part, found)),
     }
 }
 
-fn walk_entry((key, value): &Entry, allowed: bool, found: &mut Vec<Scalar>) {
+fn walk_entry((key, value): &Entry, part: Part, found: &mut Vec<Scalar>) {
     push(key.span, true, found);
-    let name = key.value.as_str();
-    // How one logs in is a word; what one logs in with is not.
-    let word = matches!((name, &value.value), ("kind" | "region", Node::Scalar(_)));
-    walk(value, SHOWN.contains(&name), (allowed && !HIDDEN.contains(&name)) || word, found);
+    walk(value, part.below(&key.value), &key.value, found);
 }
 
 fn push(span: Span, shown: bool, found: &mut Vec<Scalar>) {

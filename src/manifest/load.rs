@@ -23,10 +23,29 @@ pub struct Inputs<'a> {
     pub statics: Statics,
     /// What happens to missing environment variables inside provider blocks.
     pub credentials: Credentials,
+    /// Whether `environment` hides variables that are set, because a pull request may not use them
+    /// unless `allow_env` names them; advice about a missing one then says so.
+    pub withheld: bool,
     /// Hosts that a `vault_url` may name beside Azure's own suffixes.
     pub allowed_hosts: Vec<String>,
     /// The present, to warn of what lies in the past.
     pub now: Timestamp,
+}
+
+impl<'a> Inputs<'a> {
+    /// What a run needs that reads everything and writes: all variables must be set.
+    #[must_use]
+    pub fn new(environment: &'a dyn Fn(&str) -> Option<String>, now: Timestamp) -> Self {
+        Self {
+            environment,
+            var_overrides: BTreeMap::new(),
+            statics: Statics::Resolve,
+            credentials: Credentials::Require,
+            withheld: false,
+            allowed_hosts: Vec::new(),
+            now,
+        }
+    }
 }
 
 /// What happens to environment variables inside static values.
@@ -75,17 +94,32 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     reader.variables = variables;
     let reader = &*reader;
     let file = Fields::of(reader, root, root.span, "the Secretfile")?;
+    if file.entries.is_empty() {
+        let help = "write one with `secretzero init`";
+        reader.error("empty-file", root.span, "the file says nothing", help);
+    }
     // Asking for all of them, in this order, is what makes a misspelt section an unknown key.
     let entries = SECTIONS.iter().map(|section| (*section, file.get(section))).collect::<BTreeMap<_, _>>();
     let section = |name: &str| entries.get(name).copied().flatten();
     metadata::version(reader, section("version"));
     let metadata = metadata::metadata(reader, section("metadata"));
     let providers = providers::providers(reader, section("providers"));
-    let policies = policies::policies(reader, section("policies"));
+    let policies = policies::policies(reader, section("policies"), &providers.aliases());
     let templates = templates::templates(reader, section("templates"));
     let mut secrets = secrets::secrets(reader, section("secrets"), &providers, &templates);
     moved::apply(reader, section("moved"), &mut secrets);
     file.finish();
+    let anonymous = metadata.project.is_none() && metadata.project_id.is_none();
+    if let Some((key, _)) = section("secrets").filter(|_| anonymous) {
+        let message =
+            "nothing names the project, so another Secretfile in the same accounts may take its secrets for its own";
+        reader.warning(
+            "no-project",
+            key.span,
+            message,
+            "add `metadata:` with a `project_id` (or `project`) of its own",
+        );
+    }
     let providers = providers.into_blocks();
     let mut manifest = Manifest { metadata, providers, policies, secrets };
     check::targets(reader, &mut manifest);

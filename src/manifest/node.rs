@@ -21,7 +21,7 @@ const DEPTH_MAX: usize = 32;
 /// Most aliases and anchors.
 const ALIASES_MAX: usize = 500;
 /// Most events that aliases may repeat in total.
-const REPLAYED_EVENTS_MAX: usize = 200_000;
+const REPLAYED_EVENTS_MAX: usize = 50_000;
 
 /// One value of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,6 @@ pub(super) fn parse(source: &Source) -> Result<Spanned<Node>, Diagnostic> {
         reject_unsupported_tags: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
-        strict_indentation: true,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED_EVENTS_MAX },
@@ -222,18 +221,17 @@ fn place(source: &Source, location: &Location) -> Span {
 /// Turns the parser's error into ours; its own texts may quote the file, so only a few are kept.
 fn refusal(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     use serde_saphyr::Error as E;
-    let error = error.without_snippet();
+    let mut error = error.without_snippet();
     let span = error.location().map_or_else(|| source.span(0..0), |location| place(source, &location));
+    while let E::AliasError { error: cause, .. } = error {
+        error = cause;
+    }
     let (code, message, help): (_, String, String) = match error {
         E::Budget { .. }
         | E::AliasReplayLimitExceeded { .. }
         | E::AliasExpansionLimitExceeded { .. }
         | E::AliasReplayStackDepthExceeded { .. }
-        | E::AliasReplayCounterOverflow { .. } => (
-            "too-complex",
-            "the file is nested too deeply, or its anchors and aliases expand to too much".into(),
-            format!("at most {DEPTH_MAX} levels, {ALIASES_MAX} aliases and {NODES_MAX} values are read"),
-        ),
+        | E::AliasReplayCounterOverflow { .. } => too_complex(),
         E::UnsupportedTag { .. } => (
             "unknown-tag",
             "this YAML tag means nothing here".into(),
@@ -255,10 +253,19 @@ fn refusal(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
         E::MergeValueNotMapOrSeqOfMaps { .. } => {
             ("bad-merge", "`<<` takes a mapping".into(), "write `<<: *name` with an anchor of a mapping".into())
         }
+        E::ExternalMessage { msg, .. } if msg == "recursion limit exceeded" => too_complex(),
         E::ExternalMessage { msg, .. } => return syntax(source, span, msg),
         _ => return syntax(source, span, ""),
     };
     Diagnostic { code, severity: Severity::Error, message, span, help: Some(help), secret: None }
+}
+
+fn too_complex() -> (&'static str, String, String) {
+    (
+        "too-complex",
+        "the file holds too much: too many values, too deep nesting, or aliases that expand to too much".into(),
+        format!("at most {NODES_MAX} values, {DEPTH_MAX} levels and {ALIASES_MAX} aliases are read"),
+    )
 }
 
 /// A file that is no YAML.

@@ -28,25 +28,25 @@ const KINDS: &[(&str, Kind)] = &[
 ];
 
 /// Reads `policies:`.
-pub(super) fn policies(reader: &Reader, entry: Option<&Entry>) -> Vec<Policy> {
+pub(super) fn policies(reader: &Reader, entry: Option<&Entry>, aliases: &[&str]) -> Vec<Policy> {
     let fields = entry.and_then(|(key, node)| Fields::of(reader, node, key.span, "`policies`"));
     let entries = fields.map(|fields| fields.entries).unwrap_or_default();
-    entries.iter().filter_map(|entry| policy(reader, entry)).collect()
+    entries.iter().filter_map(|entry| policy(reader, entry, aliases)).collect()
 }
 
-fn policy(reader: &Reader, (name, node): &Entry) -> Option<Policy> {
+fn policy(reader: &Reader, (name, node): &Entry, aliases: &[&str]) -> Option<Policy> {
     let fields = Fields::of(reader, node, name.span, "this policy")?;
     fields.need("kind")?;
     let kind = fields.word("kind", KINDS)?;
     let severity = fields.word("severity", SEVERITIES).unwrap_or(Severity::Error);
     let enabled = fields.flag("enabled").unwrap_or(true);
     fields.get("description");
-    let rule = rule(&fields, kind);
+    let rule = rule(&fields, kind, aliases);
     fields.finish();
     Some(Policy { name: name.clone(), rule, severity, enabled })
 }
 
-fn rule(fields: &Fields, kind: Kind) -> Rule {
+fn rule(fields: &Fields, kind: Kind, aliases: &[&str]) -> Rule {
     let flag = |key| fields.flag(key).unwrap_or(false);
     match kind {
         Kind::Rotation => Rule::Rotation {
@@ -60,12 +60,12 @@ fn rule(fields: &Fields, kind: Kind) -> Rule {
         Kind::Encryption => Rule::Encryption { require_kms: flag("require_kms") },
         Kind::Access => Rule::Access {
             allowed: AccessList {
-                providers: texts(fields, "allowed_providers"),
+                providers: providers(fields, "allowed_providers", aliases),
                 regions: texts(fields, "allowed_regions"),
                 kinds: kinds(fields, "allowed_kinds"),
             },
             denied: AccessList {
-                providers: texts(fields, "denied_providers"),
+                providers: providers(fields, "denied_providers", aliases),
                 regions: texts(fields, "denied_regions"),
                 kinds: kinds(fields, "denied_kinds"),
             },
@@ -91,6 +91,14 @@ pub(super) fn period_of(fields: &Fields, key: &'static str) -> Option<Spanned<Pe
 
 fn texts(fields: &Fields, key: &'static str) -> Vec<String> {
     fields.texts(key).into_iter().map(|text| text.value).collect()
+}
+
+/// Aliases or kinds of providers; a name that does not exist would allow or deny nothing, silently.
+fn providers(fields: &Fields, key: &'static str, aliases: &[&str]) -> Vec<String> {
+    let kinds = PROVIDER_KINDS.iter().map(|(word, _)| *word);
+    let words: Vec<(&str, &str)> = aliases.iter().copied().chain(kinds).map(|word| (word, word)).collect();
+    let known = |text| fields.reader.word_of(&text, key, &words).map(str::to_owned);
+    fields.texts(key).into_iter().filter_map(known).collect()
 }
 
 /// Kinds of target; a kind that does not exist would allow or deny nothing, silently.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{Url, is_region};
+use super::names::{Url, is_region, path_problem};
 use super::node::{Entry, Node};
 use super::policies::PROVIDER_KINDS;
 use super::read::{Environment, Fields, Piece, Reader, Text};
+use super::variables::is_name;
 use super::{ProviderBlock, ProviderKind};
 use crate::diagnostic::{Spanned, quote};
 use crate::secret::SecretValue;
@@ -129,6 +130,10 @@ fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
 }
 
 fn provider(reader: &Reader, alias: &Spanned<String>, node: &Spanned<Node>) -> Option<ProviderBlock> {
+    if !is_name(&alias.value) {
+        let message = format!("{} cannot be the name of a provider", quote(&alias.value));
+        reader.error("bad-name", alias.span, message, "use letters, digits, `_` and `-`, and begin with a letter");
+    }
     let fields = Fields::of(reader, node, alias.span, "this provider")?;
     fields.need("kind")?;
     let kind = fields.word("kind", PROVIDER_KINDS)?;
@@ -218,6 +223,9 @@ fn check(reader: &Reader, block: &ProviderBlock) {
             _ if text.chars().any(char::is_control) => Some("holds a line break or a control character"),
             "url" | "endpoint_url" | "authority_host" if Url::parse(text).is_none() => {
                 Some("is no address: https is needed (http only on this machine), without a login, `?` or `#`")
+            }
+            "mount" | "role" | "namespace" if path_problem(text.trim_matches('/')).is_some() => {
+                Some("is no path: it has an empty segment, `..`, or one of `?`, `#`, `%`")
             }
             "region" if !is_region(text) => Some("is no region of AWS"),
             "tls_skip_verify" if !matches!(text, "true" | "false") => Some("is neither true nor false"),

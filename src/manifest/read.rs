@@ -23,6 +23,7 @@ pub(super) struct Reader<'a> {
     pub(super) source: &'a Source,
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) variables: BTreeMap<String, String>,
+    pub(super) patterns: RefCell<super::statics::Patterns>,
     found: RefCell<Vec<Diagnostic>>,
     failed: Cell<bool>,
     dropped: Cell<usize>,
@@ -79,6 +80,7 @@ impl<'a> Reader<'a> {
             source,
             inputs,
             variables: BTreeMap::new(),
+            patterns: RefCell::default(),
             found: RefCell::default(),
             failed: Cell::new(false),
             dropped: Cell::new(0),
@@ -226,6 +228,11 @@ impl<'a> Reader<'a> {
         let help = match near {
             Some(known) if file_only => format!("did you mean `{known}`?"),
             Some(known) => format!("did you mean `{known}`? Otherwise set it in the environment"),
+            None if self.inputs.withheld && !file_only => {
+                format!(
+                    "in a pull request it is used only if the input `allow_env` names it, or give a default: `${{{name}:-…}}`"
+                )
+            }
             None if file_only => {
                 format!("declare it under `variables:`; a variable of the environment is written `${{{name}}}`")
             }

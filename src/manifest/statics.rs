@@ -1,14 +1,18 @@
 //! Static values: texts with variables and fields in them, which are checked and never shown.
 
-use regex::RegexBuilder;
+use std::collections::BTreeMap;
+
+use regex::{Regex, RegexBuilder};
 
 use super::read::{Environment, Fields, Piece, Reader};
 use super::{Part, StaticSettings};
-use crate::diagnostic::{Spanned, quote};
+use crate::diagnostic::{Span, Spanned, quote};
 use crate::secret::SecretValue;
 
 /// Largest compiled `validation`, in bytes; keeps a hostile one from taking memory and time.
-const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+const PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Most different `validation`s of one file, for the same reason.
+const PATTERNS_MAX: usize = 300;
 
 /// A static value, and the fields that it names.
 pub(super) struct Static {
@@ -96,22 +100,35 @@ fn fields_exist(reader: &Reader, named: &[Spanned<String>], siblings: Option<&[&
     complete
 }
 
+/// The regular expressions of a file, each compiled once: or why it cannot be.
+pub(super) type Patterns = BTreeMap<String, Result<Regex, String>>;
+
 /// A `validation` as it is meant: the whole value must match.
-fn compile(reader: &Reader, span: crate::diagnostic::Span, pattern: &str) -> Option<regex::Regex> {
-    match RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(PATTERN_BYTES_MAX).build() {
-        Ok(regex) => Some(regex),
-        Err(error) => {
-            let reason = match &error {
-                regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-                // Its last line is the reason; those before quote the pattern.
-                other => other.to_string().lines().last().unwrap_or_default().replace("error: ", ""),
-            };
+fn compile(reader: &Reader, span: Span, pattern: &str) -> Option<Regex> {
+    let mut patterns = reader.patterns.borrow_mut();
+    if patterns.len() >= PATTERNS_MAX && !patterns.contains_key(pattern) {
+        let message = format!("the file has more than {PATTERNS_MAX} different `validation`s");
+        reader.error("too-complex", span, message, "use the same expression for values of the same form");
+        return None;
+    }
+    match patterns.entry(pattern.to_owned()).or_insert_with(|| build(pattern)) {
+        Ok(regex) => Some(regex.clone()),
+        Err(reason) => {
             let message = format!("`validation` is no regular expression: {reason}");
             let help = "the syntax is that of Rust's regex crate: https://docs.rs/regex/#syntax";
             reader.error("bad-regex", span, message, help);
             None
         }
     }
+}
+
+fn build(pattern: &str) -> Result<Regex, String> {
+    let whole = format!(r"\A(?:{pattern})\z");
+    RegexBuilder::new(&whole).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| match &error {
+        regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+        // Its last line is the reason; those before quote the pattern.
+        other => other.to_string().lines().last().unwrap_or_default().replace("error: ", ""),
+    })
 }
 
 /// The fewest bytes of a value, and whether it never has more.

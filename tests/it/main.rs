@@ -8,6 +8,7 @@ mod aws;
 mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
+mod excerpts;
 mod fake;
 #[cfg(feature = "github")]
 mod forge;
@@ -16,6 +17,7 @@ mod forge_emulator;
 mod layering;
 mod local_files;
 mod manifest;
+mod manifest_hostile;
 mod policies;
 mod providers;
 mod readme;

@@ -83,7 +83,7 @@ fn check_path(config: &Config, path: &str, span: Span) {
     let last = lower.rsplit('/').next().unwrap_or_default();
     if lower.split('/').any(|segment| RESERVED.contains(&segment.trim_end_matches(['.', ' ']))) {
         config.error(span, "bad-path", "the path leads into files that git or its forge act on", help);
-    } else if OURS.contains(&last) || last == own {
+    } else if OURS.contains(&last) || lower == own {
         config.error(span, "bad-path", "the path is a file of SecretZero itself", help);
     }
 }
