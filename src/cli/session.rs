@@ -129,13 +129,12 @@ impl Session {
     /// # Errors
     /// [`Exit::Invalid`] if a file of variables cannot be used; it was told already.
     pub fn read(&self, source: &Source, depth: Depth) -> Result<crate::manifest::Loaded, Exit> {
+        let environment = |name: &str| self.environment.get(name).map(str::to_owned);
         let inputs = Inputs {
-            environment: &|name| self.environment.get(name).map(str::to_owned),
             var_overrides: self.variables()?,
             statics: depth.statics,
             credentials: depth.credentials,
-            allowed_hosts: Vec::new(),
-            now: self.clock.now(),
+            ..Inputs::new(&environment, self.clock.now())
         };
         Ok(load(source, &inputs))
     }

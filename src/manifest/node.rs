@@ -283,7 +283,7 @@ fn syntax(source: &Source, span: Span, reason: &str) -> Diagnostic {
             "give every `- ` of a list the same number of blanks before it".to_owned(),
         ),
         Some((key, at)) => (
-            source.span(dash..dash + 1),
+            with_comment(source, span.line, indent),
             format!("a list item stands inside the mapping `{key}:` of line {at}"),
             format!(
                 "if it is a secret, move it up into the list `secrets:`, or move `{key}:` below the last secret (or, \
@@ -296,6 +296,17 @@ fn syntax(source: &Source, span: Span, reason: &str) -> Diagnostic {
         None => plain_syntax(span, reason),
     };
     Diagnostic { code: "yaml-syntax", severity: Severity::Error, message, span, help: Some(help), secret: None }
+}
+
+/// Where an item starts that must move as a whole: at the comment right above it, if it has one.
+fn with_comment(source: &Source, line: u32, indent: usize) -> Span {
+    let is_comment = |line: &u32| {
+        let text = source.text.get(source.line(*line)).unwrap_or("");
+        text.get(indent..).is_some_and(|rest| rest.starts_with('#')) && text.trim_start().len() == text.len() - indent
+    };
+    let first = (1..line).rev().take_while(is_comment).last().unwrap_or(line);
+    let start = source.line(first).start + indent;
+    source.span(start..start + 1)
 }
 
 /// The scanner's own words, which are fixed texts, at most with one reserved character in them.

@@ -10,6 +10,8 @@ mod conformance;
 mod crash;
 mod excerpts;
 mod fake;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod flow;
 #[cfg(feature = "github")]
 mod forge;
 #[cfg(feature = "github")]

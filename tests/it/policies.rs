@@ -13,6 +13,7 @@ fn example(name: &str) -> Manifest {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/examples").join(name);
     let source = Source::from_bytes(name.to_owned(), std::fs::read(path).unwrap()).ok().unwrap();
     let inputs = Inputs {
+        withheld: false,
         environment: &|_| None,
         var_overrides: BTreeMap::new(),
         statics: Statics::Leave,

@@ -82,6 +82,11 @@ impl Sandbox {
         Ran::from(self.command(args).output().unwrap())
     }
 
+    /// Runs to the end with more variables.
+    pub(crate) fn run_with(&self, args: &[&str], environment: &BTreeMap<String, String>) -> Ran {
+        Ran::from(self.command(args).envs(environment).output().unwrap())
+    }
+
     /// Runs to the end and insists on the exit code.
     #[track_caller]
     pub(crate) fn expect(&self, code: i32, args: &[&str]) -> Ran {

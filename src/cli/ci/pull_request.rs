@@ -176,12 +176,10 @@ impl Job<'_> {
             self.session.environment.get(name).filter(|_| open).map(str::to_owned)
         };
         let inputs = Inputs {
-            environment: &environment,
-            var_overrides: std::collections::BTreeMap::new(),
             statics: Statics::Leave,
             credentials: Credentials::Leave,
-            allowed_hosts: Vec::new(),
-            now: self.session.clock.now(),
+            withheld: true,
+            ..Inputs::new(&environment, self.session.clock.now())
         };
         load(source, &inputs)
     }

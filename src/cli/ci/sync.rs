@@ -15,7 +15,7 @@ use crate::cli::show::Lines;
 use crate::cli::sync::{is_rotation, verdict};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Conclusion, Forge};
-use crate::manifest::{Credentials, Inputs, Statics, load};
+use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::PlanDigest;
 use crate::plan::{Identities, Options, Plan, Scope, Stores};
@@ -114,14 +114,8 @@ impl Job<'_> {
             Ok(source) => source,
             Err(problem) => return Err(self.refuse(file, &[problem], Exit::Invalid).await),
         };
-        let inputs = Inputs {
-            environment: &|name| self.session.environment.get(name).map(str::to_owned),
-            var_overrides: std::collections::BTreeMap::new(),
-            statics: Statics::Resolve,
-            credentials: Credentials::Require,
-            allowed_hosts: Vec::new(),
-            now: self.session.clock.now(),
-        };
+        let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
+        let inputs = Inputs::new(&environment, self.session.clock.now());
         let loaded = load(&source, &inputs);
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(file, &loaded.diagnostics, Exit::Invalid).await);
