@@ -15,7 +15,7 @@ use crate::lockfile::{Declaration, LockedSecret, Lockfile};
 use crate::manifest::{GeneratorKind, Manifest, Secret, Source, Target};
 use crate::mark::{Generation, Mark, Owner, ShortId};
 use crate::plan::Action;
-use crate::provider::{Error, Observed, Probe, Provider, Reading, Result};
+use crate::provider::{Observed, Probe, Provider, Reading, Result};
 use crate::target::{Place, TargetKind, TargetSettings};
 
 /// The connected stores, by index of the manifest's provider blocks; `None` is not built yet.
@@ -142,10 +142,10 @@ pub async fn observe<'a>(
             }
         })
         .collect();
-    locate(&mut views, stores, scope).await;
     if scope.offline {
-        assume(&mut views);
+        assume(&mut views, stores);
     } else {
+        locate(&mut views, stores).await;
         look(&mut views, stores, Reading::List, |view| !view.confirmed).await;
     }
     views
@@ -210,11 +210,10 @@ fn refused(target: &Target, now: Timestamp) -> Option<(String, String)> {
 }
 
 /// Learns every target's locator and what its settings ask for.
-async fn locate(views: &mut [SecretView<'_>], stores: &Stores, scope: &Scope) {
+async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
     let ready = join_all(stores.iter().map(|store| async move {
         match store {
-            Some(store) if !scope.offline => Some(store.identity().await.map(|_| ())),
-            Some(_) => Some(Ok(())),
+            Some(store) => Some(store.identity().await.map(|_| ())),
             None => None,
         }
     }))
@@ -238,17 +237,11 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores, scope: &Scope) {
                     target.desired = store.desired(&place, None);
                     target.seen = Seen::Absent;
                 }
-                Err(error) if scope.offline => target.seen = offline_seen(&error),
                 Err(error) => target.seen = Seen::Failed(error),
             }
         }
         recall(view, stores);
     }
-}
-
-/// Without an identity there is no locator; the lock's number of targets is all there is to go by.
-const fn offline_seen(_: &Error) -> Seen {
-    Seen::Absent
 }
 
 /// Adds the places that the lock names and the Secretfile no longer does.
@@ -301,16 +294,19 @@ pub fn place_at(view: &SecretView<'_>, stores: &Stores, index: usize) -> Option<
     Some((provider, store.recall(earlier.locator.as_ref()?, &view.secret.source.shape())?))
 }
 
-fn assume(views: &mut [SecretView<'_>]) {
+/// Takes what the lock knows for what stands there. No store is called, not even for who we are: an
+/// offline plan must send no credential anywhere.
+fn assume(views: &mut [SecretView<'_>], stores: &Stores) {
     for view in views {
-        for (index, target) in view.targets.iter_mut().enumerate() {
-            let known = view.locked.is_some_and(|locked| match &target.locator {
-                Some(locator) => locked.targets.iter().any(|t| t.locator == *locator),
-                None => index < locked.targets.len(),
-            });
-            if known && matches!(target.seen, Seen::Absent) {
-                target.seen = Seen::Assumed;
+        for (target, declared) in view.targets.iter_mut().zip(&view.secret.targets) {
+            let built = stores.get(declared.provider).and_then(Option::as_ref);
+            target.capabilities = built.and_then(|store| store.capabilities(target.kind));
+            if target.confirmed || target.capabilities.is_none() {
+                continue;
             }
+            let mut known = view.locked.iter().flat_map(|locked| &locked.targets);
+            let known = known.any(|locked| locked.locator.may_be(&declared.settings));
+            target.seen = if known { Seen::Assumed } else { Seen::Absent };
             target.confirmed = true;
         }
     }

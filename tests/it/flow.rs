@@ -220,3 +220,209 @@ fn a_pull_request_is_planned_commented_fixed_merged_and_synced() {
     assert_eq!((stage.effects(), stage.lock().unwrap()), (effects, lock));
     assert_eq!(value("production/myapp/database/password"), password);
 }
+
+/// A synced base and an open pull request that adds two secrets.
+fn opened() -> (Stage, u64, String) {
+    let stage = Stage::new();
+    let base = stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes())]);
+    stage.checkout(BASE);
+    assert_eq!(stage.push(&base, &[]).code, Some(0));
+    let text = format!("{BASE}{CHANGE}");
+    let head = stage.github.commit("change", &[("Secretfile.yml", text.as_bytes())]);
+    let pull = stage.github.open_pull("change", "main");
+    stage.checkout(&text);
+    stage.aws.forget_requests();
+    (stage, pull, head)
+}
+
+#[test]
+fn a_fork_is_planned_without_asking_any_store() {
+    let (stage, pull, head) = opened();
+    let ran = stage.pull_request_from(pull, &head, 555, &[("plan_mode", "online")]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{ran:?}");
+    let comment = stage.comment(pull);
+    assert!(comment.contains("**Planned offline.** This pull request comes from a fork"), "{comment}");
+    assert!(comment.contains("**create** | `database_password`"), "{comment}");
+    assert!(comment.contains("1 target unchanged"), "what the lock knows is not new: {comment}");
+}
+
+#[test]
+fn without_word_from_the_workflow_a_pull_request_asks_no_store() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &[]).code, Some(0));
+    assert_eq!(stage.aws.total(), 0);
+    assert!(stage.comment(pull).contains("`plan_mode: online`"));
+}
+
+#[test]
+fn a_changed_provider_block_is_never_connected() {
+    let (stage, pull, _) = opened();
+    let text = format!("{BASE}{CHANGE}").replace("aws_region: us-east-1", "aws_region: eu-west-1");
+    let head = stage.github.commit("change", &[("Secretfile.yml", text.as_bytes())]);
+    stage.checkout(&text);
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "online")]).code, Some(0));
+    assert_eq!(stage.aws.total(), 0, "its credentials went nowhere");
+    assert!(stage.comment(pull).contains("changes provider blocks or the variables they use"));
+}
+
+#[test]
+fn a_switched_off_policy_still_decides() {
+    let (stage, pull, _) = opened();
+    let strict = BASE.replace("severity: warning", "severity: error");
+    stage.github.commit("main", &[("Secretfile.yml", strict.as_bytes())]);
+    let loose = format!("{}{CHANGE}", strict.replace("severity: error", "severity: error\n    enabled: false"));
+    let head = stage.github.commit("change", &[("Secretfile.yml", loose.as_bytes())]);
+    stage.checkout(&loose);
+    let ran = stage.pull_request(pull, &head, &[("plan_mode", "online")]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(5), 0), "{ran:?}");
+    assert!(stage.comment(pull).contains("those of the default branch decide"));
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_a_strangers() {
+    let (stage, pull, head) = opened();
+    let ran = stage.job("pull_request", &json!({ "pull_request": 7 }), &head, &[("plan_mode", "online")]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{ran:?}");
+    assert!(stage.github.comments(pull).is_empty());
+    assert!(stage.sandbox.read("summary").contains("Planned offline"));
+}
+
+#[test]
+fn without_the_right_to_comment_the_summary_and_a_notice_have_to_do() {
+    let (stage, pull, head) = opened();
+    let stage = Stage { token: stage.github.workflow_token(&[("contents", "read")]), ..stage };
+    let ran = stage.pull_request(pull, &head, &[("plan_mode", "online")]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.github.comments(pull).is_empty());
+    assert!(ran.stdout.contains("::notice::The comment stands in the job summary only"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("pull-requests: write"), "{}", ran.stdout);
+    assert!(stage.sandbox.read("summary").contains("Merging changes 3 targets"));
+}
+
+#[test]
+fn without_contents_write_the_stores_are_asked_each_time() {
+    let stage = Stage::with_permissions(&[("contents", "read"), ("pull-requests", "write"), ("checks", "write")]);
+    let base = stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes())]);
+    stage.checkout(BASE);
+    let ran = stage.push(&base, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.stdout.matches("contents: write").count(), 1, "said once: {}", ran.stdout);
+    assert!(stage.aws.secret("production/myapp/api-key").is_some());
+    stage.aws.forget_requests();
+    assert_eq!(stage.push(&base, &[]).code, Some(0));
+    assert_eq!((stage.effects(), stage.lock()), (0, None));
+}
+
+#[test]
+fn an_older_commit_is_never_synced_after_a_newer_one() {
+    let (stage, _, _) = opened();
+    let old = stage.github.ref_sha("refs/heads/main").unwrap();
+    let newer = stage.github.commit("main", &[("README.md", b"hello")]);
+    let ran = stage.push(&old, &[]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{ran:?}");
+    assert!(ran.stdout.contains(&format!("has moved on to {newer}")), "{}", ran.stdout);
+}
+
+#[test]
+fn a_broken_policy_stops_a_sync_before_any_store_is_asked() {
+    let stage = Stage::new();
+    let text = format!("{}{CHANGE}", BASE.replace("severity: warning", "severity: error"));
+    let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+    stage.checkout(&text);
+    let ran = stage.push(&sha, &[]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(5), 0), "{ran:?}");
+    assert!(ran.stdout.contains("::error file=Secretfile.yml,line=98"), "{}", ran.stdout);
+    assert_eq!(stage.output("failure_reason"), "policy");
+}
+
+#[test]
+fn a_foreign_object_holds_its_secret_and_the_rest_goes_on() {
+    let (stage, pull, head) = opened();
+    let name = "production/myapp/database/password";
+    let foreign = crate::fake::aws::Parameter {
+        value: "theirs".into(),
+        version: 3,
+        kind: "SecureString".into(),
+        tier: "Standard".into(),
+        data_type: "text".into(),
+        ..Default::default()
+    };
+    stage.aws.edit(|world| {
+        let region = world.region(crate::fake::aws::REGION);
+        region.parameters.insert(format!("/{name}"), foreign);
+    });
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "online")]).code, Some(0));
+    let comment = stage.comment(pull);
+    assert!(comment.contains("**Held: nothing is written for these until someone decides.**"), "{comment}");
+    let merged = stage.github.merge_pull(pull);
+    let ran = stage.push(&merged, &[]);
+    assert_eq!(ran.code, Some(8), "{ran:?}");
+    assert!(stage.aws.secret(name).is_none(), "nothing was generated for it");
+    assert!(stage.aws.secret("production/myapp/service-account").is_some());
+    assert_eq!(stage.aws.parameter(&format!("/{name}")).unwrap().value, "theirs");
+    assert_eq!(stage.output("result"), "partial");
+
+    // With `adopt` its value is kept and spread.
+    let ran = stage.push(&merged, &[("adopt", "true")]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let secret = stage.aws.secret(name).unwrap();
+    assert_eq!(secret.versions.last().unwrap().value, "theirs");
+}
+
+#[test]
+fn a_schedule_rotates_what_is_due_and_no_more_than_it_may() {
+    let stage = Stage::new();
+    let hourly = format!("{BASE}{CHANGE}").replace("rotation_period: 90d", "rotation_period: 1h");
+    let sha = stage.github.commit("main", &[("Secretfile.yml", hourly.as_bytes())]);
+    stage.checkout(&hourly);
+    assert_eq!(stage.push(&sha, &[]).code, Some(0));
+    let values = || ["api-key", "database/password"].map(|name| {
+        let secret = stage.aws.secret(&format!("production/myapp/{name}")).unwrap();
+        secret.versions.iter().find(|version| version.stages.contains("AWSCURRENT")).unwrap().value.clone()
+    });
+    let fresh = values();
+    let payload = json!({ "schedule": "0 3 * * *" });
+    assert_eq!(stage.job("schedule", &payload, &sha, &[]).code, Some(0));
+    assert_eq!(values(), fresh, "nothing is due yet");
+
+    // The marks say that both were made long ago.
+    stage.aws.edit(|world| {
+        let region = world.region(crate::fake::aws::REGION);
+        let secrets = region.secrets.values_mut().map(|secret| &mut secret.tags);
+        let parameters = region.parameters.values_mut().map(|parameter| &mut parameter.tags);
+        for tags in secrets.chain(parameters) {
+            let mark = tags.get_mut("secretzero").unwrap();
+            let (before, after) = mark.split_once(":t=").unwrap();
+            let rest = after.split_once(':').map(|(_, rest)| format!(":{rest}")).unwrap_or_default();
+            *mark = format!("{before}:t=1700000000{rest}");
+        }
+    });
+    let ran = stage.job("schedule", &payload, &sha, &[("max_rotations", "1")]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let changed = values().iter().zip(&fresh).filter(|(now, old)| now != old).count();
+    assert_eq!(changed, 1, "one at a time: {ran:?}");
+    assert_eq!(stage.job("schedule", &payload, &sha, &[]).code, Some(0));
+    let now = values();
+    assert!(now.iter().zip(&fresh).all(|(now, old)| now != old));
+    assert_eq!(stage.aws.parameter("/production/myapp/database/password").unwrap().value, now[1]);
+}
+
+#[test]
+fn a_second_run_keeps_away_from_a_lease_and_takes_over_an_expired_one() {
+    let (stage, _, _) = opened();
+    let sha = stage.github.ref_sha("refs/heads/main").unwrap();
+    let write = |expires: &str| {
+        let mut document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+        document["lease"] = json!({ "holder": "1.1", "run": "https://example.test/run", "expires": expires });
+        let bytes = document.to_string();
+        let branch = LOCK_REF.trim_start_matches("refs/heads/");
+        let mut world = stage.github.world();
+        let commit = world.commit_on("scratch", &[("Secretfile.yml.lock.json", bytes.as_bytes())]);
+        world.refs.insert(branch.to_owned(), commit);
+    };
+    write("2020-01-01T00:00:00Z");
+    stage.checkout(BASE);
+    assert_eq!(stage.push(&sha, &[]).code, Some(0), "an expired lease holds nobody up");
+    write("2999-01-01T00:00:00Z");
+    assert_eq!(stage.push(&sha, &[]).code, Some(0), "nor does one that nobody could have written");
+}
