@@ -158,11 +158,13 @@ impl Job<'_> {
             failure: None,
         };
         // Attributes of the primary that the write did not carry along.
-        if let Some((index, _)) = settled.written
+        if let Some((index, Done::InForce(version))) = settled.written
             && let Some(target) = self.plan.targets.get(index)
+            && target.action != Action::Adopt
             && !target.changes.is_empty()
         {
-            let done = self.metadata(target, &settled.generation).await;
+            let target = TargetPlan { version: Some(version), ..target.clone() };
+            let done = self.metadata(&target, &settled.generation).await;
             if let Some(slot) = outcome.targets.get_mut(index) {
                 *slot = done;
             }
