@@ -7,8 +7,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::target::TargetSettings;
-
 /// Where a value lives, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -37,18 +35,6 @@ impl Locator {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Whether settings could mean this place, whatever the account; for what is asked of no store.
-    #[must_use]
-    pub fn may_be(&self, settings: &TargetSettings) -> bool {
-        let (scheme, end) = match settings {
-            TargetSettings::File(file) => ("file:", format!("{}#{}", file.path, file.key)),
-            TargetSettings::SecretsManager(secret) => ("aws-sm://", format!("/{}", secret.name)),
-            TargetSettings::SsmParameter(parameter) => ("aws-ssm://", format!("/{}", parameter.name)),
-            _ => return false,
-        };
-        self.0.starts_with(scheme) && self.0.ends_with(&end)
     }
 
     /// Whether the place is a file of the machine one stands on.

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::{SecretPlan, SecretView, Seen, TargetView};
+use crate::locator::Locator;
 use crate::lockfile::{Declaration, LockedSecret, Lockfile};
 use crate::manifest::{GeneratorKind, Manifest, Secret, Source, Target};
 use crate::mark::{Generation, Mark, Owner, ShortId};
@@ -305,11 +306,22 @@ fn assume(views: &mut [SecretView<'_>], stores: &Stores) {
                 continue;
             }
             let mut known = view.locked.iter().flat_map(|locked| &locked.targets);
-            let known = known.any(|locked| locked.locator.may_be(&declared.settings));
+            let known = known.any(|locked| may_be(&locked.locator, &declared.settings));
             target.seen = if known { Seen::Assumed } else { Seen::Absent };
             target.confirmed = true;
         }
     }
+}
+
+/// Whether settings could mean this place, whatever the account.
+fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
+    let (scheme, end) = match settings {
+        TargetSettings::File(file) => ("file:", format!("{}#{}", file.path, file.key)),
+        TargetSettings::SecretsManager(secret) => ("aws-sm://", format!("/{}", secret.name)),
+        TargetSettings::SsmParameter(parameter) => ("aws-ssm://", format!("/{}", parameter.name)),
+        _ => return false,
+    };
+    at.as_str().starts_with(scheme) && at.as_str().ends_with(&end)
 }
 
 struct Question {

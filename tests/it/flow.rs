@@ -1,12 +1,11 @@
 //! The main job from the outside: a pull request is planned and commented, a fix edits the same
 //! comment, the merge is synced, a second run changes nothing, a lost lock costs nothing.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use crate::fake::aws::FakeAws;
 use crate::fake::github::FakeGithub;
+use crate::job::Job;
 use crate::sandbox::{Ran, Sandbox};
 
 const BASE: &str = include_str!("../fixtures/flow/base.yml");
@@ -21,7 +20,7 @@ struct Stage {
     github: FakeGithub,
     aws: FakeAws,
     sandbox: Sandbox,
-    token: String,
+    job: Job,
 }
 
 impl Stage {
@@ -30,67 +29,27 @@ impl Stage {
     }
 
     fn with_permissions(permissions: &[(&str, &str)]) -> Self {
-        let github = FakeGithub::start();
-        let token = github.workflow_token(permissions);
-        Self { aws: FakeAws::start(), sandbox: Sandbox::new(), token, github }
+        let (github, aws) = (FakeGithub::start(), FakeAws::start());
+        let job = Job {
+            api_url: github.url(),
+            repository: FakeGithub::REPOSITORY.into(),
+            repository_id: 1001,
+            token: github.workflow_token(permissions),
+            cloud: aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        Self { aws, sandbox: Sandbox::new(), job, github }
     }
 
-    /// Runs the action's entry point for an event, with inputs.
     fn job(&self, event: &str, payload: &serde_json::Value, sha: &str, inputs: &[(&str, &str)]) -> Ran {
-        self.sandbox.write("event.json", &payload.to_string());
-        for file in ["output", "summary"] {
-            self.sandbox.write(file, "");
-        }
-        let path = |name: &str| self.sandbox.path(name).display().to_string();
-        let mut environment: BTreeMap<String, String> =
-            self.aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let pairs = [
-            ("GITHUB_API_URL", self.github.url()),
-            ("GITHUB_SERVER_URL", "https://github.com".into()),
-            ("GITHUB_REPOSITORY", FakeGithub::REPOSITORY.into()),
-            ("GITHUB_REPOSITORY_ID", "1001".into()),
-            ("GITHUB_EVENT_NAME", event.into()),
-            ("GITHUB_EVENT_PATH", path("event.json")),
-            ("GITHUB_SHA", sha.into()),
-            ("GITHUB_REF", "refs/heads/main".into()),
-            ("GITHUB_RUN_ID", "77".into()),
-            ("GITHUB_WORKSPACE", path(".")),
-            ("GITHUB_OUTPUT", path("output")),
-            ("GITHUB_STEP_SUMMARY", path("summary")),
-            ("RUNNER_TEMP", path(".")),
-            ("INPUT_GITHUB_TOKEN", self.token.clone()),
-            ("INPUT_RATE_LIMIT", "off".into()),
-        ];
-        environment.extend(pairs.map(|(name, value)| (name.to_owned(), value)));
-        environment.extend(inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).into())));
-        self.sandbox.run_with(&["ci"], &environment)
+        self.job.run(&self.sandbox, event, payload, sha, inputs)
     }
 
     fn pull_request(&self, number: u64, head: &str, inputs: &[(&str, &str)]) -> Ran {
-        self.pull_request_from(number, head, 1001, inputs)
-    }
-
-    fn pull_request_from(&self, number: u64, head: &str, repository: u64, inputs: &[(&str, &str)]) -> Ran {
-        let payload = json!({
-            "action": "synchronize",
-            "number": number,
-            "pull_request": {
-                "number": number,
-                "head": { "sha": head, "ref": "change", "repo": { "id": repository, "full_name": "octo/demo" } },
-                "base": { "sha": head, "ref": "main", "repo": { "id": 1001, "full_name": "octo/demo" } },
-                "merged": false, "draft": false, "user": { "login": "mona" }
-            },
-            "repository": { "id": 1001, "full_name": "octo/demo", "default_branch": "main" }
-        });
-        self.job("pull_request", &payload, head, inputs)
+        self.job.pull_request(&self.sandbox, number, head, inputs)
     }
 
     fn push(&self, sha: &str, inputs: &[(&str, &str)]) -> Ran {
-        let payload = json!({
-            "ref": "refs/heads/main", "before": sha, "after": sha, "deleted": false, "forced": false,
-            "repository": { "id": 1001, "full_name": "octo/demo", "default_branch": "main" }
-        });
-        self.job("push", &payload, sha, inputs)
+        self.job.push(&self.sandbox, sha, inputs)
     }
 
     /// Checks a text out, as `actions/checkout` would.
@@ -238,7 +197,7 @@ fn opened() -> (Stage, u64, String) {
 #[test]
 fn a_fork_is_planned_without_asking_any_store() {
     let (stage, pull, head) = opened();
-    let ran = stage.pull_request_from(pull, &head, 555, &[("plan_mode", "online")]);
+    let ran = stage.job.pull_request_from(&stage.sandbox, 555, pull, &head, &[("plan_mode", "online")]);
     assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{ran:?}");
     let comment = stage.comment(pull);
     assert!(comment.contains("**Planned offline.** This pull request comes from a fork"), "{comment}");
@@ -290,7 +249,8 @@ fn an_event_that_cannot_be_read_is_a_strangers() {
 #[test]
 fn without_the_right_to_comment_the_summary_and_a_notice_have_to_do() {
     let (stage, pull, head) = opened();
-    let stage = Stage { token: stage.github.workflow_token(&[("contents", "read")]), ..stage };
+    let token = stage.github.workflow_token(&[("contents", "read")]);
+    let stage = Stage { job: Job { token, ..stage.job }, ..stage };
     let ran = stage.pull_request(pull, &head, &[("plan_mode", "online")]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(stage.github.comments(pull).is_empty());

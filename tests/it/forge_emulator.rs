@@ -21,7 +21,7 @@ use crate::forge::private_key;
 use crate::servers::exported;
 
 /// As `tests/servers/github-seed.yml` has it.
-const REPOSITORY: &str = "octocat/secrets";
+pub(crate) const REPOSITORY: &str = "octocat/secrets";
 const APP_ID: u64 = 4_242;
 const INSTALLATION_ID: u64 = 100;
 
@@ -29,7 +29,7 @@ fn world() -> World {
     World { clock: Arc::new(SystemClock), sleep: Arc::new(SystemSleep) }
 }
 
-fn person() -> Github {
+pub(crate) fn person() -> Github {
     let token = SecretValue::from(exported("EMULATE_TOKEN"));
     Github::with_token(&exported("EMULATE_URL"), REPOSITORY, token, world()).unwrap()
 }
@@ -40,7 +40,7 @@ fn app() -> Github {
 }
 
 /// A request of the test itself, to set up what the client never makes.
-async fn post(rest: &str, body: Value) -> Value {
+pub(crate) async fn post(rest: &str, body: Value) -> Value {
     let url = format!("{}/repos/{REPOSITORY}/{rest}", exported("EMULATE_URL"));
     let request = reqwest::Client::new().post(url).header("user-agent", "test").body(body.to_string());
     let request = request.header("content-type", "application/json").bearer_auth(exported("EMULATE_TOKEN"));
@@ -62,7 +62,7 @@ async fn open_pull(branch: &str) -> (u64, String) {
 }
 
 /// The comments of a pull request: author and body.
-async fn comments(pull: u64) -> Vec<(String, String)> {
+pub(crate) async fn comments(pull: u64) -> Vec<(String, String)> {
     let url = format!("{}/repos/{REPOSITORY}/issues/{pull}/comments", exported("EMULATE_URL"));
     let request = reqwest::Client::new().get(url).header("user-agent", "test").bearer_auth(exported("EMULATE_TOKEN"));
     let all: Value = serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap();

@@ -12,10 +12,13 @@ mod excerpts;
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod flow;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod flow_servers;
 #[cfg(feature = "github")]
 mod forge;
 #[cfg(feature = "github")]
 mod forge_emulator;
+mod job;
 mod layering;
 mod local_files;
 mod manifest;
