@@ -284,7 +284,7 @@ fn syntax(source: &Source, span: Span, reason: &str) -> Diagnostic {
         ),
         Some((key, at)) => (
             with_comment(source, span.line, indent),
-            format!("a list item stands inside the mapping `{key}:` of line {at}"),
+            format!("the list item of line {} stands inside the mapping `{key}:` of line {at}", span.line),
             format!(
                 "if it is a secret, move it up into the list `secrets:`, or move `{key}:` below the last secret (or, \
                  indented, into the one secret that uses it)"
