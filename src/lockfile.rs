@@ -164,7 +164,7 @@ mod tests {
             generation,
             generation_id: "g".into(),
             primary: Locator::file(".env", "B"),
-            targets: ["B", "A"].map(|key| target(key)).to_vec(),
+            targets: ["B", "A"].map(target).to_vec(),
             declaration: Declaration::default(),
         }
     }

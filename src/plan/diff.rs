@@ -167,8 +167,8 @@ fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Optio
     if !generation.id.is_empty() {
         return Some(generation);
     }
-    let known = standings.iter().filter_map(|s| generation_of(s.as_ref()));
-    let known = known.filter(|other| other.number == generation.number && !other.id.is_empty()).cloned().next();
+    let mut known = standings.iter().filter_map(|standing| generation_of(standing.as_ref()));
+    let known = known.find(|other| other.number == generation.number && !other.id.is_empty()).cloned();
     let locked = view.locked.filter(|locked| locked.generation == generation.number).map(|locked| Generation {
         id: locked.generation_id.clone(),
         created: locked.targets.first().map_or(generation.created, |target| target.created),
