@@ -1,6 +1,6 @@
 //! What must change, and why: computed from the Secretfile, what stands in the stores, and the lock.
 //!
-//! [`observe`] is the only part that reads; [`standing`] and [`diff`] are pure functions. A plan holds
+//! [`mod@observe`] is the only part that reads; [`standing`] and [`diff`] are pure functions. A plan holds
 //! names, versions and generations, never values, so it can be shown to anybody.
 
 pub mod diff;
