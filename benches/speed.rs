@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
 
 #[expect(dead_code, reason = "the fake serves the tests as well")]
-#[path = "../tests/it/fake/aws.rs"]
+#[path = "../tests/it/fake/aws/mod.rs"]
 mod aws;
 
 use std::fmt::Write as _;
@@ -28,9 +28,14 @@ enum Kind {
 }
 
 fn secretfile(kind: Kind) -> String {
-    let mut text = "metadata: {project: bench}\nproviders:\n  aws: {kind: aws}\n  local: {kind: local}\nsecrets:\n".to_owned();
+    let mut text =
+        "metadata: {project: bench}\nproviders:\n  aws: {kind: aws}\n  local: {kind: local}\nsecrets:\n".to_owned();
     for index in 0..SECRETS {
-        write!(text, "  - name: secret_{index:04}\n    kind: random_password\n    rotation_period: 90d\n    targets:\n").unwrap();
+        write!(
+            text,
+            "  - name: secret_{index:04}\n    kind: random_password\n    rotation_period: 90d\n    targets:\n"
+        )
+        .unwrap();
         match kind {
             Kind::Aws => {
                 let name = format!("production/bench/s{index:04}");
@@ -62,7 +67,8 @@ fn run(folder: &Path, fake: &FakeAws, args: &[&str]) -> Figure {
     let ended = loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak_kilobytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak_kilobytes);
+        peak_kilobytes =
+            peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak_kilobytes);
         if let Some(ended) = child.try_wait().unwrap() {
             break ended;
         }
