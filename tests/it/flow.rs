@@ -336,10 +336,12 @@ fn a_schedule_rotates_what_is_due_and_no_more_than_it_may() {
     let sha = stage.github.commit("main", &[("Secretfile.yml", hourly.as_bytes())]);
     stage.checkout(&hourly);
     assert_eq!(stage.push(&sha, &[]).code, Some(0));
-    let values = || ["api-key", "database/password"].map(|name| {
-        let secret = stage.aws.secret(&format!("production/myapp/{name}")).unwrap();
-        secret.versions.iter().find(|version| version.stages.contains("AWSCURRENT")).unwrap().value.clone()
-    });
+    let values = || {
+        ["api-key", "database/password"].map(|name| {
+            let secret = stage.aws.secret(&format!("production/myapp/{name}")).unwrap();
+            secret.versions.iter().find(|version| version.stages.contains("AWSCURRENT")).unwrap().value.clone()
+        })
+    };
     let fresh = values();
     let payload = json!({ "schedule": "0 3 * * *" });
     assert_eq!(stage.job("schedule", &payload, &sha, &[]).code, Some(0));

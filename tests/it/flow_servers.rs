@@ -23,7 +23,8 @@ async fn commit(branch: &str, parent: &str, text: &str, exists: bool) -> String 
     let sha = post("git/commits", commit).await["sha"].as_str().unwrap().to_owned();
     if exists {
         let url = format!("{}/repos/{REPOSITORY}/git/refs/heads/{branch}", exported("EMULATE_URL"));
-        let request = reqwest::Client::new().patch(url).header("user-agent", "test").bearer_auth(exported("EMULATE_TOKEN"));
+        let request =
+            reqwest::Client::new().patch(url).header("user-agent", "test").bearer_auth(exported("EMULATE_TOKEN"));
         let body = json!({ "sha": sha, "force": true }).to_string();
         let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
@@ -60,7 +61,8 @@ print(json.dumps(out))
 #[tokio::test]
 async fn servers_the_main_job_runs_against_github_and_aws_of_other_makers() {
     let text = |text: &str| text.replace("app_name: myapp", "app_name: servers");
-    let names = ["production/servers/api-key", "production/servers/database/password", "production/servers/service-account"];
+    let names =
+        ["production/servers/api-key", "production/servers/database/password", "production/servers/service-account"];
     let tip = person().default_branch_tip().await.unwrap();
     let job = Job {
         api_url: exported("EMULATE_URL"),
@@ -109,7 +111,8 @@ async fn servers_the_main_job_runs_against_github_and_aws_of_other_makers() {
     assert_eq!(password[2]["ManagedBy"], "secretzero");
     assert_eq!(stored["ssm production/servers/database/password"][1], "SecureString");
     assert!(sandbox.read(".env").contains(password[0].as_str().unwrap()));
-    let account: Value = serde_json::from_str(stored["sm production/servers/service-account"][0].as_str().unwrap()).unwrap();
+    let account: Value =
+        serde_json::from_str(stored["sm production/servers/service-account"][0].as_str().unwrap()).unwrap();
     assert_eq!(account["username"], "svc_servers_production");
     assert_eq!(stored["sm production/servers/api-key"], first["sm production/servers/api-key"]);
 
