@@ -12,7 +12,7 @@ use crate::lockfile::Lockfile;
 use crate::manifest::Manifest;
 use crate::plan::observe::{confirm, place_at};
 use crate::plan::{
-    Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret,
+    Action, Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret,
 };
 use crate::provider::{ErrorKind, Reading};
 use crate::secret::Value;
@@ -173,8 +173,12 @@ async fn read_values(request: &Request<'_>, views: &mut [SecretView<'_>], plan: 
         }
         let reason = format!("its value could not be read: {error}");
         let help = "nothing was written for this secret; mend this and run again".to_owned();
+        for target in secret.targets.iter_mut().filter(|target| target.action.is_change()) {
+            target.action = Action::Held;
+            target.why.clone_from(&reason);
+        }
         secret.hold = Some(Hold { reason, help, span: secret.span, cause: Cause::Store });
-        secret.next = crate::plan::Next::Keep;
+        secret.next = Next::Keep;
     }
     values
 }

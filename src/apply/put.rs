@@ -4,7 +4,7 @@
 //! whether it was ours, whether it never happened, or whether a rival was first.
 
 use crate::mark::Generation;
-use crate::plan::standing::{Standing, judge};
+use crate::plan::standing::{Standing, fork_token, judge};
 use crate::plan::{SecretPlan, TargetPlan};
 use crate::provider::error::Disposition;
 use crate::provider::{
@@ -76,16 +76,11 @@ impl Write<'_> {
         let locator = self.target.locator.as_ref();
         let locator = locator.ok_or_else(|| Error::new(ErrorKind::Invalid, "its place is not known"))?;
         let expect = self.target.version.clone().map_or(Expect::Absent, Expect::Version);
-        // A healed fork holds another value under this number, and so under this number's token.
-        let fork = self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number);
-        let token = if fork {
-            uuid::Uuid::new_v5(
-                &self.plan.owner.write_token(locator, self.generation.number),
-                self.generation.id.as_bytes(),
-            )
-        } else {
-            self.plan.owner.write_token(locator, self.generation.number)
-        };
+        // What stands there may hold another value under this number, and so under this number's token.
+        let plain = self.plan.owner.write_token(locator, self.generation.number);
+        let fork = self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number)
+            || self.target.version.as_ref().is_some_and(|version| *version == plain.to_string());
+        let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
         Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
     }
 

@@ -8,12 +8,16 @@ use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::standing::{Standing, judge};
-use super::{Action, Cause, DUE_SOON_DAYS, Due, Hold, Next, SecretPlan, Seen, TargetPlan, TargetView};
+use super::hold::{hold, not_built, to_adopt};
+use super::standing::{Standing, fork_token, judge};
+use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
 use crate::lockfile::{Declaration, LockedSecret};
-use crate::manifest::Secret;
+use crate::manifest::{GeneratorKind, Secret, Source};
 use crate::mark::{Generation, Owner};
 use crate::target::Attributes;
+
+/// A generation number of a lock that is believed at most; one rotation each second for 30 years.
+const LOCKED_NUMBER_MAX: u64 = 1_000_000_000;
 
 /// What a run was asked to do beside bringing things in line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,14 +73,15 @@ pub struct SecretView<'a> {
 #[must_use]
 pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> SecretPlan {
     let places = view.targets.iter().chain(&view.earlier);
-    let standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
+    let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
     let mut plan = blank(view);
+    plan.source = source(&standings, plan.primary);
+    plan.generation = in_force(view, &standings, plan.source);
+    healed_forks(view, &mut standings, plan.generation.as_ref());
     for (target, standing) in plan.targets.iter_mut().zip(&standings) {
         target.generation = generation_of(standing.as_ref()).cloned();
         target.drifted = matches!(standing, Some(Standing::Drifted { .. }));
     }
-    plan.source = source(&standings, plan.primary);
-    plan.generation = in_force(view, &standings, plan.source);
     plan.due = due(view.secret, plan.generation.as_ref(), now);
     plan.hold = hold(view, &standings, &plan, options);
     plan.next = next(view, &standings, &mut plan, options);
@@ -143,21 +148,42 @@ fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
     Some(judge(&view.owner, target.locator.as_ref()?, order, seen))
 }
 
-const fn generation_of(standing: Option<&Standing>) -> Option<&Generation> {
+pub(super) const fn generation_of(standing: Option<&Standing>) -> Option<&Generation> {
     match standing {
         Some(Standing::Ours { generation, .. } | Standing::Drifted { generation }) => Some(generation),
         _ => None,
     }
 }
 
-/// The place whose value is in force: the highest generation, the primary on a tie. Places that only
-/// the lock still names count after the declared ones.
+/// The place whose value is in force: the highest generation. On a tie one whose mark says so goes
+/// before one whose write was interrupted, then the primary. Places that only the lock still names
+/// count after the declared ones.
 fn source(standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
     let held = standings.iter().enumerate().filter_map(|(index, standing)| match standing {
-        Some(Standing::Ours { generation, .. }) => Some((index, generation.number)),
+        Some(Standing::Ours { generation, .. }) => Some((index, generation)),
         _ => None,
     });
-    held.max_by_key(|(index, number)| (*number, Some(*index) == primary, Reverse(*index))).map(|(index, _)| index)
+    let rank = |index, generation: &Generation| {
+        (generation.number, !generation.id.is_empty(), Some(index) == primary, Reverse(index))
+    };
+    held.max_by_key(|(index, generation)| rank(*index, generation)).map(|(index, _)| index)
+}
+
+/// A fork is healed under a token of its own; a current version that is this token holds the
+/// generation in force, and only its mark is missing.
+fn healed_forks(view: &SecretView<'_>, standings: &mut [Option<Standing>], in_force: Option<&Generation>) {
+    let Some(generation) = in_force else { return };
+    for (target, standing) in view.targets.iter().zip(standings) {
+        let healed = matches!(standing, Some(Standing::Drifted { .. }))
+            && target
+                .locator
+                .as_ref()
+                .zip(observed(target))
+                .is_some_and(|(at, seen)| seen.version == fork_token(&view.owner, at, generation).to_string());
+        if healed {
+            *standing = Some(Standing::Ours { generation: generation.clone(), marked: false });
+        }
+    }
 }
 
 /// The generation in force; an id that an interrupted write left unknown comes from another target
@@ -192,76 +218,18 @@ impl Due {
     }
 }
 
-/// The first thing in the way of any write for this secret.
-fn hold(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &SecretPlan, options: Options) -> Option<Hold> {
-    let mut unknown = None;
-    for (target, standing) in view.targets.iter().zip(standings) {
-        let title = format!("{} `{}`", target.kind.title(), target.name);
-        let hold =
-            |cause, reason: String, help: &str| Some(Hold { reason, help: help.into(), span: target.span, cause });
-        let stuck = plan.source.is_none() && plan.primary == Some(target.index);
-        if let Some((reason, help)) = target.refused.as_ref().filter(|_| target.selected && stuck) {
-            return hold(Cause::Invalid, reason.clone(), help);
-        }
-        match (&target.seen, standing) {
-            (Seen::NotBuilt, _) if target.selected && plan.source.is_none() => {
-                let help = "remove the target, or select others with `--provider` or `--target-type`";
-                return hold(Cause::NotBuilt, not_built(target), help);
-            }
-            (Seen::Failed(error), _) if plan.source.is_none() => {
-                unknown = unknown.or_else(|| {
-                    let help = "nothing is generated until every target can be read; mend this and run again";
-                    hold(Cause::Store, format!("{title} cannot be read: {error}"), help)
-                });
-            }
-            (_, Some(Standing::Foreign(why))) if !(options.adopt || options.overwrite || view.secret.adopt) => {
-                let help = "keep its value with `--adopt` or `adopt: true`, or replace it with `--overwrite`";
-                let known =
-                    view.locked.is_some_and(|l| l.targets.iter().any(|t| Some(&t.locator) == target.locator.as_ref()));
-                let known = if known { "; the lock knows it, so its mark was stripped" } else { "" };
-                return hold(Cause::Decision, format!("{title} is not ours: {why}{known}"), help);
-            }
-            (_, Some(Standing::OtherRepository(repository))) => {
-                let help = "give one of the two another `metadata.project_id`";
-                return hold(Cause::Decision, format!("{title} belongs to repository {repository}"), help);
-            }
-            (_, Some(Standing::Managed(by))) => {
-                let help = "remove the target, or end the other management first";
-                return hold(Cause::Decision, format!("{title} cannot be written: {by}"), help);
-            }
-            _ => {}
-        }
-    }
-    unknown.or_else(|| new_but_filtered(view, plan))
-}
-
-fn not_built(target: &TargetView) -> String {
-    format!("targets of kind `{}` are not built into this version", target.kind.as_str())
-}
-
-fn new_but_filtered(view: &SecretView<'_>, plan: &SecretPlan) -> Option<Hold> {
-    if plan.source.is_some() || view.targets.iter().any(|target| matches!(target.seen, Seen::Present(_))) {
-        return None;
-    }
-    let primary = view.targets.get(plan.primary?)?;
-    (!primary.selected).then(|| Hold {
-        reason: format!("it is new and its primary, {} `{}`, is filtered out", primary.kind.title(), primary.name),
-        help: "run once without the filter, or declare another target `primary: true`".into(),
-        span: primary.span,
-        cause: Cause::Decision,
-    })
-}
-
 fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut SecretPlan, options: Options) -> Next {
     if plan.hold.is_some() {
         return Next::Keep;
     }
-    let locked = view.locked.map_or(0, |locked| locked.generation);
-    let Some(generation) = &plan.generation else {
-        return first(view, standings, plan, options, locked);
-    };
-    let after = generation.number.saturating_add(1);
-    let primary_ready = plan.primary.is_some_and(|p| view.targets.get(p).is_some_and(|t| t.selected && !failed(t)));
+    // A number that any place ever held is not given again: a store may remember its token.
+    let highest = standings.iter().filter_map(|standing| generation_of(standing.as_ref())).map(|g| g.number).max();
+    if plan.generation.is_none() {
+        return first(view, standings, plan, options, highest);
+    }
+    let after = highest.unwrap_or(0).saturating_add(1);
+    let ready = |target: &TargetView| target.selected && target.refused.is_none() && !failed(target);
+    let primary_ready = plan.primary.and_then(|primary| view.targets.get(primary)).is_some_and(ready);
     if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
         return Next::Keep;
     }
@@ -269,11 +237,14 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     if options.force || (options.rotate_due && due) {
         return Next::Rotate(after);
     }
-    let edited = match view.revision {
-        Revision::Same => false,
-        Revision::Differs => true,
-        Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
-    };
+    // A generated value has no declared part, whatever an old or forged lock says.
+    let declared = !matches!(&view.secret.source, Source::Single(g) if !matches!(g.kind, GeneratorKind::Static(_)));
+    let edited = declared
+        && match view.revision {
+            Revision::Same => false,
+            Revision::Differs => true,
+            Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
+        };
     if edited { Next::Revise(after) } else { Next::Keep }
 }
 
@@ -283,20 +254,18 @@ fn first(
     standings: &[Option<Standing>],
     plan: &mut SecretPlan,
     options: Options,
-    locked: u64,
+    highest: Option<u64>,
 ) -> Next {
-    let number = locked.saturating_add(1);
-    let foreign = |index: usize| matches!(standings.get(index), Some(Some(Standing::Foreign(_))));
-    let drifted = standings.iter().position(|standing| matches!(standing, Some(Standing::Drifted { .. })));
-    if let Some(index) = drifted {
+    if let Some(highest) = highest {
         plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
-        plan.generation = generation_of(standings.get(index).and_then(Option::as_ref)).cloned();
-        return if options.force { Next::Rotate(number.max(2)) } else { Next::Keep };
+        let drifted = standings.iter().find_map(|standing| generation_of(standing.as_ref()));
+        plan.generation = drifted.cloned();
+        return if options.force { Next::Rotate(highest.saturating_add(1)) } else { Next::Keep };
     }
-    let adopting = (options.adopt || view.secret.adopt) && !options.overwrite;
-    let first_foreign = plan.primary.filter(|primary| foreign(*primary));
-    let first_foreign = first_foreign.or_else(|| (0..standings.len()).find(|index| foreign(*index)));
-    match first_foreign.filter(|_| adopting) {
+    // The lock may be forged: a number near the end would leave none for later.
+    let locked = view.locked.map_or(0, |locked| locked.generation);
+    let number = if locked < LOCKED_NUMBER_MAX { locked.saturating_add(1) } else { 1 };
+    match to_adopt(view, standings, plan.primary, options) {
         Some(index) => {
             plan.source = Some(index);
             Next::Adopt(number)
@@ -323,6 +292,9 @@ fn notes(view: &SecretView<'_>, plan: &mut SecretPlan) {
         }
     }
 }
+
+/// Why an absent target stays so when the only value there is was made by somebody else.
+const NOTHING_IN_FORCE: &str = "no value of ours is left to copy: what stands at the other targets was changed outside; make a new one with `--force`";
 
 /// Decides one target's action.
 fn settle(view: &SecretView<'_>, standing: Option<&Standing>, plan: &mut SecretPlan, index: usize, options: Options) {
@@ -364,6 +336,7 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
         (None, Next::Create(_)) => (Action::Create, String::new()),
         (_, Next::Rotate(_)) => (Action::Rotate, rotate_why(plan)),
         (_, Next::Revise(_)) => (Action::Revise, "the declared value was edited".into()),
+        (None, _) if plan.source.is_none() => (Action::Held, NOTHING_IN_FORCE.into()),
         (None, _) => (Action::Spread, copied_from(plan)),
         (Some(Standing::Drifted { generation }), _) => {
             (Action::Keep, format!("its value was changed outside after generation {}", generation.number))
@@ -371,18 +344,25 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
         (Some(Standing::Ours { .. }), _) if observed(target).is_some_and(|seen| seen.pending_deletion) => {
             (Action::Heal, "it is scheduled for deletion and is restored first".into())
         }
-        (Some(Standing::Ours { generation, marked }), _) => compare(generation, *marked, plan),
+        (Some(Standing::Ours { generation, .. }), _) => compare(target.index, generation, plan),
         (Some(_), _) => (Action::Keep, String::new()),
     }
 }
 
-fn compare(generation: &Generation, marked: bool, plan: &SecretPlan) -> (Action, String) {
+fn compare(index: usize, generation: &Generation, plan: &SecretPlan) -> (Action, String) {
     let Some(wanted) = &plan.generation else { return (Action::Keep, String::new()) };
     if generation.number < wanted.number {
         let why = format!("it holds generation {}, generation {} is in force", generation.number, wanted.number);
         return (Action::Heal, why);
     }
-    if marked && generation.id != wanted.id {
+    let unknown = generation.id.is_empty();
+    if unknown && plan.source != Some(index) {
+        return (
+            Action::Heal,
+            format!("a write was interrupted there, so it may not hold generation {}", wanted.number),
+        );
+    }
+    if !unknown && generation.id != wanted.id {
         return (Action::Heal, format!("it holds another value of generation {}", wanted.number));
     }
     (Action::Keep, String::new())
@@ -405,9 +385,10 @@ fn copied_from(plan: &SecretPlan) -> String {
 
 /// The attributes to change at an object that stays, and `mark` if the mark must be set again.
 fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, action: Action) -> Vec<String> {
-    let Some(seen) = observed(target).filter(|_| !matches!(action, Action::Held | Action::LeftOut)) else {
-        return Vec::new();
-    };
+    // To set metadata is to set the mark: an outsider's value must not become a generation of ours.
+    let drifted = action == Action::Keep && matches!(standing, Some(Standing::Drifted { .. }));
+    let untouched = drifted || matches!(action, Action::Held | Action::LeftOut);
+    let Some(seen) = observed(target).filter(|_| !untouched) else { return Vec::new() };
     let mut changes = differing(&target.desired, &seen.attributes);
     let wants_mark = match standing {
         Some(Standing::Ours { marked: false, generation }) => {

@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod digest;
+mod hold;
 pub mod observe;
 pub mod standing;
 

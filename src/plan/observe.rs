@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::{SecretPlan, SecretView, Seen, TargetView};
+use crate::diagnostic::Span;
 use crate::locator::Locator;
 use crate::lockfile::{Declaration, LockedSecret, Lockfile};
 use crate::manifest::{GeneratorKind, Manifest, Secret, Source, Target};
@@ -241,40 +242,70 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
                 Err(error) => target.seen = Seen::Failed(error),
             }
         }
-        recall(view, stores);
+        recall(view, stores, &ready);
     }
 }
 
+/// Whether each store told who we are; `None` is not built yet.
+type Ready = Vec<Option<Result<()>>>;
+
 /// Adds the places that the lock names and the Secretfile no longer does.
-fn recall(view: &mut SecretView<'_>, stores: &Stores) {
+fn recall(view: &mut SecretView<'_>, stores: &Stores, ready: &Ready) {
     let Some(locked) = view.locked else { return };
     let shape = view.secret.source.shape();
     for known in &locked.targets {
         if view.targets.iter().any(|target| target.locator.as_ref() == Some(&known.locator)) {
             continue;
         }
-        for (provider, store) in stores.iter().enumerate() {
-            let Some(store) = store else { continue };
-            let Some(place) = store.recall(&known.locator, &shape) else { continue };
+        let index = view.targets.len() + view.earlier.len();
+        let span = view.secret.name.span;
+        let recalled = stores.iter().enumerate().find_map(|(provider, store)| {
+            let store = store.as_ref()?;
+            let place = store.recall(&known.locator, &shape)?;
             let kind = place.settings.kind();
-            view.earlier.push(TargetView {
-                index: view.targets.len() + view.earlier.len(),
-                kind,
-                provider: provider.to_string(),
-                name: shown_name(&place.settings),
-                span: view.secret.name.span,
-                primary: false,
-                locator: Some(known.locator.clone()),
-                desired: BTreeMap::new(),
-                capabilities: store.capabilities(kind),
-                seen: Seen::Absent,
-                confirmed: false,
-                selected: false,
-                refused: None,
-            });
-            break;
-        }
+            let view = former(index, kind, &known.locator, span);
+            let (name, capabilities) = (shown_name(&place.settings), store.capabilities(kind));
+            Some(TargetView { provider: provider.to_string(), name, capabilities, ..view })
+        });
+        let recalled = recalled.or_else(|| {
+            // A store that does not know us cannot tell whether the place is one of its own.
+            let kind = kind_of(&known.locator)?;
+            let error = stores.iter().zip(ready).find_map(|(store, ready)| {
+                store.as_ref()?.capabilities(kind)?;
+                ready.as_ref()?.as_ref().err()
+            })?;
+            let seen = Seen::Failed(error.clone());
+            Some(TargetView { seen, confirmed: true, ..former(index, kind, &known.locator, span) })
+        });
+        view.earlier.extend(recalled);
     }
+}
+
+fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetView {
+    TargetView {
+        index,
+        kind,
+        provider: String::new(),
+        name: at.to_string(),
+        span,
+        primary: false,
+        locator: Some(at.clone()),
+        desired: BTreeMap::new(),
+        capabilities: None,
+        seen: Seen::Absent,
+        confirmed: false,
+        selected: false,
+        refused: None,
+    }
+}
+
+fn kind_of(at: &Locator) -> Option<TargetKind> {
+    let schemes = [
+        ("file:", TargetKind::File),
+        ("aws-sm://", TargetKind::SecretsManager),
+        ("aws-ssm://", TargetKind::SsmParameter),
+    ];
+    schemes.iter().find(|(scheme, _)| at.as_str().starts_with(scheme)).map(|(_, kind)| *kind)
 }
 
 /// The resolved place of a target.

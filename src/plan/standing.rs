@@ -5,6 +5,8 @@
 //! that is the token of the next generation means that the mark lags. Where versions are counted
 //! (mark first, then value), a mark one version ahead means that the write never happened.
 
+use uuid::Uuid;
+
 use crate::locator::Locator;
 use crate::mark::{Generation, Mark, Owner, UnreadableMark};
 use crate::provider::{MarkOrder, Observed, VersionId};
@@ -55,6 +57,13 @@ pub fn judge(owner: &Owner, at: &Locator, order: MarkOrder, seen: &Observed) -> 
     of_version(owner, at, order, &seen.version, mark)
 }
 
+/// The write token that replaces another value of the same generation number: where the id of the
+/// one in force is part of it, the store takes it beside the token of the number alone.
+#[must_use]
+pub fn fork_token(owner: &Owner, at: &Locator, generation: &Generation) -> Uuid {
+    Uuid::new_v5(&owner.write_token(at, generation.number), generation.id.as_bytes())
+}
+
 fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId, mark: Mark) -> Standing {
     let generation = mark.generation;
     if *version == mark.version {
@@ -76,6 +85,10 @@ fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId
             }
             if generation.number > 1 && one_behind {
                 return Standing::Ours { generation: interrupted(generation.number - 1), marked: false };
+            }
+            // A first value comes together with its mark unless a foreign one was to be overwritten.
+            if one_behind {
+                return Standing::Foreign("our first value was announced and never written there".into());
             }
         }
         MarkOrder::WithValue => {}
@@ -130,7 +143,7 @@ mod tests {
         assert_eq!(number(&judge(3, "5", "5")), Some((3, true)));
         assert_eq!(number(&judge(3, "5", "4")), Some((2, false)));
         assert!(matches!(judge(3, "5", "6"), Standing::Drifted { .. }));
-        assert!(matches!(judge(1, "2", "1"), Standing::Drifted { .. }), "a first generation has none before it");
+        assert!(matches!(judge(1, "2", "1"), Standing::Foreign(_)), "a first generation has none before it");
     }
 
     #[test]
