@@ -5,8 +5,9 @@
 //! peak of memory is the kernel's own high-water mark of the process.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark prepares and loses its own files")]
 
-#[expect(dead_code, reason = "the fake serves the tests as well")]
+#[expect(dead_code, unused_imports, reason = "the fake serves the tests as well")]
 #[path = "../tests/it/fake/aws/mod.rs"]
 mod aws;
 
