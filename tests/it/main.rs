@@ -29,3 +29,4 @@ mod readme;
 mod repository;
 mod sandbox;
 mod servers;
+mod sim;
