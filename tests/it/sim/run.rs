@@ -62,6 +62,9 @@ pub(crate) struct World {
     /// Every place that ever was a target, with the secret's first name.
     places: Mutex<BTreeMap<Locator, (String, Place)>>,
     runs: AtomicU32,
+    manifest: Mutex<Option<(String, Arc<Manifest>)>>,
+    /// How often each action was planned in all runs.
+    pub(crate) tally: BTreeMap<&'static str, usize>,
 }
 
 struct Noon;
@@ -91,7 +94,20 @@ impl World {
         Self { shared: Arc::clone(&self.shared), ..Self::default() }
     }
 
-    pub(crate) fn manifest(&self, text: &str) -> Manifest {
+    /// The meaning of a Secretfile; read again only if it changed.
+    pub(crate) fn manifest(&self, text: &str) -> Arc<Manifest> {
+        let mut last = self.manifest.lock().unwrap();
+        match &*last {
+            Some((read, manifest)) if read == text => Arc::clone(manifest),
+            _ => {
+                let manifest = Arc::new(self.read(text));
+                *last = Some((text.to_owned(), Arc::clone(&manifest)));
+                manifest
+            }
+        }
+    }
+
+    fn read(&self, text: &str) -> Manifest {
         let source = Source::new("Secretfile.yml", text);
         let loaded = load(&source, &Inputs::new(&|_| None, Noon.now()));
         let manifest = loaded.manifest.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.diagnostics));
@@ -183,6 +199,7 @@ impl World {
         self.said.extend(error);
         self.said.extend(plan.held().map(|(secret, hold)| format!("{} is held: {}", secret.name, hold.reason)));
         for (secret, target) in plan.targets().filter(|(_, target)| target.action != Action::Keep) {
+            *self.tally.entry(target.action.as_str()).or_default() += 1;
             self.done.push(format!("{} {}: {} ({})", secret.name, target.name, target.action.as_str(), target.why));
         }
         self.changed = plan.has_changes();
