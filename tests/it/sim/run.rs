@@ -63,8 +63,19 @@ pub(crate) struct World {
     places: Mutex<BTreeMap<Locator, (String, Place)>>,
     runs: AtomicU32,
     manifest: Mutex<Option<(String, Arc<Manifest>)>>,
+    /// Every run so far, for whoever looks into a failure.
+    story: Vec<String>,
     /// How often each action was planned in all runs.
     pub(crate) tally: BTreeMap<&'static str, usize>,
+}
+
+impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "a failed test tells how it came to that")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.story.join("\n"));
+        }
+    }
 }
 
 struct Noon;
@@ -91,7 +102,9 @@ struct End {
 impl World {
     /// Another machine at the same stores.
     pub(crate) fn beside(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), ..Self::default() }
+        let mut beside = Self::default();
+        beside.shared = Arc::clone(&self.shared);
+        beside
     }
 
     /// The meaning of a Secretfile; read again only if it changed.
@@ -179,7 +192,19 @@ impl World {
     pub(crate) fn run(&mut self, text: &str, job: &Job) {
         let manifest = self.manifest(text);
         let end = block_on(self.process(&manifest, job));
+        self.story.push(format!("{text}\n{job:?}"));
         self.note(end);
+        self.tell();
+    }
+
+    /// Adds something to the story.
+    pub(crate) fn tell(&mut self) {
+        let objects = self
+            .snapshots()
+            .into_iter()
+            .map(|(at, (versions, mark, ..))| format!("    {at} {versions:?} {}", mark.unwrap_or_default()));
+        let lines = [self.done.join("\n    "), format!("said {:?}", self.said), objects.collect::<Vec<_>>().join("\n")];
+        self.story.push(lines.join("\n    "));
     }
 
     /// One process; nothing if it died.
