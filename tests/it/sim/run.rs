@@ -62,6 +62,20 @@ pub(crate) struct World {
     /// Every place that ever was a target, with the secret's first name.
     places: Mutex<BTreeMap<Locator, (String, Place)>>,
     runs: AtomicU32,
+    manifest: Mutex<Option<(String, Arc<Manifest>)>>,
+    /// Every run so far, for whoever looks into a failure.
+    story: Vec<String>,
+    /// How often each action was planned in all runs.
+    pub(crate) tally: BTreeMap<&'static str, usize>,
+}
+
+impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "a failed test tells how it came to that")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.story.join("\n"));
+        }
+    }
 }
 
 struct Noon;
@@ -88,10 +102,25 @@ struct End {
 impl World {
     /// Another machine at the same stores.
     pub(crate) fn beside(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), ..Self::default() }
+        let mut beside = Self::default();
+        beside.shared = Arc::clone(&self.shared);
+        beside
     }
 
-    pub(crate) fn manifest(&self, text: &str) -> Manifest {
+    /// The meaning of a Secretfile; read again only if it changed.
+    pub(crate) fn manifest(&self, text: &str) -> Arc<Manifest> {
+        let mut last = self.manifest.lock().unwrap();
+        match &*last {
+            Some((read, manifest)) if read == text => Arc::clone(manifest),
+            _ => {
+                let manifest = Arc::new(self.read(text));
+                *last = Some((text.to_owned(), Arc::clone(&manifest)));
+                manifest
+            }
+        }
+    }
+
+    fn read(&self, text: &str) -> Manifest {
         let source = Source::new("Secretfile.yml", text);
         let loaded = load(&source, &Inputs::new(&|_| None, Noon.now()));
         let manifest = loaded.manifest.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.diagnostics));
@@ -163,7 +192,19 @@ impl World {
     pub(crate) fn run(&mut self, text: &str, job: &Job) {
         let manifest = self.manifest(text);
         let end = block_on(self.process(&manifest, job));
+        self.story.push(format!("{text}\n{job:?}"));
         self.note(end);
+        self.tell();
+    }
+
+    /// Adds something to the story.
+    pub(crate) fn tell(&mut self) {
+        let objects = self
+            .snapshots()
+            .into_iter()
+            .map(|(at, (versions, mark, ..))| format!("    {at} {versions:?} {}", mark.unwrap_or_default()));
+        let lines = [self.done.join("\n    "), format!("said {:?}", self.said), objects.collect::<Vec<_>>().join("\n")];
+        self.story.push(lines.join("\n    "));
     }
 
     /// One process; nothing if it died.
@@ -183,6 +224,7 @@ impl World {
         self.said.extend(error);
         self.said.extend(plan.held().map(|(secret, hold)| format!("{} is held: {}", secret.name, hold.reason)));
         for (secret, target) in plan.targets().filter(|(_, target)| target.action != Action::Keep) {
+            *self.tally.entry(target.action.as_str()).or_default() += 1;
             self.done.push(format!("{} {}: {} ({})", secret.name, target.name, target.action.as_str(), target.why));
         }
         self.changed = plan.has_changes();
