@@ -317,11 +317,12 @@ impl Sim {
 
     /// Without faults everything comes in line, and then nothing changes any more.
     fn converge(&mut self) {
-        if self.drifted {
-            let options = Options { force: true, attended: true, ..Options::default() };
-            self.run(&Job { options, ..Job::default() }, &Allowed { new_values: true, foreign: false });
+        let overwrite = !self.outsiders.is_empty();
+        if self.drifted || self.world.shared.lock().unwrap().doubled {
+            let options = Options { force: true, attended: true, overwrite, ..Options::default() };
+            self.run(&Job { options, ..Job::default() }, &Allowed { new_values: true, foreign: overwrite });
         }
-        let options = Options { overwrite: !self.outsiders.is_empty(), ..Options::default() };
+        let options = Options { overwrite, ..Options::default() };
         self.run(&Job { options, ..Job::default() }, &Allowed { new_values: false, foreign: options.overwrite });
         assert!(self.world.said.is_empty(), "the sync without faults failed: {:?}", self.world.said);
         let held = self.held();
