@@ -21,7 +21,7 @@ pub(super) async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exi
     let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
     job.policies();
     let prepared = job.prepare(args.dry_run).await;
-    job.run(prepared, args.dry_run, args.detailed_exitcode, |plan| kept(plan)).await
+    job.run(prepared, args.dry_run, args.detailed_exitcode, kept).await
 }
 
 /// `secretzero rotate`: what is due, and what an earlier rotation left behind.
