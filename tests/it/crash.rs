@@ -86,6 +86,7 @@ fn faulty(aws: &FakeAws, sandbox: &Sandbox, args: &[&str], plan: FaultPlan) -> (
     let child = sandbox.spawn(args);
     aws.victim(child.id());
     let ran = Ran::from(child.wait_with_output().unwrap());
+    aws.drain();
     let reached = aws.effects() >= effect;
     aws.revive();
     (reached, ran)

@@ -194,6 +194,18 @@ impl FakeAws {
         self.lock().gate.victim = Some(process_id);
     }
 
+    /// Returns when what a dead client had sent before is dealt with: the server has one thread, so a
+    /// request on a connection of our own comes after all that was on its way.
+    pub(crate) fn drain(&self) {
+        use std::io::{Read as _, Write as _};
+        for _ in 0..3 {
+            let mut stream = std::net::TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            // Hung up or answered: both will do.
+            drop(stream.read_to_end(&mut Vec::new()));
+        }
+    }
+
     /// Power is back, no fault is planned.
     pub(crate) fn revive(&self) {
         self.lock().gate.revive();
