@@ -4,6 +4,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// The files of one machine.
 pub trait Disk: Send + Sync {
@@ -14,7 +15,7 @@ pub trait Disk: Send + Sync {
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>>;
 
     /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed. Missing
-    /// folders are made with mode 0700. A symbolic link is refused, never followed or replaced.
+    /// folders are made with mode 0700; siblings that a killed process left are removed. A symbolic link is refused, never followed or replaced.
     ///
     /// # Errors
     /// The operating system's; the old file then stands as it was.
@@ -32,6 +33,9 @@ pub trait Disk: Send + Sync {
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
+
+/// How the name of a temporary sibling begins and ends.
+const LEFTOVER: (&str, &str) = (".secretzero-", ".tmp");
 
 /// The files of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,8 +61,7 @@ impl Disk for SystemDisk {
         refuse_link(path)?;
         let folder = folder_of(path);
         make_folder(folder)?;
-        // tempfile creates with mode 0600 and removes the file if anything fails before the rename.
-        let mut file = tempfile::Builder::new().prefix(".secretzero-").suffix(".tmp").tempfile_in(folder)?;
+        let mut file = temporary(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -86,6 +89,36 @@ impl Disk for SystemDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
             Ok(()) => sync_folder(folder_of(path)),
+        }
+    }
+}
+
+/// A new private file, which is removed if anything fails before it is renamed. Its lock, held until
+/// then, tells it from one that a dead process left.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    /// Keeps one thread from taking another's new file, not locked yet, for a leftover.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    remove_leftovers(folder);
+    let file = tempfile::Builder::new().prefix(LEFTOVER.0).suffix(LEFTOVER.1).tempfile_in(folder)?;
+    // Some network file systems have no locks; there nothing is removed either.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes what a process that was killed between writing and renaming left: it may hold values. One
+/// that is still being written is locked; where locks do not work, everything stays.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that removes files")]
+fn remove_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(LEFTOVER.0) && name.ends_with(LEFTOVER.1));
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let path = entry.path();
+        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -146,6 +179,20 @@ mod tests {
         assert_eq!(SystemDisk.read(&path, 3).unwrap().unwrap(), b"new");
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_with_the_next_write_and_a_file_at_work_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [dead, alive, other] = [".secretzero-dead.tmp", ".secretzero-alive.tmp", "secretzero-other.tmp"]
+            .map(|name| folder.path().join(name));
+        for path in [&dead, &alive, &other] {
+            SystemDisk.append(path, b"half a value").unwrap();
+        }
+        let at_work = File::open(&alive).unwrap();
+        at_work.lock().unwrap();
+        SystemDisk.replace(&folder.path().join(".env"), b"A=1").unwrap();
+        assert_eq!([dead.exists(), alive.exists(), other.exists()], [false, true, true]);
     }
 
     #[test]

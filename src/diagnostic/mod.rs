@@ -112,6 +112,19 @@ pub fn quote(name: &str) -> String {
     format!("`{shown}`")
 }
 
+/// A key for a message, as [`quote`]: of one that swallowed its value only what is the key.
+#[must_use]
+pub fn quote_key(key: &str) -> String {
+    quote(&swallowed(key).map_or_else(|| key.to_owned(), |name| format!("{name}…")))
+}
+
+/// The key in front of a value that was taken for a part of it: in YAML's braces `{default:hunter2}`
+/// is one key without a value, and so is `{default=hunter2}`.
+#[must_use]
+pub fn swallowed(key: &str) -> Option<&str> {
+    key.split_once([':', '=']).map(|(name, _)| name)
+}
+
 /// Whether a character neither steers a terminal nor hides text.
 fn harmless(c: char) -> bool {
     !c.is_control()

@@ -1,8 +1,8 @@
-//! Which words of a Secretfile an excerpt may show: every key, and the values of settings that name
-//! things and hold no secret.
+//! Which words of a Secretfile an excerpt may show: keys, and the values of settings that name things
+//! and hold no secret.
 
 use super::node::{Entry, Node};
-use crate::diagnostic::{Scalar, Span, Spanned};
+use crate::diagnostic::{Scalar, Span, Spanned, swallowed};
 
 /// Settings whose values may be shown.
 const SHOWN: &[&str] = &[
@@ -77,15 +77,18 @@ enum Part {
     Open,
     /// How one logs in, but not what with.
     Login,
-    /// Nothing, whatever it is called.
+    /// Keys alone.
     Closed,
+    /// Nothing: what stands here was meant to be one value, braces and all.
+    Hidden,
 }
 
 impl Part {
     /// The part that a key leads to.
     fn below(self, key: &str) -> Self {
         match (self, key) {
-            (Self::Closed, _) | (_, "variables" | "default") => Self::Closed,
+            (Self::Hidden, _) | (_, "default") => Self::Hidden,
+            (Self::Closed, _) | (_, "variables") => Self::Closed,
             (Self::Login, _) | (_, "auth") => Self::Login,
             (Self::Open, _) => Self::Open,
         }
@@ -96,7 +99,7 @@ impl Part {
         match self {
             Self::Open => SHOWN.contains(&key),
             Self::Login => matches!(key, "kind" | "region"),
-            Self::Closed => false,
+            Self::Closed | Self::Hidden => false,
         }
     }
 }
@@ -118,7 +121,7 @@ fn walk(node: &Spanned<Node>, part: Part, key: &str, found: &mut Vec<Scalar>) {
 }
 
 fn walk_entry((key, value): &Entry, part: Part, found: &mut Vec<Scalar>) {
-    push(key.span, true, found);
+    push(key.span, part != Part::Hidden && swallowed(&key.value).is_none(), found);
     walk(value, part.below(&key.value), &key.value, found);
 }
 

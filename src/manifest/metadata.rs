@@ -6,7 +6,7 @@ use super::node::{Entry, Node};
 use super::read::{Fields, Reader};
 use super::variables::is_name;
 use super::{Compliance, Metadata};
-use crate::diagnostic::{Spanned, quote};
+use crate::diagnostic::{Spanned, quote, quote_key};
 
 const PACKS: &[(&str, Compliance)] =
     &[("soc2", Compliance::Soc2), ("iso27001", Compliance::Iso27001), ("pci-dss", Compliance::PciDss)];
@@ -52,7 +52,7 @@ pub(super) fn variables(reader: &Reader, root: &Spanned<Node>) -> BTreeMap<Strin
 
 fn variable(reader: &Reader, (name, node): &Entry) -> Option<(String, String)> {
     if !is_name(&name.value) {
-        let message = format!("{} cannot be the name of a variable", quote(&name.value));
+        let message = format!("{} cannot be the name of a variable", quote_key(&name.value));
         reader.error("bad-name", name.span, message, "use letters, digits, `_` and `-`, and begin with a letter");
         return None;
     }

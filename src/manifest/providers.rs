@@ -8,7 +8,7 @@ use super::policies::PROVIDER_KINDS;
 use super::read::{Environment, Fields, Piece, Reader, Text};
 use super::variables::is_name;
 use super::{ProviderBlock, ProviderKind};
-use crate::diagnostic::{Spanned, quote};
+use crate::diagnostic::{Spanned, quote, quote_key};
 use crate::secret::SecretValue;
 
 /// The providers of a file, the broken ones included, so that a target of a broken one is not told
@@ -131,7 +131,7 @@ fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
 
 fn provider(reader: &Reader, alias: &Spanned<String>, node: &Spanned<Node>) -> Option<ProviderBlock> {
     if !is_name(&alias.value) {
-        let message = format!("{} cannot be the name of a provider", quote(&alias.value));
+        let message = format!("{} cannot be the name of a provider", quote_key(&alias.value));
         reader.error("bad-name", alias.span, message, "use letters, digits, `_` and `-`, and begin with a letter");
     }
     let fields = Fields::of(reader, node, alias.span, "this provider")?;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::load::{Credentials, Inputs, Statics};
 use super::node::{Entry, Node};
 use super::variables::{Token, tokens};
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote};
+use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, quote_key, swallowed};
 
 /// Most findings of one severity that are kept; the rest is counted.
 const FINDINGS_MAX: usize = 200;
@@ -409,8 +409,11 @@ impl<'r, 'a> Fields<'r, 'a> {
             let mut known: Vec<&str> = asked.clone();
             known.sort_unstable();
             known.dedup();
-            let help = self.reader.suggestion(&name.value, &known, "it has no keys at all");
-            let message = format!("{} has no key {}", self.what, quote(&name.value));
+            let help = match swallowed(&name.value) {
+                Some(name) => format!("if a value follows, put a blank before it: `{name}: …`"),
+                None => self.reader.suggestion(&name.value, &known, "it has no keys at all"),
+            };
+            let message = format!("{} has no key {}", self.what, quote_key(&name.value));
             self.reader.error("unknown-key", name.span, message, help);
         }
     }
@@ -434,7 +437,7 @@ impl Reader<'_> {
         match &node.value {
             Node::Scalar(text) => self.expand(text, node.span),
             other => {
-                let message = format!("{} is {}, not a text", quote(key), other.name());
+                let message = format!("{} is {}, not a text", quote_key(key), other.name());
                 self.error("wrong-type", node.span, message, "write a text after it; an empty one is \"\"");
                 None
             }
@@ -465,7 +468,7 @@ fn duplicates(reader: &Reader, entries: &[Entry]) {
     for (name, _) in entries {
         match first.get(name.value.as_str()) {
             Some(earlier) => {
-                let message = format!("the key {} stands here a second time", quote(&name.value));
+                let message = format!("the key {} stands here a second time", quote_key(&name.value));
                 let help = format!("remove one of them; the first stands in line {}", earlier.line);
                 reader.error("duplicate-key", name.span, message, help);
             }

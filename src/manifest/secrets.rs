@@ -11,7 +11,7 @@ use super::read::{Fields, Reader, Text};
 use super::targets::{self, Context};
 use super::templates::{self, Template, Templates};
 use super::{Secret, Source};
-use crate::diagnostic::{Span, Spanned, quote};
+use crate::diagnostic::{Span, Spanned, quote, quote_key};
 
 /// Reads `secrets:`.
 pub(super) fn secrets(
@@ -70,7 +70,7 @@ fn name(fields: &Fields, seen: &mut BTreeMap<String, Span>) -> Option<Spanned<St
 fn reading_without_a_name(fields: &Fields) {
     let near = |key: &str| crate::diagnostic::nearest(key, ["name"]).is_some();
     for (key, _) in fields.entries.iter().filter(|(key, _)| key.value != "name" && near(&key.value)) {
-        let message = format!("this secret has no key {}", quote(&key.value));
+        let message = format!("this secret has no key {}", quote_key(&key.value));
         fields.reader.error("unknown-key", key.span, message, "did you mean `name`?");
     }
 }

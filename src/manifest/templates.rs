@@ -7,7 +7,7 @@ use super::generators;
 use super::node::{Entry, Node};
 use super::read::{Fields, Reader};
 use super::variables::is_name;
-use crate::diagnostic::{Span, Spanned, quote};
+use crate::diagnostic::{Span, Spanned, quote, quote_key};
 
 /// Most fields of one template; what its fields name of one another is compared one by one.
 const FIELDS_MAX: usize = 256;
@@ -34,7 +34,7 @@ pub(super) fn templates<'n>(reader: &'n Reader, entry: Option<&'n Entry>) -> Tem
     let Some(fields) = Fields::of(reader, node, key.span, "`templates`") else { return templates };
     for (name, node) in fields.entries {
         if !is_name(&name.value) {
-            let message = format!("{} cannot be the name of a template", quote(&name.value));
+            let message = format!("{} cannot be the name of a template", quote_key(&name.value));
             reader.error("bad-name", name.span, message, "use letters, digits, `_` and `-`, and begin with a letter");
         }
         templates.entry(name.value.clone()).or_insert_with(|| template(reader, name, node));
@@ -88,7 +88,7 @@ fn field(
     siblings: &[&str],
 ) -> Option<(Field, Vec<Spanned<String>>)> {
     if !is_name(&name.value) {
-        let message = format!("{} cannot be the name of a field", quote(&name.value));
+        let message = format!("{} cannot be the name of a field", quote_key(&name.value));
         reader.error("bad-name", name.span, message, "use letters, digits, `_` and `-`, and begin with a letter");
     }
     let fields = Fields::of(reader, node, name.span, "this field")?;
@@ -152,6 +152,6 @@ pub(super) fn warn_unused(reader: &Reader, templates: &Templates, used: &[String
     }
     for (name, template) in templates.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         let help = format!("use it with `kind: templates.{name}`, or remove it");
-        reader.warning("unused-template", template.span, format!("no secret uses the template {}", quote(name)), help);
+        reader.warning("unused-template", template.span, format!("no secret uses the template {}", quote_key(name)), help);
     }
 }

@@ -20,6 +20,18 @@ pub(crate) struct Job {
 impl Job {
     /// Runs for an event, with inputs.
     pub(crate) fn run(&self, at: &Sandbox, event: &str, payload: &Value, sha: &str, inputs: &[(&str, &str)]) -> Ran {
+        at.run_with(&["ci"], &self.environment(at, event, payload, sha, inputs))
+    }
+
+    /// The environment of such a run; what it names is made ready.
+    pub(crate) fn environment(
+        &self,
+        at: &Sandbox,
+        event: &str,
+        payload: &Value,
+        sha: &str,
+        inputs: &[(&str, &str)],
+    ) -> BTreeMap<String, String> {
         at.write("event.json", &payload.to_string());
         for file in ["output", "summary"] {
             at.write(file, "");
@@ -46,7 +58,7 @@ impl Job {
         environment.extend(pairs.map(|(name, value)| (name.to_owned(), value)));
         let input = |(name, value): &(&str, &str)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned());
         environment.extend(inputs.iter().map(input));
-        at.run_with(&["ci"], &environment)
+        environment
     }
 
     /// Runs for a pull request whose head is in this repository.
@@ -63,8 +75,13 @@ impl Job {
         head: &str,
         inputs: &[(&str, &str)],
     ) -> Ran {
+        self.run(at, "pull_request", &self.pull_request_event(head_repository, number, head), head, inputs)
+    }
+
+    /// The event of a pull request whose head is in that repository.
+    pub(crate) fn pull_request_event(&self, head_repository: u64, number: u64, head: &str) -> Value {
         let ours = json!({ "id": self.repository_id, "full_name": self.repository, "default_branch": "main" });
-        let payload = json!({
+        json!({
             "action": "synchronize",
             "number": number,
             "pull_request": {
@@ -74,16 +91,19 @@ impl Job {
                 "merged": false, "draft": false, "user": { "login": "mona" }
             },
             "repository": ours
-        });
-        self.run(at, "pull_request", &payload, head, inputs)
+        })
     }
 
     /// Runs for a push to the default branch.
     pub(crate) fn push(&self, at: &Sandbox, sha: &str, inputs: &[(&str, &str)]) -> Ran {
-        let payload = json!({
+        self.run(at, "push", &self.push_event(sha), sha, inputs)
+    }
+
+    /// The event of a push to the default branch.
+    pub(crate) fn push_event(&self, sha: &str) -> Value {
+        json!({
             "ref": "refs/heads/main", "before": sha, "after": sha, "deleted": false, "forced": false,
             "repository": { "id": self.repository_id, "full_name": self.repository, "default_branch": "main" }
-        });
-        self.run(at, "push", &payload, sha, inputs)
+        })
     }
 }

@@ -20,6 +20,8 @@ mod forge;
 mod forge_emulator;
 mod job;
 mod layering;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod leaks;
 mod local_files;
 mod manifest;
 mod manifest_hostile;

@@ -141,7 +141,7 @@ impl Model {
                 .map(|n| if n == 0 { secret.first.clone() } else { format!("{}r{n}", secret.first) });
             let names: Vec<String> = names.collect();
             for pair in names.windows(2) {
-                let _ = write!(moved, "  - {{from: {}, to: {}}}\n", pair[0], pair[1]);
+                let _ = writeln!(moved, "  - {{from: {}, to: {}}}", pair[0], pair[1]);
             }
         }
         let section = |title: &str, body: String| if body.is_empty() { body } else { format!("{title}:\n{body}") };

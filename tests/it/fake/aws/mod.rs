@@ -68,6 +68,7 @@ impl Refusal {
 pub(crate) struct Request {
     pub(crate) operation: String,
     pub(crate) region: String,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Json,
 }
 
@@ -269,14 +270,15 @@ impl Inner {
     /// The answer, or `None` to hang up.
     fn answer(&mut self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
         let Some(region) = region(headers) else {
-            return Some(refuse(&Refusal { status: 403, code: "MissingAuthenticationTokenException".into() }));
+            let refusal = Refusal { status: 403, code: "MissingAuthenticationTokenException".into() };
+            return Some(refuse(&refusal, body));
         };
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let Some((service, operation)) = header("x-amz-target").split_once('.') else {
             return self.caller(headers, &region, body);
         };
         let parsed: Json = serde_json::from_slice(body).unwrap_or_default();
-        let request = Request { operation: operation.to_owned(), region, body: parsed };
+        let request = Request { operation: operation.to_owned(), region, headers: all(headers), body: parsed };
         self.requests.push(request.clone());
         let act = |world: &mut World| match service {
             "secretsmanager" => secrets_manager::act(world, &request),
@@ -302,7 +304,7 @@ impl Inner {
             Ok(json) => {
                 (StatusCode::OK, [("content-type", "application/x-amz-json-1.1")], json.to_string()).into_response()
             }
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => refuse(&refusal, body),
         })
     }
 
@@ -310,7 +312,8 @@ impl Inner {
     fn caller(&mut self, headers: &HeaderMap, region: &str, body: &[u8]) -> Option<Response> {
         let form = sts::form(body);
         let action = form.get("Action").cloned().unwrap_or_default();
-        let request = Request { operation: action.clone(), region: region.to_owned(), body: json!(form) };
+        let (operation, region) = (action.clone(), region.to_owned());
+        let request = Request { operation, region, headers: all(headers), body: json!(form) };
         self.requests.push(request);
         let answer = match self.gate.judge(&action) {
             Verdict::HangUp { .. } => return None,
@@ -337,9 +340,16 @@ fn credential(headers: &HeaderMap, part: usize) -> Option<String> {
     scope.split('/').nth(part).map(str::to_owned)
 }
 
-/// An error as the JSON protocol puts it. The message quotes nothing, where real AWS may quote a value.
-fn refuse(refusal: &Refusal) -> Response {
-    let body = json!({ "__type": refusal.code, "message": "refused" }).to_string();
+/// Every header as text.
+fn all(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())).collect()
+}
+
+/// An error as the JSON protocol puts it. Its message quotes the whole request, value included: a
+/// validation error of AWS quotes the part that it refuses, so nobody may pass such a message on.
+fn refuse(refusal: &Refusal, asked: &[u8]) -> Response {
+    let message = format!("1 validation error detected: {}", String::from_utf8_lossy(asked));
+    let body = json!({ "__type": refusal.code, "message": message }).to_string();
     let status = StatusCode::from_u16(refusal.status).unwrap();
     (status, [("content-type", "application/x-amz-json-1.1"), ("x-amzn-errortype", &refusal.code)], body)
         .into_response()

@@ -238,7 +238,7 @@ fn batch_get(world: &mut World, request: &Request) -> Answer {
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for name in names {
         let body = json!({ "SecretId": name });
-        let one = Request { operation: "GetSecretValue".into(), region: request.region.clone(), body };
+        let one = Request { operation: "GetSecretValue".into(), body, ..request.clone() };
         match get(world, &one) {
             Ok(value) => values.push(value),
             Err(refusal) => errors.push(json!({ "SecretId": name, "ErrorCode": refusal.code, "Message": "refused" })),

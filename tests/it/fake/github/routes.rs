@@ -44,6 +44,8 @@ pub(crate) fn answer(world: &mut World, method: &str, uri: &Uri, headers: &Heade
     let query = uri.query().unwrap_or_default().to_owned();
     let authorization =
         headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let others = headers.iter().filter(|(name, _)| name.as_str() != "authorization");
+    let others = others.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let (method_owned, body_owned) = (method.to_owned(), body.clone());
     world.requests.push(Recorded {
@@ -51,6 +53,7 @@ pub(crate) fn answer(world: &mut World, method: &str, uri: &Uri, headers: &Heade
         path: path.clone(),
         query: query.clone(),
         authorization: authorization.clone(),
+        headers: others.collect(),
         body: body_owned,
     });
     world.race(method, &path);

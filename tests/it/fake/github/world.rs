@@ -24,6 +24,8 @@ pub(crate) struct Recorded {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) authorization: String,
+    /// All others.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Value,
 }
 
