@@ -3,9 +3,11 @@
 //! A write that was refused or whose reply was lost is looked at: the mark that stands there tells
 //! whether it was ours, whether it never happened, or whether a rival was first.
 
+use uuid::Uuid;
+
 use crate::mark::Generation;
 use crate::plan::standing::{Standing, fork_token, judge};
-use crate::plan::{SecretPlan, TargetPlan};
+use crate::plan::{Action, SecretPlan, TargetPlan};
 use crate::provider::error::Disposition;
 use crate::provider::{
     Error, ErrorKind, Expect, MarkOrder, Observed, Probe, Provider, Reading, Result, VersionId, WriteOptions,
@@ -66,6 +68,7 @@ impl Write<'_> {
             match self.verdict(seen.as_ref(), &options, &error).await? {
                 Verdict::Done(put) => return Ok(put),
                 Verdict::Again(expect) => options.expect = expect,
+                Verdict::Anew(expect, token) => (options.expect, options.token) = (expect, token),
             }
             last = error;
         }
@@ -98,6 +101,7 @@ impl Write<'_> {
             return Err(error.clone());
         };
         let unchanged = options.expect == Expect::Version(seen.version.clone());
+        let superseded = self.target.action == Action::Heal && capabilities.mark_order == MarkOrder::ValueFirst;
         match judge(&self.plan.owner, locator, capabilities.mark_order, seen) {
             Standing::Ours { generation, .. } if generation.id == self.generation.id => {
                 Ok(Verdict::Done(Put::Ours(seen.version.clone())))
@@ -111,6 +115,12 @@ impl Write<'_> {
             }
             _ if unchanged && error.kind == ErrorKind::Indeterminate => {
                 Ok(Verdict::Again(Expect::Version(seen.version.clone())))
+            }
+            // Two rotations crossed: the newer value was stored here and replaced by the older one, and
+            // its token cannot make it current again.
+            Standing::Ours { .. } if unchanged && superseded => {
+                let token = fork_token(&self.plan.owner, locator, self.generation);
+                Ok(Verdict::Anew(Expect::Version(seen.version.clone()), token))
             }
             Standing::Ours { .. } if unchanged => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
             Standing::Drifted { .. } if capabilities.mark_order == MarkOrder::MarkFirst => {
@@ -136,4 +146,5 @@ impl Write<'_> {
 enum Verdict {
     Done(Put),
     Again(Expect),
+    Anew(Expect, Uuid),
 }
