@@ -4,12 +4,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Entropy;
+use crate::diagnostic::Spanned;
 use crate::disk::Disk;
 use crate::limiter::{RateLimit, RetryPolicy};
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
 use crate::plan::Stores;
 use crate::provider::Provider;
 use crate::provider::local::LocalProvider;
+use crate::provider::unset::Unset;
+
+/// What a provider block lacks before anybody can log in with it: a sentence for each setting whose
+/// environment variable is not set, with the place of the setting.
+#[must_use]
+pub fn lacks(block: &ProviderBlock) -> Vec<Spanned<String>> {
+    let lack = |(setting, variable): (&String, &Spanned<String>)| {
+        let (name, alias) = (&variable.value, &block.alias.value);
+        let sentence =
+            format!("the variable `{name}` has no value, and `{setting}` of the provider `{alias}` needs it");
+        Spanned::new(sentence, variable.span)
+    };
+    block.unresolved.iter().map(lack).collect()
+}
 
 /// What connecting needs beside the block.
 pub struct Connect<'a> {
@@ -33,6 +48,14 @@ impl Connect<'_> {
     }
 
     fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
+        let store = self.complete(block)?;
+        Some(match lacks(block).first() {
+            Some(lack) => Arc::new(Unset::new(store, format!("{} (line {})", lack.value, lack.span.line))),
+            None => store,
+        })
+    }
+
+    fn complete(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
         match block.kind {
             ProviderKind::Local => {
                 let (disk, entropy) = (Arc::clone(self.disk), Arc::clone(self.entropy));

@@ -34,8 +34,9 @@ use crate::provider::VersionId;
 use crate::secret::Value;
 use crate::target::TargetKind;
 
-/// How many secrets are worked on at once; the limiter decides how many calls are on the way.
-pub const SECRETS_AT_ONCE: usize = 256;
+/// How many secrets are worked on at once; the limiter decides how many calls are on the way. It is
+/// high, so that all writes to one local file come together.
+pub const SECRETS_AT_ONCE: usize = 8_192;
 
 /// Tells a person what happens while it happens; never with a value.
 pub trait Progress: Send + Sync {

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps the secrets of a Secretfile in the stores it names, without ever showing one.
 #[derive(Debug, Parser)]
-#[command(name = "secretzero", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "secretzero", version, max_term_width = 100, disable_help_flag = true)]
+#[command(after_help = "Begin with `secretzero demo`, or write a Secretfile.yml and run `secretzero validate`.")]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -18,25 +19,31 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Flags of every command")]
 pub struct Common {
     /// The Secretfile
     #[arg(short = 'f', long = "file", global = true, default_value = "Secretfile.yml", value_name = "PATH")]
+    #[arg(display_order = 100)]
     pub file: PathBuf,
-    /// A YAML file of variables that win over those of the Secretfile
-    #[arg(long, global = true, value_name = "PATH")]
+    /// A YAML file of variables that win over those of the Secretfile; may be repeated
+    #[arg(long, global = true, value_name = "PATH", display_order = 101)]
     pub var_file: Vec<PathBuf>,
     /// Where the lock is kept [default: .gitsecrets.lock beside the Secretfile]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", display_order = 102)]
     pub lockfile: Option<PathBuf>,
     /// How to print the result
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, display_order = 103)]
     pub format: Format,
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(display_order = 104)]
     pub color: Color,
     /// Say more; up to three times. Never a value
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 105)]
     pub verbose: u8,
+    /// Show this help
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort, display_order = 106)]
+    pub help: Option<bool>,
 }
 
 /// How to print.
@@ -92,22 +99,25 @@ pub struct Strictness {
 #[derive(Debug, Clone, Args)]
 pub struct StoreArgs {
     /// Only targets of this provider, by alias or kind; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Which targets")]
     pub provider: Vec<String>,
     /// Only this secret; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Which targets")]
     pub secret: Vec<String>,
     /// Only targets of this kind, such as `ssm_parameter`; may be repeated
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", help_heading = "Which targets")]
     pub target_type: Vec<String>,
     /// Pace calls to what the stores allow, or not at all (emulators and tests)
     #[arg(long, value_enum, default_value_t = RateLimit::Auto, value_name = "MODE")]
+    #[arg(help_heading = "How stores are called")]
     pub rate_limit: RateLimit,
     /// How often one call is tried
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(help_heading = "How stores are called")]
     pub retry_max_attempts: u32,
     /// How the wait between two tries grows
     #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
+    #[arg(help_heading = "How stores are called")]
     pub retry_backoff: Backoff,
 }
 

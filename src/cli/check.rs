@@ -1,5 +1,7 @@
 //! `validate` and `policy`: what can be told of a Secretfile without network or credential.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::args::Strictness;
@@ -13,26 +15,33 @@ use crate::policy;
 
 /// `secretzero validate`.
 pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
-    let workspace = session.open(Depth::CHECK)?;
+    let (workspace, unset_values) = complete(session)?;
     let Workspace { manifest, source, warnings, .. } = &workspace;
     let console = &session.console;
     let good = console.paint(Tone::Good, "✓");
     let aliases: Vec<&str> = manifest.providers.iter().map(|block| block.alias.value.as_str()).collect();
     let targets: usize = manifest.secrets.iter().map(|secret| secret.targets.len()).sum();
-    session.findings(source, warnings);
+    if !warnings.is_empty() {
+        session.findings(source, warnings);
+        console.note("");
+    }
     console.line(&format!("{good} Configuration is valid"));
     let list = if aliases.is_empty() { String::new() } else { format!(" ({})", aliases.join(", ")) };
     console.line(&format!("{good} {} configured{list}", plural(aliases.len(), "provider")));
     console.line(&format!("{good} {} defined", plural(manifest.secrets.len(), "secret")));
     console.line(&format!("{good} {} configured", plural(targets, "target")));
     let unset = manifest.providers.iter().flat_map(|block| block.unresolved.values());
-    let names: Vec<&str> = unset.map(|name| name.value.as_str()).collect();
-    if names.is_empty() {
+    let unset: BTreeSet<&str> = unset.map(|name| name.value.as_str()).collect();
+    if unset.is_empty() {
         console.line(&format!("{good} All provider settings are there; `secretzero test` tries the credentials"));
-    } else {
-        let mark = console.paint(Tone::Warn, "!");
-        console
-            .line(&format!("{mark} Not set here, so providers that need it cannot be reached: {}", names.join(", ")));
+    }
+    not_set(session, "log in", &unset);
+    not_set(session, "make values", &unset_values.iter().map(String::as_str).collect());
+    let warned = warnings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let exit = if args.fail_on_warning && warned > 0 { Exit::Invalid } else { Exit::Done };
+    if exit != Exit::Done {
+        let bad = console.paint(Tone::Bad, "✗");
+        console.line(&format!("{bad} {}, and --fail-on-warning allows none", plural(warned, "warning")));
     }
     if console.is_json() {
         console.json(&json!({
@@ -40,16 +49,45 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
             "providers": aliases,
             "secrets": manifest.secrets.len(),
             "targets": targets,
+            "unset": unset.iter().copied().chain(unset_values.iter().map(String::as_str)).collect::<BTreeSet<_>>(),
             "findings": report::findings(&source.name, warnings),
+            "exit_code": exit as u8,
         }));
     }
-    let warned = warnings.iter().any(|finding| finding.severity == Severity::Warning);
-    Ok(if args.fail_on_warning && warned { Exit::Invalid } else { Exit::Done })
+    Ok(exit)
+}
+
+fn not_set(session: &Session, what: &str, names: &BTreeSet<&str>) {
+    if !names.is_empty() {
+        let mark = session.console.paint(Tone::Warn, "!");
+        let names = names.iter().copied().collect::<Vec<_>>().join(", ");
+        session.console.line(&format!("{mark} Not set here, and needed to {what}: {names}"));
+    }
+}
+
+/// The Secretfile with complete values, or without those whose variables are not set here, and the
+/// names of these: a value may be a credential, and checking needs none.
+fn complete(session: &Session) -> Result<(Workspace, BTreeSet<String>), Exit> {
+    let name = session.common.file.display().to_string();
+    if let Ok(source) = session.source(&session.common.file, &name) {
+        let loaded = session.read(&source, Depth::VALUES)?;
+        // A name that is nearly one of the file's own is misspelt, not unset.
+        let unset = |finding: &Diagnostic| {
+            let misspelt = finding.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+            finding.code == "missing-variable" && !misspelt
+        };
+        let mut errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).peekable();
+        if errors.peek().is_some() && errors.clone().all(unset) {
+            let names = errors.filter_map(|finding| finding.message.split('`').nth(1).map(str::to_owned)).collect();
+            return session.open(Depth::NAMES).map(|workspace| (workspace, names));
+        }
+    }
+    session.open(Depth::VALUES).map(|workspace| (workspace, BTreeSet::new()))
 }
 
 /// `secretzero policy`.
 pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
-    let workspace = session.open(Depth::CHECK)?;
+    let (workspace, _) = complete(session)?;
     let console = &session.console;
     let findings: Vec<Diagnostic> = policy::check(&workspace.manifest).into_iter().map(Diagnostic::from).collect();
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
@@ -61,12 +99,12 @@ pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit>
             "errors": errors,
             "warnings": warnings,
             "findings": report::findings(&workspace.source.name, &findings),
+            "exit_code": exit as u8,
         }));
         return Ok(exit);
     }
     if !findings.is_empty() {
-        let text = crate::diagnostic::render(&workspace.source, &findings, console.color());
-        console.line(text.trim_end());
+        console.line(&crate::diagnostic::render(&workspace.source, &findings, console.color()));
     }
     let active = workspace.manifest.policies.iter().filter(|policy| policy.enabled).count();
     let summary =

@@ -32,7 +32,10 @@ impl Console {
     /// A console for this process.
     #[must_use]
     pub fn new(color: Color, format: Format, environment: &Environment) -> Self {
-        let auto = std::io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
+        // Both streams, since one may go to a file; <https://no-color.org> counts only what is not empty.
+        let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let dumb = environment.get("TERM") == Some("dumb");
+        let auto = terminal && !dumb && environment.filled("NO_COLOR").is_none();
         let color = match color {
             Color::Auto => auto,
             Color::Always => true,
@@ -92,7 +95,8 @@ impl Console {
         if self.is_json() || !std::io::stderr().is_terminal() {
             return;
         }
-        let style = ProgressStyle::with_template("{bar:32.green} {pos}/{len} {msg}");
+        let bar = if self.color { "{bar:32.green}" } else { "{bar:32}" };
+        let style = ProgressStyle::with_template(&format!("{bar} {{pos}}/{{len}} {{msg}}"));
         let bar = ProgressBar::new(steps).with_message(what);
         if let Ok(style) = style {
             bar.set_style(style);

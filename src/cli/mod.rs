@@ -6,6 +6,7 @@ pub mod ci;
 pub mod console;
 mod demo;
 pub mod exit;
+mod progress;
 mod report;
 pub mod session;
 mod show;
@@ -15,13 +16,27 @@ mod test;
 use std::sync::Arc;
 
 use args::{Cli, Command};
-use console::Console;
+use clap::Parser as _;
+use console::{Console, Tone};
 use exit::Exit;
 use session::Session;
 
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::disk::SystemDisk;
 use crate::environment::Environment;
+
+/// Reads the command line; shows help, or what is wrong with it.
+///
+/// # Errors
+/// How the process ends instead: [`Exit::Error`] for a mistake, since 2 means that changes are pending.
+pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Exit> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let exit = if error.use_stderr() { Exit::Error } else { Exit::Done };
+        // A closed pipe is the reader's choice.
+        drop(error.print());
+        exit
+    })
+}
 
 /// Runs one command in this process's world.
 pub async fn run(cli: Cli) -> Exit {
@@ -35,6 +50,7 @@ pub async fn run(cli: Cli) -> Exit {
         console,
         common: cli.common,
     };
+    cache_ttl(&session);
     let result = match cli.command {
         Command::Validate(args) => check::validate(&session, &args),
         Command::Policy(args) => check::policy(&session, &args),
@@ -46,4 +62,15 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Demo => demo::demo(&session).await,
     };
     result.unwrap_or_else(|exit| exit)
+}
+
+/// `SECRETZERO_CACHE_TTL` is the specification's: how many seconds metadata may be reused. A run reads
+/// it once and is over, so any number is obeyed; anything else is told.
+fn cache_ttl(session: &Session) {
+    let seconds = session.environment.filled("SECRETZERO_CACHE_TTL");
+    if seconds.is_some_and(|seconds| seconds.trim().parse::<u64>().is_err()) {
+        let mark = session.console.paint(Tone::Warn, "!");
+        let text = "SECRETZERO_CACHE_TTL is no whole number of seconds and is ignored";
+        session.console.note(&format!("{mark} {text}; within one run metadata is read once in any case"));
+    }
 }

@@ -18,8 +18,8 @@ pub(super) fn findings(file: &str, findings: &[Diagnostic]) -> Value {
                 "message": finding.message,
                 "help": finding.help,
                 "file": file,
-                "line": finding.span.line,
-                "column": finding.span.column,
+                "line": (finding.span.line > 0).then_some(finding.span.line),
+                "column": (finding.span.line > 0).then_some(finding.span.column),
                 "secret": finding.secret,
             })
         })

@@ -7,20 +7,24 @@ use std::sync::Arc;
 use super::args::{Backoff, Common, RateLimit, StoreArgs};
 use super::console::{Console, Tone};
 use super::exit::Exit;
+use super::show::plural;
 use crate::apply::{FileLedger, LedgerError};
 use crate::clock::{Clock, Entropy};
-use crate::connect::Connect;
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, nearest, render};
+use crate::connect::{Connect, lacks};
+use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, render};
 use crate::disk::Disk;
 use crate::environment::Environment;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
-use crate::manifest::{Credentials, Inputs, Manifest, Statics, load};
+use crate::manifest::{Credentials, Inputs, Manifest, Statics, Target, load};
 use crate::plan::{Scope, Stores};
 use crate::target::TargetKind;
 
 /// Largest file of variables, in bytes.
 const VAR_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Most names listed where one was not found.
+const KNOWN_MAX: usize = 12;
 
 /// Largest Secretfile, in bytes.
 const SECRETFILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -63,10 +67,10 @@ pub struct Depth {
 }
 
 impl Depth {
-    /// Everything must be there.
-    pub const FULL: Self = Self { statics: Statics::Resolve, credentials: Credentials::Require };
-    /// What `validate` and `policy` need.
-    pub const CHECK: Self = Self { statics: Statics::Resolve, credentials: Credentials::Leave };
+    /// What a run needs that may write; [`Session::reach`] asks for the credentials of what is selected.
+    pub const VALUES: Self = Self { statics: Statics::Resolve, credentials: Credentials::Leave };
+    /// What a command needs that never touches a value.
+    pub const NAMES: Self = Self { statics: Statics::Leave, credentials: Credentials::Leave };
 }
 
 impl Session {
@@ -116,6 +120,9 @@ impl Session {
             Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
                 Err(problem("too-large", format!("{name} is larger than 4 MiB"), "split it into several Secretfiles"))
             }
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+                Err(problem("unreadable", format!("{name} is a folder"), "name the file in it with `-f PATH`"))
+            }
             Err(error) => Err(problem(
                 "unreadable",
                 format!("{name} cannot be read: {error}"),
@@ -142,8 +149,8 @@ impl Session {
     fn variables(&self) -> Result<BTreeMap<String, String>, Exit> {
         let mut variables = BTreeMap::new();
         for path in &self.common.var_file {
-            let text = match self.disk.read(path, VAR_FILE_BYTES_MAX) {
-                Ok(Some(bytes)) => String::from_utf8(bytes).unwrap_or_default(),
+            let bytes = match self.disk.read(path, VAR_FILE_BYTES_MAX) {
+                Ok(Some(bytes)) => bytes,
                 Ok(None) => {
                     let reason = format!("there is no file of variables at {}", path.display());
                     return Err(self.fail(Exit::Invalid, &reason, "check `--var-file`"));
@@ -153,8 +160,9 @@ impl Session {
                     return Err(self.fail(Exit::Invalid, &reason, "check `--var-file`"));
                 }
             };
-            let parsed: Result<BTreeMap<String, String>, _> = serde_saphyr::from_str(&text);
-            let Ok(parsed) = parsed else {
+            let text = String::from_utf8(bytes).ok();
+            let parsed = text.and_then(|text| serde_saphyr::from_str::<BTreeMap<String, String>>(&text).ok());
+            let Some(parsed) = parsed else {
                 let reason = format!("{} is not a mapping of names to text", path.display());
                 return Err(self.fail(Exit::Invalid, &reason, "write one `name: value` a line"));
             };
@@ -165,24 +173,50 @@ impl Session {
 
     /// Shows findings about a file on standard error.
     pub fn findings(&self, source: &Source, findings: &[Diagnostic]) {
-        if !findings.is_empty() {
-            self.console.note(render(source, findings, self.console.color()).trim_end());
+        // A file that could not be read has no line to show.
+        let (whole, placed): (Vec<_>, Vec<_>) = findings.iter().cloned().partition(|finding| finding.span.line == 0);
+        for finding in &whole {
+            self.complain(&finding.message, finding.help.as_deref().unwrap_or_default());
+        }
+        if !placed.is_empty() {
+            self.console.note(render(source, &placed, self.console.color()).trim_end());
         }
         if self.console.is_json() && findings.iter().any(|finding| finding.severity == Severity::Error) {
             self.console.json(&serde_json::json!({
                 "valid": false,
                 "findings": super::report::findings(&source.name, findings),
+                "exit_code": Exit::Invalid as u8,
             }));
+        }
+    }
+
+    /// Tells how many warnings there are about a Secretfile; all of them with `--verbose`.
+    pub fn warned(&self, workspace: &Workspace) {
+        let Workspace { source, warnings, .. } = workspace;
+        if self.common.verbose > 0 {
+            self.findings(source, warnings);
+        } else if !warnings.is_empty() {
+            let (mark, count) = (self.console.paint(Tone::Warn, "!"), plural(warnings.len(), "warning"));
+            let name = &source.name;
+            self.console.note(&format!("{mark} {count} about {name}; `secretzero validate` shows them"));
         }
     }
 
     /// Tells an error and what to do now.
     pub fn fail(&self, exit: Exit, reason: &str, help: &str) -> Exit {
+        self.complain(reason, help);
+        if self.console.is_json() {
+            self.console.json(&serde_json::json!({ "error": reason, "help": help, "exit_code": exit as u8 }));
+        }
+        exit
+    }
+
+    /// An error and what to do now, for people.
+    pub fn complain(&self, reason: &str, help: &str) {
         self.console.note(&format!("{} {reason}", self.console.paint(Tone::Bad, "error:")));
         if !help.is_empty() {
             self.console.note(&format!("  {} {help}", self.console.paint(Tone::Dim, "help:")));
         }
-        exit
     }
 
     /// The lock's path.
@@ -218,9 +252,9 @@ impl Session {
         let aliases: Vec<&str> =
             manifest.providers.iter().flat_map(|block| [block.alias.value.as_str(), block.kind.as_str()]).collect();
         let secrets: Vec<&str> = manifest.secrets.iter().map(|secret| secret.name.value.as_str()).collect();
-        self.known("provider", &args.provider, &aliases)?;
-        self.known("secret", &args.secret, &secrets)?;
-        self.known("target type", &args.target_type, &kinds)?;
+        self.known("provider", " in the Secretfile", &args.provider, &aliases)?;
+        self.known("secret", " in the Secretfile", &args.secret, &secrets)?;
+        self.known("target type", "", &args.target_type, &kinds)?;
         let selected = |kind: &&TargetKind| args.target_type.iter().any(|name| name == kind.as_str());
         Ok(Scope {
             secrets: args.secret.clone(),
@@ -231,14 +265,45 @@ impl Session {
         })
     }
 
-    fn known(&self, what: &str, asked: &[String], known: &[&str]) -> Result<(), Exit> {
+    fn known(&self, what: &str, place: &str, asked: &[String], known: &[&str]) -> Result<(), Exit> {
         let Some(unknown) = asked.iter().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
-        let help = nearest(unknown, known.iter().copied())
-            .map_or_else(|| format!("known are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        Err(self.fail(Exit::Error, &format!("there is no {what} `{unknown}` in the Secretfile"), &help))
+        let mut names: Vec<&str> = Vec::new();
+        for name in known {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+        let list = || match names.get(KNOWN_MAX..) {
+            Some(more) if !more.is_empty() => {
+                format!("known are: {} and {} more", names.get(..KNOWN_MAX).unwrap_or_default().join(", "), more.len())
+            }
+            _ => format!("known are: {}", names.join(", ")),
+        };
+        let help = nearest(unknown, known.iter().copied()).map_or_else(list, |near| format!("did you mean `{near}`?"));
+        Err(self.fail(Exit::Error, &format!("there is no {what} {}{place}", quote(unknown)), &help))
     }
 
-    /// Connects every provider block.
+    /// Connects every provider block. What no selected target uses needs no credential.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`] if a selected store is not told how to log in; it was told already.
+    pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
+        let stores = self.connect(workspace, args);
+        let blocks = &workspace.manifest.providers;
+        let lacking = blocks.iter().zip(&stores).enumerate().filter(|(_, (block, store))| {
+            let by_name = |name: &String| *name == block.alias.value || name == block.kind.as_str();
+            store.is_some() && (scope.providers.is_empty() || scope.providers.iter().any(by_name))
+        });
+        let used = lacking.filter(|(index, _)| is_used(&workspace.manifest, scope, *index));
+        let findings: Vec<Diagnostic> = used.flat_map(|(_, (block, _))| lacks(block)).map(missing).collect();
+        if findings.is_empty() {
+            return Ok(stores);
+        }
+        self.findings(&workspace.source, &findings);
+        Err(Exit::Invalid)
+    }
+
+    /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
         let retry = limiter::RetryPolicy {
@@ -255,5 +320,24 @@ impl Session {
         };
         let (folder, disk, entropy) = (&workspace.folder, &self.disk, &self.entropy);
         Connect { folder, disk, entropy, retry, rate_limit }.all(&workspace.manifest)
+    }
+}
+
+/// Whether a selected target is reached through the provider block at this index.
+fn is_used(manifest: &Manifest, scope: &Scope, index: usize) -> bool {
+    let uses = |target: &Target| {
+        target.provider == index && (scope.kinds.is_empty() || scope.kinds.contains(&target.settings.kind()))
+    };
+    manifest.secrets.iter().filter(|secret| scope.selects(secret)).any(|secret| secret.targets.iter().any(uses))
+}
+
+fn missing(lack: Spanned<String>) -> Diagnostic {
+    Diagnostic {
+        code: "missing-variable",
+        severity: Severity::Error,
+        message: lack.value,
+        span: lack.span,
+        help: Some("set it in the environment, or select other targets with `--provider`".into()),
+        secret: None,
     }
 }

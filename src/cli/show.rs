@@ -1,8 +1,8 @@
 //! Lines for people: what a plan would do and what a run did.
 
 use super::console::{Console, Tone};
-use crate::apply::{Event, Progress};
-use crate::plan::{Action, Plan, TargetPlan};
+use crate::apply::{Done, Event, Outcome, Progress};
+use crate::plan::{Action, Cause, Hold, Next, Plan, SecretPlan, TargetPlan};
 use crate::target::TargetKind;
 
 /// `1 secret`, `2 secrets`, `3 policies`.
@@ -50,59 +50,125 @@ const SHOWN: [Action; 9] = [
     Action::ReplicaCheck,
 ];
 
-/// Shows what would happen.
-pub(super) fn dry_run(console: &Console, plan: &Plan) {
-    for action in SHOWN {
-        let mut targets = plan.targets().filter(|(_, target)| target.action == action).peekable();
-        if targets.peek().is_none() {
-            continue;
-        }
-        console.line(&format!("[DRY RUN] {}", heading(action)));
-        for (secret, target) in targets {
-            let mark = console.paint(Tone::Good, "✓");
-            console.line(&format!("  {mark} {} → {}{}", secret.name, place(target.kind, &target.name), detail(target)));
-        }
-    }
-    if !plan.has_changes() {
-        console.line(&format!("{} Nothing to change", console.paint(Tone::Good, "✓")));
-    }
-    let kept = plan.count(Action::Keep);
-    if kept > 0 {
-        console.line(&format!("  {} as declared", plural(kept, "target")));
-    }
-    asides(console, plan);
+/// Where a plan is shown.
+pub(super) struct Page<'a> {
+    /// Where to.
+    pub(super) console: &'a Console,
+    /// The Secretfile, as the user named it.
+    pub(super) file: &'a str,
+    /// Also what stays as it is.
+    pub(super) verbose: bool,
 }
 
-/// Held secrets, drift, due rotations and orphans: what a person should know beside the changes.
-pub(super) fn asides(console: &Console, plan: &Plan) {
-    let warn = console.paint(Tone::Warn, "!");
-    for (secret, hold) in plan.held() {
-        console.note(&format!("{} {}: {}", console.paint(Tone::Bad, "✗"), secret.name, hold.reason));
-        console.note(&format!("  line {}: {}", hold.span.line, hold.help));
+impl Page<'_> {
+    /// Shows what would happen.
+    pub(super) fn dry_run(&self, plan: &Plan) {
+        let console = self.console;
+        for action in SHOWN {
+            let mut targets = plan.targets().filter(|(_, target)| target.action == action).peekable();
+            if targets.peek().is_none() {
+                continue;
+            }
+            console.line(&format!("[DRY RUN] {}", heading(action)));
+            for (secret, target) in targets {
+                let mark = console.paint(Tone::Good, "✓");
+                let place = place(target.kind, &target.name);
+                console.line(&format!("  {mark} {} → {place}{}", secret.name, detail(target)));
+            }
+        }
+        let kept = plan.count(Action::Keep);
+        if plan.has_changes() && kept > 0 {
+            console.line(&format!("{} already as declared", plural(kept, "target")));
+        }
+        self.unchanged(plan);
     }
-    for (secret, target) in
-        plan.targets().filter(|(secret, target)| target.action == Action::Held && secret.hold.is_none())
-    {
-        let place = place(target.kind, &target.name);
-        console.note(&format!("{} {} → {place}: {}", console.paint(Tone::Bad, "✗"), secret.name, target.why));
-    }
-    for (secret, target) in plan.targets().filter(|(_, target)| target.drifted) {
-        console.note(&format!("{warn} {} → {}: {}", secret.name, place(target.kind, &target.name), target.why));
-    }
-    for secret in plan.secrets.iter().filter(|secret| secret.due.is_some_and(|due| due.overdue)) {
-        let at = secret.due.map(|due| due.at.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
-        if !matches!(secret.next, crate::plan::Next::Rotate(_)) {
-            console.note(&format!("{warn} {}: its rotation is due since {at}; run `secretzero rotate`", secret.name));
+
+    /// What stays as it is, and why; only for those who want to know.
+    pub(super) fn unchanged(&self, plan: &Plan) {
+        for (secret, target) in plan.targets().filter(|_| self.verbose) {
+            let why = match target.action {
+                Action::Keep if target.why.is_empty() => "as declared",
+                Action::Keep | Action::LeftOut => &target.why,
+                _ => continue,
+            };
+            let line = format!("· {} → {}: {why}", secret.name, place(target.kind, &target.name));
+            self.console.line(&self.console.paint(Tone::Dim, &line));
         }
     }
-    for secret in &plan.secrets {
-        for note in &secret.notes {
-            console.note(&format!("{warn} {}: {note}", secret.name));
+
+    /// Held secrets, drift, due rotations and orphans: what a person should know beside the changes.
+    /// What a run has told already as failed is left out.
+    pub(super) fn asides(&self, plan: &Plan, outcome: Option<&Outcome>) {
+        let warn = |text: String| self.console.note(&format!("{} {text}", self.console.paint(Tone::Warn, "!")));
+        for (secret, hold) in plan.held() {
+            self.held(secret, hold);
+        }
+        for (index, secret) in plan.secrets.iter().enumerate().filter(|(_, secret)| secret.hold.is_none()) {
+            let told = outcome.and_then(|outcome| outcome.secrets.get(index)).map(|done| &done.targets);
+            for (at, target) in secret.targets.iter().enumerate().filter(|(_, t)| t.action == Action::Held) {
+                if !told.and_then(|told| told.get(at)).is_some_and(|done| matches!(done, Done::Failed(_))) {
+                    let text = failed(&secret.name, target.kind, &target.name, &target.why);
+                    self.console.note(&format!("{} {text}", self.console.paint(Tone::Bad, "✗")));
+                }
+            }
+        }
+        for (secret, target) in plan.targets().filter(|(_, t)| t.drifted && !t.action.is_change()) {
+            let help = format!("`secretzero rotate --force --secret {}` makes a new one", secret.name);
+            warn(format!("{} → {}: {}; {help}", secret.name, place(target.kind, &target.name), target.why));
+        }
+        for secret in plan.secrets.iter().filter(|secret| !matches!(secret.next, Next::Rotate(_))) {
+            if let Some(due) = secret.due.filter(|due| due.overdue) {
+                let name = if due.unattended { String::new() } else { format!(" --secret {}", secret.name) };
+                let since = due.at.strftime("%Y-%m-%d");
+                warn(format!("{}: its rotation is due since {since}; run `secretzero rotate{name}`", secret.name));
+            }
+        }
+        for (secret, note) in plan.secrets.iter().flat_map(|secret| secret.notes.iter().map(move |note| (secret, note)))
+        {
+            warn(format!("{}: {note}", secret.name));
+        }
+        for name in &plan.orphans {
+            warn(format!("{name}: no longer declared; what is stored stays where it is"));
         }
     }
-    for name in &plan.orphans {
-        console.note(&format!("{warn} {name}: no longer declared; what is stored stays where it is"));
+
+    fn held(&self, secret: &SecretPlan, hold: &Hold) {
+        let console = self.console;
+        let bad = console.paint(Tone::Bad, "✗");
+        if hold.cause == Cause::NotBuilt {
+            // All of them at once, so that nobody mends them one by one.
+            for target in secret.targets.iter().filter(|target| target.capabilities.is_none()) {
+                let place = place(target.kind, &target.name);
+                let line = format!("{}:{}", self.file, target.span.line);
+                console.note(&format!("{bad} {} → {place}: not built into this version ({line})", secret.name));
+            }
+        } else {
+            console.note(&format!("{bad} {}: {} ({}:{})", secret.name, hold.reason, self.file, hold.span.line));
+        }
+        console.note(&format!("  {} {}", console.paint(Tone::Dim, "help:"), hold.help));
     }
+
+    /// How much was not done, as one line; nothing if all was.
+    pub(super) fn unfinished(&self, plan: &Plan, outcome: Option<&Outcome>) {
+        let (held, failures) = (plan.held().count(), outcome.map_or(0, Outcome::failures));
+        let mut parts = Vec::new();
+        if held > 0 {
+            parts.push(format!("{} held", plural(held, "secret")));
+        }
+        if failures > 0 {
+            parts.push(format!("{} not brought in line", plural(failures, "target")));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let next = if failures > 0 { "; the next run goes on with the same values" } else { "" };
+        self.console.note(&format!("{} {}{next}", self.console.paint(Tone::Warn, "!"), parts.join(", ")));
+    }
+}
+
+/// A place that could not be brought in line, and why.
+pub(super) fn failed(secret: &str, kind: TargetKind, name: &str, reason: &str) -> String {
+    format!("{secret} → {}: {reason}", place(kind, name))
 }
 
 fn detail(target: &TargetPlan) -> String {
@@ -130,7 +196,7 @@ impl Progress for Lines<'_> {
             }
             Event::Failed { secret, kind, name, reason } => {
                 let bad = self.0.paint(Tone::Bad, "✗");
-                self.0.note(&format!("{bad} {secret} → {}: {reason}", place(*kind, name)));
+                self.0.note(&format!("{bad} {}", failed(secret, *kind, name, reason)));
                 self.0.step();
             }
         }
@@ -138,16 +204,20 @@ impl Progress for Lines<'_> {
 }
 
 /// `Created AWS Secrets Manager secret: production/myapp/api-key`.
-fn done(action: Action, kind: TargetKind, name: &str) -> String {
+pub(super) fn done(action: Action, kind: TargetKind, name: &str) -> String {
     let what = match kind {
         TargetKind::File => "local file",
         TargetKind::SecretsManager => "AWS Secrets Manager secret",
-        TargetKind::SsmParameter => "AWS SSM parameter",
+        TargetKind::SsmParameter => "AWS SSM Parameter",
+        TargetKind::KeyVault => "Azure Key Vault secret",
+        TargetKind::Kv => "Vault KV secret",
+        TargetKind::SecretManager => "Google Secret Manager secret",
         other => other.title(),
     };
     let verb = match action {
         Action::Create | Action::Spread => "Created",
         Action::Adopt => "Adopted",
+        Action::Overwrite => "Overwrote",
         Action::Metadata => "Updated metadata of",
         _ => "Updated",
     };

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::args::{RotateArgs, StoreArgs, SyncArgs};
 use super::console::Tone;
 use super::exit::Exit;
+use super::progress::Blocks;
 use super::report;
 use super::session::{Depth, Session, Workspace};
-use super::show::{self, Lines};
+use super::show::{self, Page};
 use crate::apply::{FileLedger, Ledger, Opened, Outcome, Run, apply};
 use crate::diagnostic::Severity;
 use crate::pipeline::{self, Prepared, Request, prepare};
@@ -17,18 +18,53 @@ use crate::policy;
 /// `secretzero sync`.
 pub(super) async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exit> {
     let options = Options { adopt: args.adopt, overwrite: args.overwrite, force: args.force, ..Options::default() };
-    let job = Job::open(session, &args.stores, options, !args.dry_run)?;
+    let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
     job.policies();
-    job.run(args.dry_run, args.detailed_exitcode, |_| true, usize::MAX).await
+    let prepared = job.prepare(args.dry_run).await;
+    job.run(prepared, args.dry_run, args.detailed_exitcode, kept).await
 }
 
 /// `secretzero rotate`: what is due, and what an earlier rotation left behind.
 pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit, Exit> {
     let attended = !args.stores.secret.is_empty();
     let options = Options { force: args.force, rotate_due: true, attended, ..Options::default() };
-    let job = Job::open(session, &args.stores, options, !args.dry_run)?;
-    let most = args.max_rotations.unwrap_or(usize::MAX);
-    job.run(args.dry_run, args.detailed_exitcode, is_rotation, most).await
+    let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
+    let mut prepared = job.prepare(args.dry_run).await;
+    let next = next_due(&prepared.plan);
+    prepared.retain(|plan| is_rotation(plan) || is_overdue(plan));
+    let due = rotations(&prepared.plan);
+    prepared.limit_rotations(args.max_rotations.unwrap_or(usize::MAX));
+    let later = due - rotations(&prepared.plan);
+    let exit = job.run(prepared, args.dry_run, args.detailed_exitcode, |_| next.clone()).await?;
+    if later > 0 {
+        let (mark, count) = (session.console.paint(Tone::Warn, "!"), show::plural(later, "more rotation"));
+        session.console.note(&format!("{mark} {count} due; `--max-rotations` leaves them to the next run"));
+    }
+    Ok(exit)
+}
+
+fn rotations(plan: &Plan) -> usize {
+    plan.secrets.iter().filter(|secret| matches!(secret.next, Next::Rotate(_))).count()
+}
+
+/// What `rotate` must tell though it changes nothing: what is held, or due and not for it to do.
+fn is_overdue(plan: &SecretPlan) -> bool {
+    let idle = !plan.targets.iter().any(|target| target.action.is_change());
+    plan.hold.is_some() || (idle && plan.due.is_some_and(|due| due.overdue))
+}
+
+/// What `rotate` says when it has nothing to do.
+fn next_due(plan: &Plan) -> String {
+    let dues = plan.secrets.iter().filter_map(|secret| Some((secret.due?, &secret.name)));
+    match dues.filter(|(due, _)| !due.overdue && due.unattended).min_by_key(|(due, name)| (due.at, *name)) {
+        Some((due, name)) => format!("Nothing is due; the next is {name} on {}", due.at.strftime("%Y-%m-%d")),
+        None => "Nothing is due".to_owned(),
+    }
+}
+
+/// What `sync` says when it has nothing to do.
+fn kept(plan: &Plan) -> String {
+    format!("Nothing to change; {} as declared", show::plural(plan.count(Action::Keep), "target"))
 }
 
 /// Whether `rotate` works on a secret.
@@ -38,11 +74,11 @@ pub(super) fn is_rotation(plan: &SecretPlan) -> bool {
 
 /// `secretzero refresh`.
 pub(super) async fn refresh(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
-    let job = Job::open(session, args, Options::default(), true)?;
+    let job = Job::open(session, Depth::NAMES, args, Options::default(), true)?;
     let mut prepared = prepare(&job.request(), pipeline::Depth::Plan).await;
     only_look(&mut prepared.plan);
     let outcome = job.apply(&prepared).await?;
-    show::asides(&session.console, &prepared.plan);
+    job.page().asides(&prepared.plan, Some(&outcome));
     let known = outcome.lock.secrets.len();
     let mark = session.console.paint(Tone::Good, "✓");
     session.console.line(&format!("{mark} {} found in the stores", show::plural(known, "secret")));
@@ -73,16 +109,22 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn open(session: &'a Session, args: &StoreArgs, options: Options, writes: bool) -> Result<Self, Exit> {
-        let workspace = session.open(Depth::FULL)?;
-        session.findings(&workspace.source, &workspace.warnings);
+    fn open(
+        session: &'a Session,
+        depth: Depth,
+        args: &StoreArgs,
+        options: Options,
+        writes: bool,
+    ) -> Result<Self, Exit> {
+        let workspace = session.open(depth)?;
         let scope = session.scope(&workspace.manifest, args)?;
+        let stores = session.reach(&workspace, &scope, args)?;
+        session.warned(&workspace);
         let ledger = session.ledger(&workspace, writes)?;
         let opened = ledger.open().map_err(|error| session.ledger_failed(&error))?;
         if let Some(warning) = &opened.warning {
             session.console.note(&format!("{} {warning}", session.console.paint(Tone::Warn, "!")));
         }
-        let stores = session.connect(&workspace, args);
         let identities = Identities::of(&workspace.manifest, "", None);
         Ok(Self { session, workspace, stores, identities, ledger, opened, scope, options })
     }
@@ -114,47 +156,61 @@ impl<'a> Job<'a> {
         }
     }
 
+    async fn prepare(&self, dry_run: bool) -> Prepared<'_> {
+        let depth = if dry_run { pipeline::Depth::Plan } else { pipeline::Depth::Apply };
+        prepare(&self.request(), depth).await
+    }
+
+    fn page(&self) -> Page<'_> {
+        let (console, file) = (&self.session.console, self.workspace.source.name.as_str());
+        Page { console, file, verbose: self.session.common.verbose > 0 }
+    }
+
+    /// Shows the plan, or does it; `idle` is what to say if nothing is to be done.
     async fn run(
         &self,
+        prepared: Prepared<'_>,
         dry_run: bool,
         detailed: bool,
-        wanted: impl Fn(&SecretPlan) -> bool,
-        rotations_max: usize,
+        idle: impl Fn(&Plan) -> String,
     ) -> Result<Exit, Exit> {
-        let depth = if dry_run { pipeline::Depth::Plan } else { pipeline::Depth::Apply };
-        let mut prepared = prepare(&self.request(), depth).await;
-        prepared.retain(wanted);
-        prepared.limit_rotations(rotations_max);
-        let console = &self.session.console;
+        let (plan, console, page) = (&prepared.plan, &self.session.console, self.page());
+        let changes = plan.targets().filter(|(_, target)| target.action.is_change()).count();
+        let idle = (changes == 0 && held(plan) == Exit::Done).then(|| idle(plan));
         if dry_run {
-            show::dry_run(console, &prepared.plan);
-            if console.is_json() {
-                console.json(&json!({ "dry_run": true, "plan": report::plan(&prepared.plan) }));
-            }
+            page.dry_run(plan);
+            self.idle(idle);
+            page.asides(plan, None);
+            page.unfinished(plan, None);
             self.close().await;
-            let exit = held(&prepared.plan);
-            let pending = detailed && exit == Exit::Done && prepared.plan.has_changes();
-            return Ok(if pending { Exit::Pending } else { exit });
+            let exit = match held(plan) {
+                Exit::Done if detailed && plan.has_changes() => Exit::Pending,
+                exit => exit,
+            };
+            if console.is_json() {
+                console.json(&json!({ "dry_run": true, "plan": report::plan(plan), "exit_code": exit as u8 }));
+            }
+            return Ok(exit);
         }
-        let changes = prepared.plan.targets().filter(|(_, target)| target.action.is_change()).count();
         console.start_bar(changes as u64, "targets");
         let outcome = self.apply(&prepared).await;
         console.end_bar();
         let outcome = outcome?;
-        show::asides(console, &prepared.plan);
-        self.summary(&prepared.plan, changes);
-        self.finish(&prepared.plan, &outcome)
+        page.unchanged(plan);
+        self.idle(idle);
+        page.asides(plan, Some(&outcome));
+        self.finish(plan, &outcome)
     }
 
-    fn summary(&self, plan: &Plan, changes: usize) {
-        let console = &self.session.console;
-        if changes == 0 {
-            let kept = show::plural(plan.count(Action::Keep), "target");
-            console.line(&format!("{} Nothing to change; {kept} as declared", console.paint(Tone::Good, "✓")));
+    fn idle(&self, idle: Option<String>) {
+        if let Some(text) = idle {
+            let console = &self.session.console;
+            console.line(&format!("{} {text}", console.paint(Tone::Good, "✓")));
         }
     }
 
     async fn apply(&self, prepared: &Prepared<'_>) -> Result<Outcome, Exit> {
+        let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let outcome = apply(Run {
             views: &prepared.views,
             plan: &prepared.plan,
@@ -164,9 +220,10 @@ impl<'a> Job<'a> {
             ledger: &self.ledger,
             clock: self.session.clock.as_ref(),
             entropy: self.session.entropy.as_ref(),
-            progress: &Lines(&self.session.console),
+            progress: &blocks,
         })
         .await;
+        blocks.finish();
         self.close().await;
         outcome.map_err(|error| self.session.ledger_failed(&error))
     }
@@ -187,10 +244,12 @@ impl<'a> Job<'a> {
             }
             Some(Err(error)) => {
                 let help = "what was written is safe: the next run reads it from the stores";
-                exit = self.session.fail(Exit::NotSaved, &error.to_string(), help);
+                self.session.complain(&error.to_string(), help);
+                exit = Exit::NotSaved;
             }
             _ => {}
         }
+        self.page().unfinished(plan, Some(outcome));
         if console.is_json() {
             console.json(&json!({
                 "dry_run": false,

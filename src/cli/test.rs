@@ -8,11 +8,12 @@ use super::args::StoreArgs;
 use super::console::Tone;
 use super::exit::Exit;
 use super::session::{Depth, Session};
+use crate::manifest::ProviderKind;
 use crate::provider::Identity;
 
 /// `secretzero test`.
 pub(super) async fn test(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
-    let workspace = session.open(Depth::FULL)?;
+    let workspace = session.open(Depth::NAMES)?;
     let scope = session.scope(&workspace.manifest, args)?;
     let stores = session.connect(&workspace, args);
     let asked = join_all(workspace.manifest.providers.iter().zip(&stores).map(|(block, store)| async move {
@@ -31,21 +32,23 @@ pub(super) async fn test(session: &Session, args: &StoreArgs) -> Result<Exit, Ex
         if !scope.providers.is_empty() && !scope.providers.iter().any(|name| name == alias || name == kind) {
             continue;
         }
+        let title = if alias == kind { alias.to_owned() } else { format!("{alias} ({kind})") };
         match answer {
             Some(Ok(identity)) => {
                 let good = console.paint(Tone::Good, "✓");
-                console.line(&format!("{good} {alias} ({kind}): {} in {ms} ms", describe(&identity)));
+                let time = if block.kind == ProviderKind::Local { String::new() } else { format!(" in {ms} ms") };
+                console.line(&format!("{good} {title}: {}{time}", describe(&identity)));
                 rows.push(json!({"provider": alias, "kind": kind, "ok": true, "account": identity.account,
                     "principal": identity.principal, "region": identity.region, "milliseconds": ms}));
             }
             Some(Err(error)) => {
                 failed = true;
-                console.line(&format!("{} {alias} ({kind}): {error}", console.paint(Tone::Bad, "✗")));
+                console.line(&format!("{} {title}: {error}", console.paint(Tone::Bad, "✗")));
                 rows.push(json!({"provider": alias, "kind": kind, "ok": false, "error": error.to_string()}));
             }
             None => {
                 let text = "not built into this version; its targets are checked but not written";
-                console.line(&format!("{} {alias} ({kind}): {text}", console.paint(Tone::Warn, "!")));
+                console.line(&format!("{} {title}: {text}", console.paint(Tone::Warn, "!")));
                 rows.push(json!({"provider": alias, "kind": kind, "ok": false, "error": text}));
             }
         }

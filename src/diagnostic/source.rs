@@ -68,7 +68,12 @@ impl Source {
         };
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         if text.trim().is_empty() {
-            return fail("empty-file", start, "the file is empty".into(), "write one with `secretzero init`");
+            return fail(
+                "empty-file",
+                start,
+                "the file is empty".into(),
+                "begin with `metadata:`, `providers:` and `secrets:`",
+            );
         }
         Ok(Self::new(name, text))
     }

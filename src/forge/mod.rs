@@ -23,6 +23,12 @@ pub use text::{COMMENT_UNITS_MAX, cut, cut_bytes, utf16_units, visible};
 /// Writes are serial: an implementation never has two of them in flight.
 #[async_trait]
 pub trait Forge: Send + Sync {
+    /// Our comment with this marker, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if the token may not read comments.
+    async fn find_comment(&self, pull: u64, marker: &Marker) -> Result<Option<Posted>>;
+
     /// Makes our comment with this marker read `body`: edits the one there, else creates it.
     ///
     /// Only a comment that starts with the marker **and** was written by our own identity counts as

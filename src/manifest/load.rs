@@ -95,7 +95,7 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     let reader = &*reader;
     let file = Fields::of(reader, root, root.span, "the Secretfile")?;
     if file.entries.is_empty() {
-        let help = "write one with `secretzero init`";
+        let help = "begin with `metadata:`, `providers:` and `secrets:`";
         reader.error("empty-file", root.span, "the file says nothing", help);
     }
     // Asking for all of them, in this order, is what makes a misspelt section an unknown key.

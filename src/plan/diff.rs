@@ -224,8 +224,12 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     }
     // A number that any place ever held is not given again: a store may remember its token.
     let highest = standings.iter().filter_map(|standing| generation_of(standing.as_ref())).map(|g| g.number).max();
+    if plan.generation.is_none() && highest.is_none() {
+        return first(view, standings, plan, options);
+    }
     if plan.generation.is_none() {
-        return first(view, standings, plan, options, highest);
+        plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
+        plan.generation = standings.iter().find_map(|standing| generation_of(standing.as_ref())).cloned();
     }
     let after = highest.unwrap_or(0).saturating_add(1);
     let ready = |target: &TargetView| target.selected && target.refused.is_none() && !failed(target);
@@ -236,6 +240,9 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     let due = plan.due.is_some_and(|due| due.overdue && (due.unattended || options.attended));
     if options.force || (options.rotate_due && due) {
         return Next::Rotate(after);
+    }
+    if plan.source.is_none() {
+        return Next::Keep;
     }
     // A generated value has no declared part, whatever an old or forged lock says.
     let declared = !matches!(&view.secret.source, Source::Single(g) if !matches!(g.kind, GeneratorKind::Static(_)));
@@ -248,20 +255,8 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     if edited { Next::Revise(after) } else { Next::Keep }
 }
 
-/// No generation of ours stands anywhere: take one over, or make the first.
-fn first(
-    view: &SecretView<'_>,
-    standings: &[Option<Standing>],
-    plan: &mut SecretPlan,
-    options: Options,
-    highest: Option<u64>,
-) -> Next {
-    if let Some(highest) = highest {
-        plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
-        let drifted = standings.iter().find_map(|standing| generation_of(standing.as_ref()));
-        plan.generation = drifted.cloned();
-        return if options.force { Next::Rotate(highest.saturating_add(1)) } else { Next::Keep };
-    }
+/// Nothing of ours stands anywhere: take something over, or make the first value.
+fn first(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut SecretPlan, options: Options) -> Next {
     // The lock may be forged: a number near the end would leave none for later.
     let locked = view.locked.map_or(0, |locked| locked.generation);
     let number = if locked < LOCKED_NUMBER_MAX { locked.saturating_add(1) } else { 1 };
@@ -331,12 +326,14 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
         return (action, String::new());
     }
     match (standing, &plan.next) {
+        (None | Some(Standing::Foreign(_)), Next::Keep) if plan.source.is_none() => {
+            (Action::Held, NOTHING_IN_FORCE.into())
+        }
         (Some(Standing::Foreign(_)), _) if options.overwrite => (Action::Overwrite, "asked for by --overwrite".into()),
         (Some(Standing::Foreign(_)), _) => (Action::Adopt, "its value is kept and marked as ours".into()),
         (None, Next::Create(_)) => (Action::Create, String::new()),
         (_, Next::Rotate(_)) => (Action::Rotate, rotate_why(plan)),
         (_, Next::Revise(_)) => (Action::Revise, "the declared value was edited".into()),
-        (None, _) if plan.source.is_none() => (Action::Held, NOTHING_IN_FORCE.into()),
         (None, _) => (Action::Spread, copied_from(plan)),
         (Some(Standing::Drifted { generation }), _) => {
             (Action::Keep, format!("its value was changed outside after generation {}", generation.number))

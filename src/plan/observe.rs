@@ -252,7 +252,6 @@ type Ready = Vec<Option<Result<()>>>;
 /// Adds the places that the lock names and the Secretfile no longer does.
 fn recall(view: &mut SecretView<'_>, stores: &Stores, ready: &Ready) {
     let Some(locked) = view.locked else { return };
-    let shape = view.secret.source.shape();
     for known in &locked.targets {
         if view.targets.iter().any(|target| target.locator.as_ref() == Some(&known.locator)) {
             continue;
@@ -261,7 +260,7 @@ fn recall(view: &mut SecretView<'_>, stores: &Stores, ready: &Ready) {
         let span = view.secret.name.span;
         let recalled = stores.iter().enumerate().find_map(|(provider, store)| {
             let store = store.as_ref()?;
-            let place = store.recall(&known.locator, &shape)?;
+            let place = former_place(view.secret, store.as_ref(), &known.locator)?;
             let kind = place.settings.kind();
             let view = former(index, kind, &known.locator, span);
             let (name, capabilities) = (shown_name(&place.settings), store.capabilities(kind));
@@ -279,6 +278,19 @@ fn recall(view: &mut SecretView<'_>, stores: &Stores, ready: &Ready) {
         });
         view.earlier.extend(recalled);
     }
+}
+
+/// The place that a locator names; a file is read as the secret's own targets in it declare it.
+fn former_place(secret: &Secret, store: &dyn Provider, at: &Locator) -> Option<Place> {
+    let mut place = store.recall(at, &secret.source.shape())?;
+    if let TargetSettings::File(former) = &mut place.settings {
+        let same = secret.targets.iter().find_map(|target| match &target.settings {
+            TargetSettings::File(file) if file.path == former.path => Some(file.format),
+            _ => None,
+        });
+        former.format = same.unwrap_or(former.format);
+    }
+    Some(place)
 }
 
 fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetView {
@@ -323,7 +335,7 @@ pub fn place_at(view: &SecretView<'_>, stores: &Stores, index: usize) -> Option<
     let earlier = view.earlier.get(index - view.targets.len())?;
     let provider: usize = earlier.provider.parse().ok()?;
     let store = stores.get(provider)?.as_ref()?;
-    Some((provider, store.recall(earlier.locator.as_ref()?, &view.secret.source.shape())?))
+    Some((provider, former_place(view.secret, store.as_ref(), earlier.locator.as_ref()?)?))
 }
 
 /// Takes what the lock knows for what stands there. No store is called, not even for who we are: an

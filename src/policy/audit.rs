@@ -8,16 +8,18 @@ use crate::target::TargetSettings;
 /// Local files, roles and transit keys can carry none and are exempt.
 pub(super) fn check(secret: &Secret, target: &Target, require_tags: bool, required: &[String]) -> Vec<Breach> {
     let Some(tags) = target.settings.tags() else { return Vec::new() };
-    let word = word(&target.settings);
+    let plural = word(&target.settings);
+    let word = plural;
     let present: Vec<String> = tags.keys().map(|key| folded(key)).collect();
     let missing: Vec<&str> =
         required.iter().map(String::as_str).filter(|tag| !present.contains(&folded(tag))).collect();
     if !missing.is_empty() {
+        let word = if missing.len() == 1 { word.trim_end_matches('s') } else { word };
         let missing = quoted(missing);
         return vec![Breach {
             rule: "audit-required-tags",
             message: format!("{} lacks the required {word} {missing}", place(secret, target)),
-            help: format!("add {missing} under `{word}` (case, `-` and `_` do not count)"),
+            help: format!("add {missing} under `{plural}` (case, `-` and `_` do not count)"),
         }];
     }
     if require_tags && tags.is_empty() {

@@ -225,7 +225,7 @@ fn a_missing_tag_is_told_with_its_target_and_line() {
     let manifest = manifest(vec![audit(&["Owner", "Application"])], vec![secret("db", None, targets)]);
     assert_eq!(check(&manifest).iter().map(|f| f.target).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
     insta::assert_snapshot!(told(&manifest), @"
-    error[audit-required-tags] line 20: `db` in AWS Secrets Manager `app/db` lacks the required tags `Application` (policy `house`)
+    error[audit-required-tags] line 20: `db` in AWS Secrets Manager `app/db` lacks the required tag `Application` (policy `house`)
       help: add `Application` under `tags` (case, `-` and `_` do not count)
     error[audit-required-tags] line 20: `db` in Vault KV `app/x` lacks the required metadata `Owner`, `Application` (policy `house`)
       help: add `Owner`, `Application` under `metadata` (case, `-` and `_` do not count)

@@ -10,6 +10,7 @@ pub mod aws;
 pub mod error;
 pub mod local;
 pub mod memory;
+pub mod unset;
 
 use async_trait::async_trait;
 use uuid::Uuid;

@@ -206,6 +206,28 @@ fn a_fork_is_planned_without_asking_any_store() {
 }
 
 #[test]
+fn a_pull_request_that_leaves_the_secretfile_alone_passes_at_once() {
+    let (stage, pull, head) = opened();
+    stage.pull_request(pull, &head, &[("plan_mode", "online")]);
+    assert!(stage.comment(pull).contains("Merging changes 3 targets"));
+
+    // It takes its change back: the comment from before is set right.
+    let head = stage.github.commit("change", &[("Secretfile.yml", BASE.as_bytes())]);
+    stage.checkout(BASE);
+    stage.aws.forget_requests();
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "online")]).code, Some(0));
+    assert_eq!(stage.aws.total(), 0);
+    assert!(stage.comment(pull).contains("Not touched by this pull request"));
+    assert_eq!(stage.github.checks().pop().unwrap().conclusion.as_deref(), Some("success"));
+
+    // One that never touched it is not commented at all.
+    let head = stage.github.commit("docs", &[("README.md", b"hello")]);
+    let docs = stage.github.open_pull("docs", "main");
+    assert_eq!(stage.pull_request(docs, &head, &[]).code, Some(0));
+    assert!(stage.github.comments(docs).is_empty());
+}
+
+#[test]
 fn without_word_from_the_workflow_a_pull_request_asks_no_store() {
     let (stage, pull, head) = opened();
     assert_eq!(stage.pull_request(pull, &head, &[]).code, Some(0));
@@ -387,4 +409,16 @@ fn a_second_run_keeps_away_from_a_lease_and_takes_over_an_expired_one() {
     assert_eq!(stage.push(&sha, &[]).code, Some(0), "an expired lease holds nobody up");
     write("2999-01-01T00:00:00Z");
     assert_eq!(stage.push(&sha, &[]).code, Some(0), "nor does one that nobody could have written");
+}
+
+#[test]
+fn the_readme_shows_the_comment_as_it_is() {
+    let readme = include_str!("../../README.md");
+    let (_, after) = readme.split_once("<!-- comment sample: begin -->\n").unwrap();
+    let (shown, _) = after.split_once("\n<!-- comment sample: end -->").unwrap();
+    let shown: Vec<&str> = shown.lines().map(|line| line.strip_prefix("> ").unwrap_or(&line[1..])).collect();
+    let snapshot = include_str!("snapshots/it__flow__comment_of_a_plan.snap");
+    let (_, comment) = snapshot.split_once("---\n<!--").unwrap();
+    let comment: Vec<&str> = comment.lines().skip(1).collect();
+    assert_eq!(shown, comment);
 }

@@ -6,14 +6,26 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use secretzero::forge::Forge as _;
+use secretzero::forge::github::Github;
 
-use crate::forge_emulator::{REPOSITORY, comments, person, post};
+use crate::forge_emulator::{comments_at, person_at, post_at};
 use crate::job::Job;
 use crate::sandbox::Sandbox;
 use crate::servers::exported;
 
 const BASE: &str = include_str!("../fixtures/flow/base.yml");
 const CHANGE: &str = include_str!("../fixtures/flow/change.yml");
+
+/// A repository of its own, because the tests of the forge move the branches of theirs.
+const REPOSITORY: &str = "octocat/flow";
+
+fn person() -> Github {
+    person_at(REPOSITORY)
+}
+
+async fn post(rest: &str, body: Value) -> Value {
+    post_at(REPOSITORY, rest, body).await
+}
 
 /// Puts a text on a branch that starts at `parent`, and returns the commit.
 async fn commit(branch: &str, parent: &str, text: &str, exists: bool) -> String {
@@ -93,7 +105,7 @@ async fn servers_the_main_job_runs_against_github_and_aws_of_other_makers() {
     sandbox.write("Secretfile.yml", &changed);
     let ran = job.pull_request(&sandbox, pull, &head, &[("plan_mode", "online")]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let said = comments(pull).await;
+    let said = comments_at(REPOSITORY, pull).await;
     assert_eq!(said.len(), 1);
     assert!(said[0].1.contains("Merging changes 3 targets of 2 secrets"), "{}", said[0].1);
     let checks = person().checks(&head, "SecretZero").await.unwrap();

@@ -21,7 +21,7 @@ use crate::forge::private_key;
 use crate::servers::exported;
 
 /// As `tests/servers/github-seed.yml` has it.
-pub(crate) const REPOSITORY: &str = "octocat/secrets";
+const REPOSITORY: &str = "octocat/secrets";
 const APP_ID: u64 = 4_242;
 const INSTALLATION_ID: u64 = 100;
 
@@ -29,9 +29,13 @@ fn world() -> World {
     World { clock: Arc::new(SystemClock), sleep: Arc::new(SystemSleep) }
 }
 
-pub(crate) fn person() -> Github {
+fn person() -> Github {
+    person_at(REPOSITORY)
+}
+
+pub(crate) fn person_at(repository: &str) -> Github {
     let token = SecretValue::from(exported("EMULATE_TOKEN"));
-    Github::with_token(&exported("EMULATE_URL"), REPOSITORY, token, world()).unwrap()
+    Github::with_token(&exported("EMULATE_URL"), repository, token, world()).unwrap()
 }
 
 fn app() -> Github {
@@ -40,8 +44,12 @@ fn app() -> Github {
 }
 
 /// A request of the test itself, to set up what the client never makes.
-pub(crate) async fn post(rest: &str, body: Value) -> Value {
-    let url = format!("{}/repos/{REPOSITORY}/{rest}", exported("EMULATE_URL"));
+async fn post(rest: &str, body: Value) -> Value {
+    post_at(REPOSITORY, rest, body).await
+}
+
+pub(crate) async fn post_at(repository: &str, rest: &str, body: Value) -> Value {
+    let url = format!("{}/repos/{repository}/{rest}", exported("EMULATE_URL"));
     let request = reqwest::Client::new().post(url).header("user-agent", "test").body(body.to_string());
     let request = request.header("content-type", "application/json").bearer_auth(exported("EMULATE_TOKEN"));
     let answer = request.send().await.unwrap().text().await.unwrap();
@@ -62,8 +70,13 @@ async fn open_pull(branch: &str) -> (u64, String) {
 }
 
 /// The comments of a pull request: author and body.
-pub(crate) async fn comments(pull: u64) -> Vec<(String, String)> {
-    let url = format!("{}/repos/{REPOSITORY}/issues/{pull}/comments", exported("EMULATE_URL"));
+async fn comments(pull: u64) -> Vec<(String, String)> {
+    comments_at(REPOSITORY, pull).await
+}
+
+/// The comments of a pull request of any repository.
+pub(crate) async fn comments_at(repository: &str, pull: u64) -> Vec<(String, String)> {
+    let url = format!("{}/repos/{repository}/issues/{pull}/comments", exported("EMULATE_URL"));
     let request = reqwest::Client::new().get(url).header("user-agent", "test").bearer_auth(exported("EMULATE_TOKEN"));
     let all: Value = serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -32,3 +32,4 @@ mod readme;
 mod repository;
 mod sandbox;
 mod servers;
+mod sim;

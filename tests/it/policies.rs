@@ -38,17 +38,17 @@ fn the_compliance_example_breaks_its_own_rotation_policy_and_nothing_else() {
 #[test]
 fn the_complete_example_breaks_its_own_policies() {
     insta::assert_snapshot!(told("09-complete.yml"), @"
-    warning[audit-required-tags] 179: `database_credentials` in Azure Key Vault `myapp-database-credentials` lacks the required tags `Application` (policy `audit_trail`)
+    warning[audit-required-tags] 179: `database_credentials` in Azure Key Vault `myapp-database-credentials` lacks the required tag `Application` (policy `audit_trail`)
     warning[audit-required-tags] 190: `database_credentials` in Vault KV `production/myapp/database/credentials` lacks the required metadata `Environment`, `Application` (policy `audit_trail`)
     warning[audit-required-tags] 239: `external_api_keys` in Azure Key Vault `myapp-api-keys` lacks the required tags `Environment`, `Application` (policy `audit_trail`)
     warning[audit-required-tags] 249: `external_api_keys` in Vault KV `production/myapp/api-keys` lacks the required metadata `DataClassification`, `Owner`, `Environment`, `Application` (policy `audit_trail`)
     error[rotation-max-age] 81: `service_account_credentials` rotates every 180d, but the longest allowed is 90d (policy `compliance_rotation`)
-    warning[audit-required-tags] 283: `service_account_credentials` in AWS Secrets Manager `production/myapp/service-account` lacks the required tags `Application` (policy `audit_trail`)
+    warning[audit-required-tags] 283: `service_account_credentials` in AWS Secrets Manager `production/myapp/service-account` lacks the required tag `Application` (policy `audit_trail`)
     warning[audit-required-tags] 293: `service_account_credentials` in Azure Key Vault `myapp-service-account` lacks the required tags `DataClassification`, `Owner`, `Environment`, `Application` (policy `audit_trail`)
     warning[audit-required-tags] 300: `service_account_credentials` in Vault KV `production/myapp/service-account` lacks the required metadata `DataClassification`, `Owner`, `Environment`, `Application` (policy `audit_trail`)
     warning[one-time-rotation-period] 86: `application_encryption_key` is one_time, so its rotation_period of 365d never takes effect
     error[rotation-max-age] 86: `application_encryption_key` rotates every 365d, but the longest allowed is 90d (policy `compliance_rotation`)
-    warning[audit-required-tags] 107: `application_encryption_key` in Azure Key Vault `myapp-encryption-key` lacks the required tags `Application` (policy `audit_trail`)
+    warning[audit-required-tags] 107: `application_encryption_key` in Azure Key Vault `myapp-encryption-key` lacks the required tag `Application` (policy `audit_trail`)
     warning[audit-required-tags] 117: `application_encryption_key` in Vault KV `production/myapp/encryption-key` lacks the required metadata `Environment`, `Application` (policy `audit_trail`)
     ");
 }

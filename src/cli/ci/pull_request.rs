@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::Job;
-use super::inputs::{FailOn, PlanMode};
+use super::inputs::{FailOn, PlanMode, When};
 use super::say::Check;
 use crate::cli::args::{Backoff, RateLimit, StoreArgs};
 use crate::cli::exit::Exit;
@@ -21,6 +21,7 @@ use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Policy, ProviderBlo
 use crate::pipeline::{self, Request, prepare};
 use crate::plan::digest::PlanDigest;
 use crate::plan::{Action, Identities, Options, Plan, Scope};
+use crate::render::code;
 use crate::render::comment::{self, Facts, ROWS_MAX};
 use crate::{apply::Opened, policy};
 
@@ -44,6 +45,13 @@ enum Base {
     Absent,
     /// Its text.
     Text(Vec<u8>),
+}
+
+impl Base {
+    /// Whether it is this very text.
+    fn is(&self, head: &Source) -> bool {
+        matches!(self, Self::Text(bytes) if Source::from_bytes("base", bytes.clone()).is_ok_and(|base| base.text == head.text))
+    }
 }
 
 /// What became of one Secretfile.
@@ -130,6 +138,9 @@ impl Job<'_> {
             Err(problem) => return self.publish(review, Reviewed::refused(Source::new(file, ""), vec![problem])).await,
         };
         let base = self.base(file, review).await;
+        if let Some(number) = review.number.filter(|_| self.inputs.comment != When::Always && base.is(&source)) {
+            return Ok(self.untouched(review, number, file).await);
+        }
         let head = self.load(&source, Reader::Head);
         let Some(manifest) = head.manifest else {
             return self.publish(review, Reviewed::refused(source, head.diagnostics)).await;
@@ -144,6 +155,29 @@ impl Job<'_> {
         let reviewed =
             Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline };
         self.publish(review, reviewed).await
+    }
+
+    /// A pull request that leaves the Secretfile as it is: the check succeeds at once, and only a
+    /// comment from before, when it did not, is set right.
+    async fn untouched(&self, review: &Review<'_>, number: u64, file: &str) -> Verdict {
+        let title = "Not touched by this pull request";
+        let summary = format!("### SecretZero · {}\n\n**{title}.** Merging it changes no secret.\n", code(file));
+        self.session.console.line(title);
+        self.say.summarise(&summary);
+        if self.has_comment(number, file).await {
+            self.comment(number, file, &summary).await;
+        }
+        let check = Check {
+            sha: review.head,
+            title: title.into(),
+            summary: &summary,
+            conclusion: Conclusion::Success,
+            annotations: Vec::new(),
+            digest: String::new(),
+            entries: Vec::new(),
+        };
+        self.check(&check).await;
+        Verdict { exit: Exit::Done, pending: false }
     }
 
     /// The default branch's version, as the API tells it now.

@@ -156,12 +156,21 @@ pub struct Check<'a> {
 }
 
 impl Job<'_> {
+    fn marker(&self, file: &str) -> Marker {
+        let environment = (!self.inputs.environment.is_empty()).then_some(self.inputs.environment.as_str());
+        Marker::new(file, environment, None)
+    }
+
+    /// Whether our comment stands on a pull request already.
+    pub async fn has_comment(&self, pull: u64, file: &str) -> bool {
+        let Some(forge) = &self.forge else { return false };
+        forge.find_comment(pull, &self.marker(file)).await.is_ok_and(|found| found.is_some())
+    }
+
     /// Comments on a pull request; without the right to, the summary has to do.
     pub async fn comment(&self, pull: u64, file: &str, body: &str) {
         let Some(forge) = self.forge.as_ref().filter(|_| self.inputs.comment != When::Never) else { return };
-        let environment = (!self.inputs.environment.is_empty()).then_some(self.inputs.environment.as_str());
-        let marker = Marker::new(file, environment, None);
-        match forge.upsert_comment(pull, &marker, body).await {
+        match forge.upsert_comment(pull, &self.marker(file), body).await {
             Ok(posted) => self.say.output("comment_id", posted.id),
             Err(error) => self.say.notice(&format!("The comment stands in the job summary only: {error}")),
         }

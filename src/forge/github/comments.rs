@@ -47,6 +47,11 @@ impl Comment {
 }
 
 impl Github {
+    pub(super) async fn oldest(&self, pull: u64, marker: &Marker) -> Result<Option<Posted>> {
+        let ours = self.ours(pull, marker).await?;
+        Ok(ours.into_iter().next().map(|comment| comment.posted(false)))
+    }
+
     pub(super) async fn upsert(&self, pull: u64, marker: &Marker, body: &str) -> Result<Posted> {
         let body = marker.head(body);
         let body = cut(&body, COMMENT_UNITS_MAX, NOTE);

@@ -47,6 +47,10 @@ pub fn state_ref(environment: Option<&str>) -> String {
 #[cfg(feature = "github")]
 #[async_trait::async_trait]
 impl forge::Forge for Github {
+    async fn find_comment(&self, pull: u64, marker: &forge::Marker) -> forge::Result<Option<forge::Posted>> {
+        self.oldest(pull, marker).await
+    }
+
     async fn upsert_comment(&self, pull: u64, marker: &forge::Marker, body: &str) -> forge::Result<forge::Posted> {
         self.upsert(pull, marker, body).await
     }

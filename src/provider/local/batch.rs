@@ -121,6 +121,17 @@ impl Shared {
         answers
     }
 
+    /// What a file seems to hold. One that cannot be read now is taken for JSON, whose strict syntax
+    /// turns a wrong guess into an error; as dotenv it could look empty.
+    pub(super) fn guess(&self, path: &str) -> FileFormat {
+        let file = resolve(&self.root, path).ok().and_then(|path| self.disk.read(&path, FILE_BYTES_MAX).ok());
+        let text = file.map(|bytes| Zeroizing::new(bytes.unwrap_or_default()));
+        match text.as_deref().map(|text| text.trim_ascii_start().first()) {
+            None | Some(Some(b'{')) => FileFormat::Json,
+            Some(_) => FileFormat::Dotenv,
+        }
+    }
+
     /// A write that failed may still have replaced the file, if only its folder could not be synced.
     fn replace(&self, path: &Path, text: &str) -> Result<()> {
         self.disk.replace(path, text.as_bytes()).map_err(|error| match io_error(path, "write", &error) {

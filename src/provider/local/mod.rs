@@ -168,13 +168,14 @@ impl Provider for LocalProvider {
         Ok(Locator::file(&settings.path, &settings.key))
     }
 
-    /// The format is guessed from the name, since a locator does not tell it.
+    /// The format is guessed from the name, else from the text, since a locator does not tell it.
     fn recall(&self, at: &Locator, shape: &Shape) -> Option<Place> {
         let (path, key) = at.as_str().strip_prefix("file:")?.rsplit_once('#')?;
         let format = match path.rsplit_once('.').map(|(_, extension)| extension) {
             Some("json") => FileFormat::Json,
             Some("yml" | "yaml") => FileFormat::Yaml,
-            _ => FileFormat::Dotenv,
+            Some("env") => FileFormat::Dotenv,
+            _ => self.shared.guess(path),
         };
         let settings = FileSettings { path: path.to_owned(), format, merge: true, key: key.to_owned() };
         Some(Place { settings: TargetSettings::File(settings), shape: shape.clone() })

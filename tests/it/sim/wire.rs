@@ -1,0 +1,127 @@
+//! What lies between a run and the world: every step may be refused, lost, doubled, or be the last.
+
+use std::future::pending;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use secretzero::provider::{Error, ErrorKind, Result};
+use tokio::sync::Notify;
+
+use super::chance::Chance;
+
+/// What goes wrong with one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The process dies before it.
+    CutBefore,
+    /// The process dies after it.
+    CutAfter,
+    /// The store answers 5xx and did nothing.
+    Before,
+    /// The store did nothing, and nobody can tell.
+    Unclear,
+    /// The store did it, and the reply is lost.
+    LostReply,
+    /// It is delivered twice; the second reply arrives.
+    Twice,
+    /// The store refuses us.
+    Denied,
+}
+
+const FAULTS: [Fault; 7] =
+    [Fault::CutBefore, Fault::CutAfter, Fault::Before, Fault::Unclear, Fault::LostReply, Fault::Twice, Fault::Denied];
+
+/// The wire of one run.
+pub(crate) struct Wire {
+    chance: Chance,
+    /// One step in so many goes wrong; none if zero.
+    rate: usize,
+    /// Most turns that the other run gets before each step.
+    turns: usize,
+    dead: AtomicBool,
+    died: Notify,
+}
+
+impl Wire {
+    pub(crate) fn new(seed: u64, rate: usize, turns: usize) -> Self {
+        Self { chance: Chance::new(seed), rate, turns, dead: AtomicBool::new(false), died: Notify::new() }
+    }
+
+    /// Returns when the process is dead.
+    pub(crate) async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        (self.rate > 0 && self.chance.one_in(self.rate)).then(|| *self.chance.pick(&FAULTS))
+    }
+
+    fn die(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+        self.died.notify_one();
+    }
+
+    /// Lets the other run go on for a while.
+    pub(crate) async fn turn(&self) {
+        for _ in 0..self.chance.below(self.turns + 1) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One call to a store; `writes` if it may change something.
+    pub(crate) async fn step<T>(&self, writes: bool, mut act: impl FnMut() -> Result<T>) -> Result<T> {
+        self.turn().await;
+        if self.dead.load(Ordering::SeqCst) {
+            return pending().await;
+        }
+        let lost = if writes { ErrorKind::Indeterminate } else { ErrorKind::Unavailable };
+        match self.fault() {
+            None => act(),
+            Some(Fault::CutBefore) => {
+                self.die();
+                pending().await
+            }
+            Some(Fault::CutAfter) => {
+                drop(act());
+                self.die();
+                pending().await
+            }
+            Some(Fault::Before) => Err(Error::new(ErrorKind::Unavailable, "503")),
+            Some(Fault::Unclear) => Err(Error::new(lost, "timeout")),
+            Some(Fault::LostReply) => {
+                drop(act());
+                Err(Error::new(lost, "connection reset"))
+            }
+            Some(Fault::Twice) => {
+                drop(act());
+                act()
+            }
+            Some(Fault::Denied) => Err(Error::new(ErrorKind::PermissionDenied, "403")),
+        }
+    }
+
+    /// One access to the disk.
+    pub(crate) fn touch<T>(&self, mut act: impl FnMut() -> T) -> io::Result<T> {
+        let refused = || io::Error::other("the disk is gone");
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(refused());
+        }
+        match self.fault() {
+            None | Some(Fault::Twice) => Ok(act()),
+            Some(Fault::CutBefore) => {
+                self.die();
+                Err(refused())
+            }
+            Some(Fault::CutAfter) => {
+                act();
+                self.die();
+                Err(refused())
+            }
+            Some(Fault::LostReply) => {
+                act();
+                Err(refused())
+            }
+            Some(Fault::Before | Fault::Unclear | Fault::Denied) => Err(refused()),
+        }
+    }
+}
