@@ -122,7 +122,9 @@ pub fn quote_key(key: &str) -> String {
 /// is one key without a value, and so is `{default=hunter2}`.
 #[must_use]
 pub fn swallowed(key: &str) -> Option<&str> {
-    key.split_once([':', '=']).map(|(name, _)| name)
+    let (name, _) = key.split_once([':', '='])?;
+    let is_key = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    is_key.then_some(name)
 }
 
 /// Whether a character neither steers a terminal nor hides text.

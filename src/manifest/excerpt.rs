@@ -121,7 +121,8 @@ fn walk(node: &Spanned<Node>, part: Part, key: &str, found: &mut Vec<Scalar>) {
 }
 
 fn walk_entry((key, value): &Entry, part: Part, found: &mut Vec<Scalar>) {
-    push(key.span, part != Part::Hidden && swallowed(&key.value).is_none(), found);
+    let holds_value = value.value == Node::Null && swallowed(&key.value).is_some();
+    push(key.span, part != Part::Hidden && !holds_value, found);
     walk(value, part.below(&key.value), &key.value, found);
 }
 

@@ -152,6 +152,11 @@ pub(super) fn warn_unused(reader: &Reader, templates: &Templates, used: &[String
     }
     for (name, template) in templates.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         let help = format!("use it with `kind: templates.{name}`, or remove it");
-        reader.warning("unused-template", template.span, format!("no secret uses the template {}", quote_key(name)), help);
+        reader.warning(
+            "unused-template",
+            template.span,
+            format!("no secret uses the template {}", quote_key(name)),
+            help,
+        );
     }
 }

@@ -121,7 +121,9 @@ fn secretfile() -> String {
         ("VARIABLE", VARIABLE),
     ];
     let text = SECRETFILE.replace("'DEFAULT'", &quoted(&format!("${{UNSET:-{DEFAULT}}}")));
-    canaries.iter().fold(text, |text, (name, value)| text.replace(&format!(": {name}"), &format!(": {}", quoted(value))))
+    canaries
+        .iter()
+        .fold(text, |text, (name, value)| text.replace(&format!(": {name}"), &format!(": {}", quoted(value))))
 }
 
 /// A cloud, a folder with the Secretfile, and all that is known of what happened.
@@ -260,7 +262,8 @@ fn no_command_lets_a_value_out_while_all_goes_well() {
         assert!(stage.sandbox.read(".env").contains("DRAWN="));
         let drawn = stage.aws.secret("leaks/drawn").unwrap();
         assert!(drawn.versions.len() > 3 && drawn.versions.iter().all(|one| stage.canaries.knows(&one.value)));
-        assert_eq!(stage.canaries.found_in(&stage.aws.parameter("/leaks/account").unwrap().value).is_empty(), false);
+        let account = stage.aws.parameter("/leaks/account").unwrap().value;
+        assert!(!stage.canaries.found_in(&account).is_empty(), "the search finds what a store holds");
         stage.traces.assert_hold_no(&stage.canaries);
     }
 }
@@ -278,7 +281,9 @@ fn no_command_lets_a_value_out_while_the_stores_refuse() {
         stage.go(8, &["sync"]);
         stage.aws.allow_all();
         // How much of a run that ends depends on which of its writes comes second.
-        for (status, code) in [(400, "ValidationException"), (500, "InternalServiceError"), (400, "LimitExceededException")] {
+        for (status, code) in
+            [(400, "ValidationException"), (500, "InternalServiceError"), (400, "LimitExceededException")]
+        {
             stage.aws.fault(FaultPlan { effect: 2, fault: Fault::Status(status, code) });
             let args = stage.args(&["sync", "--force"]);
             let ran = stage.sandbox.run(&args);
@@ -347,7 +352,8 @@ fn no_command_lets_out_what_others_wrote() {
         outsider(&stage.aws, "leaks/drawn", secret);
         outsider(&stage.aws, "leaks/account", template);
         let file = stage.sandbox.read(".env");
-        let lines = file.lines().map(|line| if line.starts_with("DRAWN=") { format!("DRAWN={edited}") } else { line.into() });
+        let lines =
+            file.lines().map(|line| if line.starts_with("DRAWN=") { format!("DRAWN={edited}") } else { line.into() });
         stage.sandbox.write(".env", &lines.collect::<Vec<String>>().join("\n"));
         stage.aws.edit(|world| world.region(REGION).parameters.clear());
         stage.go(8, &["sync", "--dry-run"]);

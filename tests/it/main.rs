@@ -23,6 +23,7 @@ mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod leaks;
 mod local_files;
+mod local_readers;
 mod manifest;
 mod manifest_hostile;
 mod policies;

@@ -3,7 +3,7 @@
 use super::Stage;
 
 /// The value that stands on the bad line.
-const VALUE: &str = "sl1pOfTheFingerCanary";
+pub(super) const VALUE: &str = "sl1pOfTheFingerCanary";
 
 /// What stands instead of the second line of the secret's `config`, or of the whole file with `@`.
 const LINES: &[(&str, &str)] = &[
@@ -55,13 +55,22 @@ const LINES: &[(&str, &str)] = &[
     ("a template without a blank", "@templates: {t:VALUE}"),
     ("a provider without a blank", "@providers: {aws:VALUE}"),
     ("a section without a blank", "@{secrets: [], x:VALUE}"),
-    ("a login without a blank", "@providers: {a: {kind: aws, auth: {kind: static, config: {secret_access_key:VALUE}}}}"),
+    (
+        "a login without a blank",
+        "@providers: {a: {kind: aws, auth: {kind: static, config: {secret_access_key:VALUE}}}}",
+    ),
     ("a misspelt key of a login", "@providers: {a: {kind: aws, auth: {kind: static, config: {secret_key: VALUE}}}}"),
-    ("a login that is a list", "@providers: {a: {kind: aws, auth: {kind: static, config: {secret_access_key: [VALUE]}}}}"),
+    (
+        "a login that is a list",
+        "@providers: {a: {kind: aws, auth: {kind: static, config: {secret_access_key: [VALUE]}}}}",
+    ),
     ("a login that is a text", "@providers: {a: {kind: aws, auth: VALUE}}"),
     ("a login in an address", "@providers: {a: {kind: aws, config: {endpoint_url: 'https://user:VALUE@example.com'}}}"),
     ("a token in an address", "@providers: {a: {kind: vault, config: {url: 'https://example.com/?token=VALUE'}}}"),
-    ("a tag without a blank", "@secrets: [{name: a, kind: uuid, targets: [{provider: a, kind: ssm_parameter, config: {tags: {a:VALUE}}}]}]"),
+    (
+        "a tag without a blank",
+        "@secrets: [{name: a, kind: uuid, targets: [{provider: a, kind: ssm_parameter, config: {tags: {a:VALUE}}}]}]",
+    ),
     ("a target without a blank", "@secrets: [{name: a, kind: uuid, targets: [{provider: a, kind:VALUE}]}]"),
     ("a secret without a blank", "@secrets: [{name:VALUE}]"),
     ("a policy without a blank", "@policies: {p: {kind: audit, require_tags:VALUE}}"),
@@ -99,8 +108,4 @@ fn a_bad_line_is_told_without_the_value_on_it() {
         }
         stage.traces.assert_hold_no(&stage.canaries);
     }
-}
-
-pub(super) const fn value() -> &'static str {
-    VALUE
 }

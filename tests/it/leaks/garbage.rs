@@ -26,10 +26,11 @@ const FILES: [&str; 6] =
 
 /// What nobody meant to write.
 fn garbage() -> Vec<Vec<u8>> {
-    let mut all: Vec<Vec<u8>> = ["", "\u{0}", "{", "[[[", "- - -", "null", "{\"format\": 1}", "{\"format\": 99}", "\u{feff}"]
-        .iter()
-        .map(|text| format!("{text}{VALUE}\n").into_bytes())
-        .collect();
+    let mut all: Vec<Vec<u8>> =
+        ["", "\u{0}", "{", "[[[", "- - -", "null", "{\"format\": 1}", "{\"format\": 99}", "\u{feff}"]
+            .iter()
+            .map(|text| format!("{text}{VALUE}\n").into_bytes())
+            .collect();
     all.push([b"\xff\xfe\x00".as_slice(), VALUE.as_bytes(), b"\xc3\x28"].concat());
     all.push(format!("{{\"format\": 1, \"secrets\": [{{\"gid\": \"{VALUE}\", \"gen\": \"{VALUE}\"}}]}}").into_bytes());
     all.push(format!("\"{VALUE}\"").into_bytes());

@@ -7,7 +7,7 @@ use super::canary::Canaries;
 use super::traces::Traces;
 use super::{EDITED, ENVIRONMENT, bad_lines, learn, outsider, secretfile};
 use crate::fake::aws::{FakeAws, Parameter, REGION};
-use crate::fake::github::{Fault, FakeGithub};
+use crate::fake::github::{FakeGithub, Fault};
 use crate::job::Job;
 use crate::sandbox::{Ran, Sandbox};
 
@@ -183,7 +183,9 @@ fn no_job_lets_a_value_out_while_everything_goes_wrong() {
     for event in ["pull_request", "push", "merge_group", "issue_comment", "workflow_dispatch", "nothing_known"] {
         stage.go(0, &format!("an unreadable {event}"), (event, unreadable.clone()), &sha, &[]);
     }
-    for (method, part) in [("POST", "/issues/"), ("PATCH", "/issues/"), ("POST", "/check-runs"), ("PATCH", "/check-runs")] {
+    for (method, part) in
+        [("POST", "/issues/"), ("PATCH", "/issues/"), ("POST", "/check-runs"), ("PATCH", "/check-runs")]
+    {
         let said = format!("token {TOKEN} may not");
         stage.github.fault(method, part, 1, Fault::Refuse(403, Vec::new(), said));
     }
@@ -202,7 +204,7 @@ fn no_job_lets_a_value_out_while_everything_goes_wrong() {
 #[test]
 fn a_bad_line_is_told_in_a_comment_without_the_value_on_it() {
     let mut stage = Stage::new();
-    stage.canaries.add("the value on the bad line", bad_lines::value());
+    stage.canaries.add("the value on the bad line", bad_lines::VALUE);
     stage.commit("change", "secrets: []\n");
     assert_eq!(stage.github.open_pull("change", "main"), 1);
     for (name, text) in bad_lines::all() {

@@ -88,8 +88,7 @@ impl Traces {
     pub(crate) fn github(&mut self, case: &str, github: &FakeGithub) {
         let requests = github.requests();
         for request in &requests[self.github_seen..] {
-            let headers: Vec<String> =
-                request.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let headers: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             let (headers, said) = (headers.join("\n"), strings(&request.body));
             let text = format!("{}?{}\n{headers}\n{}\n{said}", request.path, request.query, request.body);
             self.add(format!("{case}: {} {} to GitHub", request.method, request.path), text);
