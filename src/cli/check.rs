@@ -107,6 +107,10 @@ pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit>
         console.line(&crate::diagnostic::render(&workspace.source, &findings, console.color()));
     }
     let active = workspace.manifest.policies.iter().filter(|policy| policy.enabled).count();
+    if active == 0 && findings.is_empty() {
+        console.line(&format!("{} The Secretfile has no policies", console.paint(Tone::Good, "✓")));
+        return Ok(exit);
+    }
     let summary =
         format!("{} checked: {}, {}", plural(active, "policy"), plural(errors, "error"), plural(warnings, "warning"));
     let mark = if exit == Exit::Done { console.paint(Tone::Good, "✓") } else { console.paint(Tone::Bad, "✗") };

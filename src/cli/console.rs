@@ -2,11 +2,15 @@
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Color, Format};
 use crate::environment::Environment;
+
+/// How often a spinner turns.
+const SPINNER_TICK: Duration = Duration::from_millis(120);
 
 /// The terminal, or whatever stands in for it.
 pub struct Console {
@@ -102,6 +106,16 @@ impl Console {
             bar.set_style(style);
         }
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    /// Shows on a terminal that something goes on, until [`Console::end_bar`].
+    pub fn start_spinner(&self, what: &'static str) {
+        if self.is_json() || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let spinner = ProgressBar::new_spinner().with_message(what);
+        spinner.enable_steady_tick(SPINNER_TICK);
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(spinner);
     }
 
     /// One step further.

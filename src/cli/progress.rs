@@ -1,7 +1,7 @@
 //! Says what a run does, secret by secret: the lines of one secret stand together, in the order of
 //! the Secretfile, however the stores answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::console::{Console, Tone};
@@ -33,10 +33,14 @@ struct Block {
     /// How many targets have not been heard of yet.
     left: usize,
     generated: bool,
+    /// Whether that was printed.
+    headed: bool,
     lines: Vec<(usize, Line)>,
+    /// What was printed or will be, since a store may be told of twice.
+    known: BTreeSet<Line>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Line {
     Done(String),
     Failed(String),
@@ -52,7 +56,7 @@ impl<'a> Blocks<'a> {
                 name: secret.name.clone(),
                 places: secret.targets.iter().map(|target| (target.kind, target.name.clone())).collect(),
                 primary: secret.primary,
-                left: secret.targets.iter().filter(|target| target.action.is_change()).count(),
+                left: secret.targets.iter().filter(|target| is_told(target.action)).count(),
                 ..Block::default()
             })
             .collect();
@@ -80,6 +84,11 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// Whether a run says something of a target: that it was changed, or why it could not be.
+const fn is_told(action: Action) -> bool {
+    action.is_change() || matches!(action, Action::Held)
+}
+
 impl Progress for Blocks<'_> {
     fn event(&self, event: &Event<'_>) {
         match event {
@@ -102,9 +111,8 @@ impl Block {
     }
 
     fn add(&mut self, at: usize, line: Line) {
-        let line = (at, line);
-        if !self.lines.contains(&line) {
-            self.lines.push(line);
+        if self.known.insert(line.clone()) {
+            self.lines.push((at, line));
         }
     }
 
@@ -125,7 +133,7 @@ impl Block {
         let (good, bad) = (console.paint(Tone::Good, "✓"), console.paint(Tone::Bad, "✗"));
         // Under "Generated" it is clear whose the places are.
         let whose = if self.generated { String::new() } else { format!(" ({})", self.name) };
-        if std::mem::take(&mut self.generated) {
+        if self.generated && !std::mem::replace(&mut self.headed, true) {
             console.line(&format!("{good} Generated {}", self.name));
         }
         for (_, line) in self.lines.drain(..) {

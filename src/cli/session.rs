@@ -1,6 +1,6 @@
 //! What every command starts from: the world it runs in and the Secretfile it was given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -197,8 +197,8 @@ impl Session {
             self.findings(source, warnings);
         } else if !warnings.is_empty() {
             let (mark, count) = (self.console.paint(Tone::Warn, "!"), plural(warnings.len(), "warning"));
-            let name = &source.name;
-            self.console.note(&format!("{mark} {count} about {name}; `secretzero validate` shows them"));
+            let (name, them) = (&source.name, if warnings.len() == 1 { "it" } else { "them" });
+            self.console.note(&format!("{mark} {count} about {name}; `secretzero validate` shows {them}"));
         }
     }
 
@@ -239,8 +239,12 @@ impl Session {
 
     /// Tells why the lock or the journal could not be used.
     pub fn ledger_failed(&self, error: &LedgerError) -> Exit {
-        let exit = if matches!(error, LedgerError::Busy(_)) { Exit::Locked } else { Exit::Error };
-        self.fail(exit, &error.to_string(), "")
+        let (exit, help) = match error {
+            LedgerError::Busy(_) => (Exit::Locked, ""),
+            LedgerError::Failed { .. } => (Exit::Error, "check the path of the lock, its folder and its permissions"),
+            _ => (Exit::Error, ""),
+        };
+        self.fail(exit, &error.to_string(), help)
     }
 
     /// What the flags select.
@@ -289,13 +293,14 @@ impl Session {
     /// [`Exit::Invalid`] if a selected store is not told how to log in; it was told already.
     pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
         let stores = self.connect(workspace, args);
-        let blocks = &workspace.manifest.providers;
-        let lacking = blocks.iter().zip(&stores).enumerate().filter(|(_, (block, store))| {
-            let by_name = |name: &String| *name == block.alias.value || name == block.kind.as_str();
-            store.is_some() && (scope.providers.is_empty() || scope.providers.iter().any(by_name))
-        });
-        let used = lacking.filter(|(index, _)| is_used(&workspace.manifest, scope, *index));
-        let findings: Vec<Diagnostic> = used.flat_map(|(_, (block, _))| lacks(block)).map(missing).collect();
+        let manifest = &workspace.manifest;
+        let secrets = manifest.secrets.iter().filter(|secret| scope.selects(secret));
+        let targets = secrets.flat_map(|secret| &secret.targets).filter(|target| selects(manifest, scope, target));
+        let used: BTreeSet<usize> = targets.map(|target| target.provider).collect();
+        // What is not built cannot be used, whatever is set.
+        let built = used.iter().filter(|index| stores.get(**index).is_some_and(Option::is_some));
+        let blocks = built.filter_map(|index| manifest.providers.get(*index));
+        let findings: Vec<Diagnostic> = blocks.flat_map(lacks).map(missing).collect();
         if findings.is_empty() {
             return Ok(stores);
         }
@@ -323,12 +328,12 @@ impl Session {
     }
 }
 
-/// Whether a selected target is reached through the provider block at this index.
-fn is_used(manifest: &Manifest, scope: &Scope, index: usize) -> bool {
-    let uses = |target: &Target| {
-        target.provider == index && (scope.kinds.is_empty() || scope.kinds.contains(&target.settings.kind()))
-    };
-    manifest.secrets.iter().filter(|secret| scope.selects(secret)).any(|secret| secret.targets.iter().any(uses))
+/// Whether the flags select a target, its secret aside.
+pub(super) fn selects(manifest: &Manifest, scope: &Scope, target: &Target) -> bool {
+    let block = manifest.providers.get(target.provider);
+    let named = |name: &String| block.is_some_and(|b| *name == b.alias.value || name == b.kind.as_str());
+    (scope.providers.is_empty() || scope.providers.iter().any(named))
+        && (scope.kinds.is_empty() || scope.kinds.contains(&target.settings.kind()))
 }
 
 fn missing(lack: Spanned<String>) -> Diagnostic {

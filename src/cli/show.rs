@@ -85,7 +85,7 @@ impl Page<'_> {
 
     /// What stays as it is, and why; only for those who want to know.
     pub(super) fn unchanged(&self, plan: &Plan) {
-        for (secret, target) in plan.targets().filter(|_| self.verbose) {
+        for (secret, target) in plan.targets().filter(|(_, target)| self.verbose && !target.drifted) {
             let why = match target.action {
                 Action::Keep if target.why.is_empty() => "as declared",
                 Action::Keep | Action::LeftOut => &target.why,
@@ -100,8 +100,13 @@ impl Page<'_> {
     /// What a run has told already as failed is left out.
     pub(super) fn asides(&self, plan: &Plan, outcome: Option<&Outcome>) {
         let warn = |text: String| self.console.note(&format!("{} {text}", self.console.paint(Tone::Warn, "!")));
-        for (secret, hold) in plan.held() {
+        let mut held = plan.held().peekable();
+        while let Some((secret, hold)) = held.next() {
             self.held(secret, hold);
+            // The same advice once.
+            if held.peek().is_none_or(|(_, next)| next.help != hold.help) {
+                self.console.note(&format!("  {} {}", self.console.paint(Tone::Dim, "help:"), hold.help));
+            }
         }
         for (index, secret) in plan.secrets.iter().enumerate().filter(|(_, secret)| secret.hold.is_none()) {
             let told = outcome.and_then(|outcome| outcome.secrets.get(index)).map(|done| &done.targets);
@@ -145,7 +150,6 @@ impl Page<'_> {
         } else {
             console.note(&format!("{bad} {}: {} ({}:{})", secret.name, hold.reason, self.file, hold.span.line));
         }
-        console.note(&format!("  {} {}", console.paint(Tone::Dim, "help:"), hold.help));
     }
 
     /// How much was not done, as one line; nothing if all was.

@@ -7,10 +7,11 @@ use super::console::Tone;
 use super::exit::Exit;
 use super::progress::Blocks;
 use super::report;
-use super::session::{Depth, Session, Workspace};
+use super::session::{Depth, Session, Workspace, selects};
 use super::show::{self, Page};
 use crate::apply::{FileLedger, Ledger, Opened, Outcome, Run, apply};
 use crate::diagnostic::Severity;
+use crate::manifest::Secret;
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::{Action, Cause, Identities, Next, Options, Plan, Scope, SecretPlan, Stores};
 use crate::policy;
@@ -32,19 +33,21 @@ pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit,
     let mut prepared = job.prepare(args.dry_run).await;
     let next = next_due(&prepared.plan);
     prepared.retain(|plan| is_rotation(plan) || is_overdue(plan));
-    let due = rotations(&prepared.plan);
+    let mut later = rotations(&prepared.plan);
     prepared.limit_rotations(args.max_rotations.unwrap_or(usize::MAX));
-    let later = due - rotations(&prepared.plan);
+    let now = rotations(&prepared.plan);
+    later.retain(|name| !now.contains(name));
     let exit = job.run(prepared, args.dry_run, args.detailed_exitcode, |_| next.clone()).await?;
-    if later > 0 {
-        let (mark, count) = (session.console.paint(Tone::Warn, "!"), show::plural(later, "more rotation"));
-        session.console.note(&format!("{mark} {count} due; `--max-rotations` leaves them to the next run"));
+    if !later.is_empty() {
+        let (mark, names) = (session.console.paint(Tone::Warn, "!"), later.join(", "));
+        session.console.note(&format!("{mark} still due, but more than `--max-rotations` allows in one run: {names}"));
     }
     Ok(exit)
 }
 
-fn rotations(plan: &Plan) -> usize {
-    plan.secrets.iter().filter(|secret| matches!(secret.next, Next::Rotate(_))).count()
+fn rotations(plan: &Plan) -> Vec<String> {
+    let rotated = plan.secrets.iter().filter(|secret| matches!(secret.next, Next::Rotate(_)));
+    rotated.map(|secret| secret.name.clone()).collect()
 }
 
 /// What `rotate` must tell though it changes nothing: what is held, or due and not for it to do.
@@ -64,7 +67,8 @@ fn next_due(plan: &Plan) -> String {
 
 /// What `sync` says when it has nothing to do.
 fn kept(plan: &Plan) -> String {
-    format!("Nothing to change; {} as declared", show::plural(plan.count(Action::Keep), "target"))
+    let kept = plan.targets().filter(|(_, target)| target.action == Action::Keep && !target.drifted).count();
+    format!("Nothing to change; {} as declared", show::plural(kept, "target"))
 }
 
 /// Whether `rotate` works on a secret.
@@ -148,17 +152,21 @@ impl<'a> Job<'a> {
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         if errors > 0 {
             let console = &self.session.console;
-            let what = show::plural(errors, "policy finding");
-            console.note(&format!(
-                "{} {what} of severity error; `secretzero policy` shows them",
-                console.paint(Tone::Warn, "!")
-            ));
+            let (mark, what) = (console.paint(Tone::Warn, "!"), show::plural(errors, "policy error"));
+            console.note(&format!("{mark} {what}; `secretzero policy` shows more"));
         }
     }
 
     async fn prepare(&self, dry_run: bool) -> Prepared<'_> {
         let depth = if dry_run { pipeline::Depth::Plan } else { pipeline::Depth::Apply };
-        prepare(&self.request(), depth).await
+        self.session.console.start_spinner("looking at the stores");
+        let mut prepared = prepare(&self.request(), depth).await;
+        self.session.console.end_bar();
+        // A secret without a selected target is not meant.
+        let manifest = &self.workspace.manifest;
+        let meant = |secret: &Secret| secret.targets.iter().any(|target| selects(manifest, &self.scope, target));
+        prepared.retain(|plan| manifest.secrets.get(plan.index).is_none_or(meant));
+        prepared
     }
 
     fn page(&self) -> Page<'_> {

@@ -5,6 +5,8 @@
 mod action;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "aws")]
+mod cli;
 mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
