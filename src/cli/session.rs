@@ -131,7 +131,7 @@ impl Session {
         }
     }
 
-    /// Resolves a Secretfile's text with this session's variables.
+    /// Resolves a Secretfile's text with the variables of this run.
     ///
     /// # Errors
     /// [`Exit::Invalid`] if a file of variables cannot be used; it was told already.
