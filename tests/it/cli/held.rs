@@ -112,7 +112,6 @@ fn overwrite_replaces_the_value_of_a_foreign_object() {
     ✓ Generated service_account
     ✓ Created AWS Secrets Manager secret: production/myapp/service-account
     ✓ Created local file: .service-account.json
-    ✓ Overwrote AWS Secrets Manager secret: production/myapp/database/password
     ✓ Updated .gitsecrets.lock
     ");
     let value = stage.value("production/myapp/database/password");

@@ -84,6 +84,7 @@ fn the_lock_stands_where_it_is_asked_to() {
     insta::assert_snapshot!(stage.told(1, &["sync", "--lockfile", "nowhere/pair.lock"]), @"
     --- stderr
     error: pair.lock cannot be read: No such file or directory (os error 2)
+      help: check the path of the lock, its folder and its permissions
     ");
 }
 
@@ -91,7 +92,11 @@ fn the_lock_stands_where_it_is_asked_to() {
 fn a_lock_that_cannot_be_read_stops_everything() {
     let stage = Stage::with(PAIR);
     stage.sandbox.write(".gitsecrets.lock/file", "");
-    insta::assert_snapshot!(stage.told(1, &["sync"]), @"");
+    insta::assert_snapshot!(stage.told(1, &["sync"]), @"
+    --- stderr
+    error: .gitsecrets.lock cannot be read: Is a directory (os error 21)
+      help: check the path of the lock, its folder and its permissions
+    ");
     assert_eq!(stage.aws.total(), 0);
 }
 
@@ -107,9 +112,19 @@ fn a_lock_that_cannot_be_saved_exits_9_and_costs_no_value() {
     stage.sandbox.write(".gitsecrets.lock/file", "");
     let ran = crate::sandbox::Ran::from(run.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(9), "{ran:?}");
-    insta::assert_snapshot!(super::told(&ran), @"");
+    insta::assert_snapshot!(super::told(&ran), @"
+    ✓ Generated token
+    ✓ Created AWS Secrets Manager secret: pair/token
+    ✓ Created AWS SSM Parameter: /pair/token
+    --- stderr
+    error: .gitsecrets.lock cannot be read: Is a directory (os error 21)
+      help: what was written is safe: the next run reads it from the stores
+    ");
     let value = stage.value("pair/token");
     std::fs::remove_dir_all(stage.sandbox.path(LOCK)).unwrap();
-    insta::assert_snapshot!(stage.told(0, &["sync"]), @"");
+    insta::assert_snapshot!(stage.told(0, &["sync"]), @"
+    ✓ Nothing to change; 2 targets as declared
+    ✓ Updated .gitsecrets.lock
+    ");
     assert_eq!(stage.value("pair/token"), value);
 }

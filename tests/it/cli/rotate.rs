@@ -58,7 +58,7 @@ fn the_longest_due_come_first_if_not_all_may() {
     ✓ Updated AWS SSM Parameter: /production/myapp/database/password
     ✓ Updated .gitsecrets.lock
     --- stderr
-    ! 1 more rotation due; `--max-rotations` leaves them to the next run
+    ! still due, but more than `--max-rotations` allows in one run: external_api_key
     ");
     assert_ne!(stage.value(PASSWORD), password);
     insta::assert_snapshot!(stage.told(0, &["rotate", "--max-rotations", "1"]), @"

@@ -178,12 +178,12 @@ fn a_value_that_was_changed_by_hand_is_told_and_not_touched() {
     });
     let effects = stage.aws.effects();
     insta::assert_snapshot!(stage.told(0, &["sync", "--dry-run"]), @"
-    ✓ Nothing to change; 2 targets as declared
+    ✓ Nothing to change; 1 target as declared
     --- stderr
     ! token → AWS SSM Parameter (/pair/token): its value was changed outside after generation 1; `secretzero rotate --force --secret token` makes a new one
     ");
     insta::assert_snapshot!(stage.told(0, &["sync"]), @"
-    ✓ Nothing to change; 2 targets as declared
+    ✓ Nothing to change; 1 target as declared
     --- stderr
     ! token → AWS SSM Parameter (/pair/token): its value was changed outside after generation 1; `secretzero rotate --force --secret token` makes a new one
     ");
