@@ -403,3 +403,6 @@ fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, 
 fn differing(desired: &Attributes, seen: &Attributes) -> Vec<String> {
     desired.iter().filter(|(name, value)| seen.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;
