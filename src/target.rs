@@ -263,6 +263,24 @@ pub struct SsmParameterSettings {
     pub tags: BTreeMap<String, String>,
 }
 
+impl SsmParameterSettings {
+    /// A parameter of which only the name is known.
+    #[must_use]
+    pub fn named(name: String) -> Self {
+        Self {
+            name,
+            parameter_type: ParameterType::SecureString,
+            tier: ParameterTier::Standard,
+            data_type: "text".into(),
+            policies: None,
+            expires: None,
+            description: None,
+            kms_key_id: None,
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
 /// A moment that is fixed or counted from the generation's creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {

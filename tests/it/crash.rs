@@ -185,3 +185,17 @@ fn a_lost_target_is_filled_again_through_every_fault() {
         }
     }
 }
+
+#[test]
+fn a_place_with_a_new_name_gets_the_value_of_its_former_one() {
+    let aws = FakeAws::start();
+    let sandbox = Sandbox::with(SECRETFILE).env(aws.env());
+    sandbox.expect(0, &["sync", "--rate-limit", "off"]);
+    let old = aws.secret("crash/first").unwrap().versions.last().unwrap().value.clone();
+    // All places of the secret move at once; only the lock still knows where its value is.
+    let moved = SECRETFILE.replace("crash/first", "moved/first").replace("path: .env", "path: moved.env");
+    sandbox.write("Secretfile.yml", &moved);
+    sandbox.expect(0, &["sync", "--rate-limit", "off"]);
+    assert_eq!(aws.secret("moved/first").unwrap().versions.last().unwrap().value, old);
+    assert_eq!(aws.parameter("/moved/first").unwrap().value, old);
+}

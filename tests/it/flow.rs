@@ -392,6 +392,18 @@ fn a_schedule_rotates_what_is_due_and_no_more_than_it_may() {
 }
 
 #[test]
+fn a_rotation_that_cannot_reach_its_store_is_not_green() {
+    let (stage, _, _) = opened();
+    stage.checkout(&BASE.replace("rotation_period: 90d", "rotation_period: 1h"));
+    let sha = stage.github.ref_sha("refs/heads/main").unwrap();
+    stage.aws.deny("DescribeSecret");
+    stage.aws.deny("ListSecrets");
+    let ran = stage.job("schedule", &json!({ "schedule": "0 3 * * *" }), &sha, &[("retry_max_attempts", "1")]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert_ne!(stage.output("result"), "ok");
+}
+
+#[test]
 fn a_second_run_keeps_away_from_a_lease_and_takes_over_an_expired_one() {
     let (stage, _, _) = opened();
     let sha = stage.github.ref_sha("refs/heads/main").unwrap();

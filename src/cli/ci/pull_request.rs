@@ -85,7 +85,12 @@ impl Job<'_> {
 
     /// A plan of the checked-out commit, for the job summary alone.
     pub(super) async fn plan_only(&self) -> Result<Exit, Exit> {
-        let offline = (self.inputs.plan_mode == PlanMode::Offline).then(|| "`plan_mode` is `offline`.".into());
+        let mut offline = (self.inputs.plan_mode == PlanMode::Offline).then(|| "`plan_mode` is `offline`.".into());
+        if offline.is_none() && self.not_the_tip().await?.is_some() {
+            offline = Some(
+                "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),
+            );
+        }
         self.review(&Review { number: None, head: &self.runner.sha, base: String::new(), offline }).await
     }
 

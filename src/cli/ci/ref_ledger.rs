@@ -131,8 +131,14 @@ impl RefLedger {
     }
 
     async fn read(&self, tip: &mut Tip) -> Result<Option<String>, LedgerError> {
-        let state =
-            self.forge.read_state(&self.ref_name).await.map_err(|error| self.failed("read", &error.to_string()))?;
+        let state = self.forge.read_state(&self.ref_name).await.map_err(|error| {
+            let (place, reason) = (self.ref_name.clone(), error.to_string());
+            if error.is_forbidden() {
+                LedgerError::Forbidden { place, reason }
+            } else {
+                LedgerError::Failed { place, what: "read", reason }
+            }
+        })?;
         let Some(state) = state else {
             *tip = Tip { commit: None, files: BTreeMap::new(), document: Document::default(), saved: tip.saved };
             return Ok(None);

@@ -18,7 +18,7 @@ use crate::forge::{Conclusion, Forge};
 use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::PlanDigest;
-use crate::plan::{Identities, Options, Plan, Scope, Stores};
+use crate::plan::{Action, Identities, Options, Plan, Scope, SecretPlan, Stores};
 use crate::policy;
 use crate::render::comment::ROWS_MAX;
 use crate::render::outcome;
@@ -45,7 +45,7 @@ struct Work {
 impl Job<'_> {
     /// The whole job of a push, a schedule or a dispatch.
     pub(super) async fn sync(&self, kind: Kind) -> Result<Exit, Exit> {
-        if let Some(why) = self.not_the_tip().await {
+        if let Some(why) = self.not_the_tip().await? {
             self.say.notice(&why);
             self.say.output("changed", false);
             self.say.result("ok", None);
@@ -66,19 +66,23 @@ impl Job<'_> {
 
     /// Why this commit is not synced: only the default branch's newest one is, so that nothing ever
     /// goes backwards.
-    async fn not_the_tip(&self) -> Option<String> {
-        let forge = self.forge.as_ref()?;
+    pub(super) async fn not_the_tip(&self) -> Result<Option<String>, Exit> {
+        let Some(forge) = self.forge.as_ref() else { return Ok(None) };
         let tip = match forge.default_branch_tip().await {
             Ok(tip) => tip,
             Err(error) => {
-                self.say.warning(&format!("whether this is the newest commit is not known: {error}"));
-                return None;
+                self.say
+                    .error(&format!("whether this is the newest commit is not known, so nothing is written: {error}"));
+                self.say.result("failed", Some(Exit::Error));
+                return Err(Exit::Error);
             }
         };
         if self.runner.git_ref != format!("refs/heads/{}", tip.branch) {
-            return Some(format!("only `{}` is synced, this is {}: nothing was done", tip.branch, self.runner.git_ref));
+            let here = &self.runner.git_ref;
+            return Ok(Some(format!("only `{}` is synced, this is {here}: nothing was done", tip.branch)));
         }
-        (tip.sha != self.runner.sha).then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha))
+        let newer = tip.sha != self.runner.sha;
+        Ok(newer.then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha)))
     }
 
     async fn sync_file(&self, kind: Kind, file: &str) -> Result<Exit, Exit> {
@@ -98,7 +102,9 @@ impl Job<'_> {
         };
         let mut prepared = prepare(&self.request(&work), pipeline::Depth::Apply).await;
         if kind == Kind::Rotate {
-            prepared.retain(is_rotation);
+            // What cannot be worked on now must not pass for nothing to do.
+            let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
+            prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
             prepared.limit_rotations(self.inputs.max_rotations);
         }
         let outcome = self.apply(&work, &prepared, ledger.as_ref()).await?;
@@ -243,7 +249,8 @@ impl Job<'_> {
         let forge: Arc<dyn Forge> = forge;
         match RefLedger::open(forge, Arc::clone(&self.session.clock), ref_name, file, holder, writes).await {
             Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
-            Err(error @ LedgerError::Failed { .. }) => {
+            Err(error @ LedgerError::Failed { .. }) if writes => Err(self.ledger_failed(&error)),
+            Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
                 self.say.notice(&format!("{error}; the stores are asked instead"));
                 none()
             }

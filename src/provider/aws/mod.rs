@@ -196,6 +196,19 @@ impl Provider for AwsProvider {
         }
     }
 
+    fn recall(&self, at: &Locator, shape: &Shape) -> Option<Place> {
+        let session = self.session.get()?;
+        let of = |scheme: &str| {
+            let here = format!("{scheme}://{}/{}/", session.account, session.region);
+            at.as_str().strip_prefix(&here).filter(|name| !name.is_empty()).map(str::to_owned)
+        };
+        let secret = of("aws-sm").map(|name| {
+            TargetSettings::SecretsManager(SecretsManagerSettings { name, ..SecretsManagerSettings::default() })
+        });
+        let parameter = || of("aws-ssm").map(|name| TargetSettings::SsmParameter(SsmParameterSettings::named(name)));
+        Some(Place { settings: secret.or_else(parameter)?, shape: shape.clone() })
+    }
+
     fn desired(&self, place: &Place, _generation: Option<&Generation>) -> Attributes {
         match &place.settings {
             TargetSettings::SecretsManager(settings) => attributes::of_secret(settings),
