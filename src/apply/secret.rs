@@ -11,7 +11,7 @@ use crate::plan::observe::place_at;
 use crate::plan::{Action, Next, SecretPlan, SecretView, TargetPlan};
 use crate::provider::{Error, ErrorKind, Expect, Provider, Result, WriteOptions};
 use crate::secret::Value;
-use crate::target::Place;
+use crate::target::{Place, TargetKind};
 
 /// Works on one secret and notes the result in the lock.
 pub async fn apply_secret(
@@ -291,6 +291,11 @@ impl Job<'_> {
     fn entry(&self, outcome: &SecretOutcome) -> Option<LockedSecret> {
         let generation = outcome.generation.as_ref()?;
         if self.plan.hold.is_some() || outcome.failure.is_some() || generation.id.is_empty() {
+            return None;
+        }
+        // A store that did not even tell who we are says nothing about its places: the entry stays.
+        let unknown = |t: &TargetPlan| t.locator.is_none() && t.capabilities.is_some() && t.kind != TargetKind::File;
+        if self.plan.targets.iter().any(unknown) {
             return None;
         }
         let primary = self.plan.primary.or(self.plan.source)?;
