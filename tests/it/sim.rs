@@ -164,16 +164,16 @@ impl Sim {
 
     /// Something happens to the Secretfile, the lock or the stores between two runs.
     fn disturb(&mut self) {
-        for _ in 0..self.chance.below(3) {
+        for _ in 0..self.chance.below(4) {
             self.model.edit(&self.chance, true);
         }
-        match self.chance.below(6) {
+        match self.chance.below(7) {
             0 => {
                 self.world.remove(LOCK);
                 self.lock_intact = false;
             }
             1 => self.forge(),
-            2 => self.outsider(),
+            2 | 3 => self.outsider(),
             _ => {}
         }
         if self.chance.one_in(4) {
@@ -250,6 +250,10 @@ impl Sim {
             2 => job.options.adopt = true,
             3 => job.refresh = true,
             _ => {}
+        }
+        if self.chance.one_in(3) {
+            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault];
+            job.down = Some(*self.chance.pick(&kinds));
         }
         if self.chance.one_in(5) {
             let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault, TargetKind::File];

@@ -94,7 +94,7 @@ impl Model {
             2 => secret.targets.push(added),
             3 if secret.targets.len() > 1 => drop(secret.targets.remove(place)),
             3 | 4 => secret.targets[place] = added,
-            5 => secret.targets[place].tag += 1,
+            5 => secret.targets.iter_mut().for_each(|target| target.tag += 1),
             6 => secret.targets[place].description += 1,
             _ if chance.one_in(2) => secret.choose_primary(chance),
             _ => {

@@ -40,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) rate: usize,
     pub(crate) options: Options,
     pub(crate) kinds: Vec<TargetKind>,
+    /// A kind of store that cannot be reached.
+    pub(crate) down: Option<TargetKind>,
     /// Only note what stands there.
     pub(crate) refresh: bool,
     /// Most turns of the other run between two steps.
@@ -266,7 +268,12 @@ impl<'a> Process<'a> {
     fn new(world: &World, wire: &Arc<Wire>, manifest: &'a Manifest, job: &'a Job) -> Self {
         let entropy = Arc::new(Chance::new(job.seed ^ u64::from(world.runs.fetch_add(1, Ordering::Relaxed))));
         let store = |kinds| -> Option<Arc<dyn Provider>> {
-            Some(Arc::new(SimStore { shared: Arc::clone(&world.shared), wire: Arc::clone(wire), kinds }))
+            Some(Arc::new(SimStore {
+                shared: Arc::clone(&world.shared),
+                wire: Arc::clone(wire),
+                kinds,
+                down: job.down,
+            }))
         };
         let disk: Arc<dyn Disk> = Arc::new(SimDisk { files: Arc::clone(&world.files), wire: Arc::clone(wire) });
         let local =

@@ -70,6 +70,8 @@ pub(crate) struct SimStore {
     pub(crate) shared: Shared,
     pub(crate) wire: Arc<Wire>,
     pub(crate) kinds: &'static [TargetKind],
+    /// A kind that cannot be reached in this run.
+    pub(crate) down: Option<TargetKind>,
 }
 
 const fn order(kind: TargetKind) -> MarkOrder {
@@ -112,6 +114,9 @@ impl SimStore {
     /// One call on one object.
     async fn on<T>(&self, place: &Place, writes: bool, act: impl Fn(&mut Option<Object>) -> Result<T>) -> Result<T> {
         let at = locator(place);
+        if self.down == Some(place.settings.kind()) {
+            return Err(Error::new(ErrorKind::Unavailable, "down"));
+        }
         self.wire
             .step(writes, || {
                 let mut contents = self.shared.lock().unwrap();
