@@ -158,9 +158,14 @@ impl World {
         contents.objects.iter().map(|(at, object)| (at.to_string(), object.snapshot())).collect()
     }
 
-    pub(crate) fn kind(&self, at: &str) -> TargetKind {
+    pub(crate) fn is_kind(&self, at: &str, kind: TargetKind) -> bool {
         let contents = self.shared.lock().unwrap();
-        contents.places.iter().find(|(known, _)| known.as_str() == at).unwrap().1.settings.kind()
+        contents.places.iter().any(|(known, place)| known.as_str() == at && place.settings.kind() == kind)
+    }
+
+    /// Somebody deletes an object.
+    pub(crate) fn delete(&self, at: &str) {
+        self.shared.lock().unwrap().objects.retain(|known, _| known.as_str() != at);
     }
 
     /// The value at every place that ever was a target of a secret.
