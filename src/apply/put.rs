@@ -79,10 +79,11 @@ impl Write<'_> {
         let locator = self.target.locator.as_ref();
         let locator = locator.ok_or_else(|| Error::new(ErrorKind::Invalid, "its place is not known"))?;
         let expect = self.target.version.clone().map_or(Expect::Absent, Expect::Version);
-        // What stands there may hold another value under this number, and so under this number's token.
+        // Another value may have been stored under this number, and so under this number's token: a
+        // fork's, or one of an overwrite that died before its mark.
         let plain = self.plan.owner.write_token(locator, self.generation.number);
-        let fork = self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number)
-            || self.target.version.as_ref().is_some_and(|version| *version == plain.to_string());
+        let fork = self.target.action == Action::Overwrite
+            || self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number);
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
         Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
     }

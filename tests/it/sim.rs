@@ -159,7 +159,9 @@ impl Sim {
     }
 
     fn is_ours(&self, secret: &Secret, at: &str, held: &BTreeMap<(String, String), String>) -> bool {
-        held.contains_key(&(secret.first.clone(), at.to_owned())) && !self.outsiders.contains_key(at)
+        let value = held.get(&(secret.first.clone(), at.to_owned()));
+        let announced = value.is_some_and(|value| self.unsettled.contains(at) && value.starts_with("outsider"));
+        value.is_some() && !announced && !self.outsiders.contains_key(at)
     }
 
     /// Something happens to the Secretfile, the lock or the stores between two runs.
