@@ -161,7 +161,8 @@ impl Sim {
     fn is_ours(&self, secret: &Secret, at: &str, held: &BTreeMap<(String, String), String>) -> bool {
         let value = held.get(&(secret.first.clone(), at.to_owned()));
         let announced = value.is_some_and(|value| self.unsettled.contains(at) && value.starts_with("outsider"));
-        value.is_some() && !announced && !self.outsiders.contains_key(at)
+        let unmarked = self.world.snapshot(at).is_some_and(|(_, mark, ..)| mark.is_none());
+        value.is_some() && !unmarked && !announced && !self.outsiders.contains_key(at)
     }
 
     /// Something happens to the Secretfile, the lock or the stores between two runs.
@@ -362,7 +363,9 @@ impl Sim {
 
     /// Without faults everything comes in line, and then nothing changes any more.
     fn converge(&mut self) {
-        let overwrite = !(self.outsiders.is_empty() && self.unsettled.is_empty());
+        self.take_back_deletions();
+        let unmarked = self.world.snapshots().values().any(|(_, mark, ..)| mark.is_none());
+        let overwrite = unmarked || !self.unsettled.is_empty();
         if self.drifted || self.world.shared.lock().unwrap().doubled {
             let options = Options { force: true, attended: true, overwrite, ..Options::default() };
             self.run(&Job { options, ..Job::default() }, &Allowed { new_values: true, foreign: overwrite });
@@ -384,6 +387,14 @@ impl Sim {
         assert!(!self.world.changed, "the last sync had something to do: {:?}", self.world.done);
         assert_eq!(self.world.snapshots(), objects, "the last sync changed a store");
         assert_eq!(*self.world.files.lock().unwrap(), files, "the last sync changed a file");
+    }
+
+    /// What is scheduled for deletion at a place that is no longer declared is not ours to restore.
+    fn take_back_deletions(&self) {
+        let declared: BTreeSet<String> = self.model.secrets.iter().flat_map(|secret| self.declared(secret)).collect();
+        let mut contents = self.world.shared.lock().unwrap();
+        let former = contents.objects.iter_mut().filter(|(at, _)| !declared.contains(at.as_str()));
+        former.for_each(|(_, object)| object.pending_deletion = false);
     }
 
     fn marks_tell_the_truth(&self) {

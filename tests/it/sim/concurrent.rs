@@ -25,9 +25,17 @@ fn job(chance: &Chance, rate: usize, force: bool) -> Job {
     Job { seed: chance.next(), turns: 4, rate, options, ..Job::default() }
 }
 
-fn assert_settles(mut worlds: [World; 2], text: &str, model: &Model) {
+fn assert_settles(mut worlds: [World; 2], text: &str, model: &Model, may_drift: bool) {
     worlds[0].run(text, &Job::default());
     assert!(worlds[0].said.is_empty(), "one more sync failed: {:?}", worlds[0].said);
+    // A late write of an older value, a mark that the other run set back, or a request that was
+    // delivered twice looks like an outsider's doing: it is told, never
+    // replaced unasked (an operator may have rolled back on purpose), and a rotation ends it.
+    if worlds[0].drifted {
+        assert!(may_drift || worlds[0].shared.lock().unwrap().doubled, "a target drifted: {:?}", worlds[0].done);
+        worlds[0].run(text, &job(&Chance::new(0), 0, true));
+        assert!(worlds[0].said.is_empty(), "the rotation after a drift failed: {:?}", worlds[0].said);
+    }
     for secret in &model.secrets {
         let held = values(&worlds[0], &secret.first);
         assert_eq!(held.len(), 1, "{}: still forked", secret.first);
@@ -48,12 +56,12 @@ fn two_first_syncs_at_once_make_one_value_of_each_secret() {
         for secret in &model.secrets {
             assert_eq!(ever(&worlds[0], &secret.first).len(), 1, "{}: it was generated twice", secret.first);
         }
-        assert_settles(worlds, &text, &model);
+        assert_settles(worlds, &text, &model, false);
     });
 }
 
 #[test]
-fn a_sync_and_a_rotation_at_once_fork_nothing_even_through_faults() {
+fn a_sync_and_a_rotation_at_once_make_one_new_value_even_through_faults() {
     every_seed(|seed| {
         let chance = Chance::new(seed);
         let model = Model::new(&chance, false);
@@ -67,12 +75,12 @@ fn a_sync_and_a_rotation_at_once_fork_nothing_even_through_faults() {
             let most = if matches!(secret.source, Source::Static(_)) { 1 } else { 2 };
             assert!(ever(&worlds[0], &secret.first).len() <= most, "{}: more than one new value", secret.first);
         }
-        assert_settles(worlds, &text, &model);
+        assert_settles(worlds, &text, &model, true);
     });
 }
 
 #[test]
-fn two_rotations_at_once_end_with_one_value_everywhere_after_one_more_run() {
+fn two_rotations_at_once_end_with_one_value_everywhere_or_say_where_not() {
     every_seed(|seed| {
         let chance = Chance::new(seed);
         let model = Model::new(&chance, false);
@@ -81,6 +89,6 @@ fn two_rotations_at_once_end_with_one_value_everywhere_after_one_more_run() {
         world.run(&text, &Job::default());
         let mut worlds = [world.beside(), world];
         both(&mut worlds, &text, &[job(&chance, 0, true), job(&chance, 0, true)]);
-        assert_settles(worlds, &text, &model);
+        assert_settles(worlds, &text, &model, true);
     });
 }

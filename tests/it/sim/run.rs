@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(crate) done: Vec<String>,
     /// The plan had changes.
     pub(crate) changed: bool,
+    /// A target was told to be changed outside.
+    pub(crate) drifted: bool,
     /// The run came to its end and saved the lock.
     pub(crate) saved: bool,
     /// Every place that ever was a target, with the secret's first name.
@@ -235,6 +237,7 @@ impl World {
             self.done.push(format!("{} {}: {} ({})", secret.name, target.name, target.action.as_str(), target.why));
         }
         self.changed = plan.has_changes();
+        self.drifted = plan.targets().any(|(_, target)| target.drifted);
         let Some(outcome) = outcome else { return };
         self.saved = matches!(outcome.saved, Some(Ok(_)));
         for secret in &outcome.secrets {
