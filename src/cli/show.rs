@@ -38,18 +38,6 @@ const fn heading(action: Action) -> &'static str {
     }
 }
 
-const SHOWN: [Action; 9] = [
-    Action::Overwrite,
-    Action::Spread,
-    Action::Rotate,
-    Action::Revise,
-    Action::Heal,
-    Action::Adopt,
-    Action::Create,
-    Action::Metadata,
-    Action::ReplicaCheck,
-];
-
 /// Where a plan is shown.
 pub(super) struct Page<'a> {
     /// Where to.
@@ -64,7 +52,7 @@ impl Page<'_> {
     /// Shows what would happen.
     pub(super) fn dry_run(&self, plan: &Plan) {
         let console = self.console;
-        for action in SHOWN {
+        for action in Action::BY_RISK {
             let mut targets = plan.targets().filter(|(_, target)| target.action == action).peekable();
             if targets.peek().is_none() {
                 continue;

@@ -183,6 +183,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// What a reader is shown, most dangerous first.
+    pub const BY_RISK: [Self; 9] = [
+        Self::Overwrite,
+        Self::Spread,
+        Self::Rotate,
+        Self::Revise,
+        Self::Heal,
+        Self::Adopt,
+        Self::Create,
+        Self::Metadata,
+        Self::ReplicaCheck,
+    ];
+
     /// The word that people and machines read.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

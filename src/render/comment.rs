@@ -102,7 +102,7 @@ fn headline(facts: &Facts<'_>) -> String {
 /// `2 overwrite · 1 create · 12 unchanged`.
 fn counts(facts: &Facts<'_>) -> Option<String> {
     let plan = facts.plan?;
-    let mut parts: Vec<String> = ORDER
+    let mut parts: Vec<String> = Action::BY_RISK
         .iter()
         .filter_map(|action| Some((action, plan.count(*action))).filter(|(_, count)| *count > 0))
         .map(|(action, count)| format!("{count} to {}", verb(*action)))
@@ -113,18 +113,6 @@ fn counts(facts: &Facts<'_>) -> Option<String> {
     }
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
-
-const ORDER: [Action; 9] = [
-    Action::Overwrite,
-    Action::Spread,
-    Action::Rotate,
-    Action::Revise,
-    Action::Heal,
-    Action::Adopt,
-    Action::Create,
-    Action::Metadata,
-    Action::ReplicaCheck,
-];
 
 const fn verb(action: Action) -> &'static str {
     match action {
