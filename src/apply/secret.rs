@@ -164,7 +164,9 @@ impl Job<'_> {
             && !target.changes.is_empty()
         {
             let target = TargetPlan { version: Some(version), ..target.clone() };
-            let done = self.metadata(&target, &settled.generation).await;
+            // Its value was told already, so only a failure is news.
+            let done = self.annotate(&target, &settled.generation).await.map(Done::InForce);
+            let done = self.ended(&target, done);
             if let Some(slot) = outcome.targets.get_mut(index) {
                 *slot = done;
             }
@@ -181,16 +183,21 @@ impl Job<'_> {
             Action::Adopt => self.adopt_equal(target, settled).await,
             _ => return self.without_value(target, &settled.generation).await,
         };
-        match result {
-            Ok(done) => {
-                self.tell(target);
-                done
-            }
-            Err(error) => {
-                self.tell_failure(target, &error.message);
-                Done::Failed(error.message)
-            }
+        self.told(target, result)
+    }
+
+    fn told(&self, target: &TargetPlan, result: Result<Done>) -> Done {
+        if result.is_ok() {
+            self.tell(target);
         }
+        self.ended(target, result)
+    }
+
+    fn ended(&self, target: &TargetPlan, result: Result<Done>) -> Done {
+        result.unwrap_or_else(|error| {
+            self.tell_failure(target, &error.message);
+            Done::Failed(error.message)
+        })
     }
 
     async fn write(&self, target: &TargetPlan, settled: &Settled) -> Result<Done> {
@@ -240,16 +247,8 @@ impl Job<'_> {
     }
 
     async fn metadata(&self, target: &TargetPlan, generation: &Generation) -> Done {
-        match self.annotate(target, generation).await {
-            Ok(version) => {
-                self.tell(target);
-                Done::InForce(version)
-            }
-            Err(error) => {
-                self.tell_failure(target, &error.message);
-                Done::Failed(error.message)
-            }
-        }
+        let done = self.annotate(target, generation).await.map(Done::InForce);
+        self.told(target, done)
     }
 
     async fn annotate(&self, target: &TargetPlan, generation: &Generation) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Lines for people: what a plan would do and what a run did.
 
 use super::console::{Console, Tone};
-use crate::apply::{Done, Event, Outcome, Progress};
+use crate::apply::{Done, Outcome};
 use crate::plan::{Action, Cause, Hold, Next, Plan, SecretPlan, TargetPlan};
 use crate::target::TargetKind;
 
@@ -172,27 +172,6 @@ fn detail(target: &TargetPlan) -> String {
         parts.push(target.why.clone());
     }
     if parts.is_empty() { String::new() } else { format!(" — {}", parts.join("; ")) }
-}
-
-/// Says each thing as it happens.
-pub(super) struct Lines<'a>(pub(super) &'a Console);
-
-impl Progress for Lines<'_> {
-    fn event(&self, event: &Event<'_>) {
-        let good = self.0.paint(Tone::Good, "✓");
-        match event {
-            Event::Generated(secret) => self.0.line(&format!("{good} Generated {secret}")),
-            Event::Done { action, kind, name, .. } => {
-                self.0.line(&format!("{good} {}", done(*action, *kind, name)));
-                self.0.step();
-            }
-            Event::Failed { secret, kind, name, reason } => {
-                let bad = self.0.paint(Tone::Bad, "✗");
-                self.0.note(&format!("{bad} {}", failed(secret, *kind, name, reason)));
-                self.0.step();
-            }
-        }
-    }
 }
 
 /// `Created AWS Secrets Manager secret: production/myapp/api-key`.

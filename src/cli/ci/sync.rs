@@ -9,9 +9,9 @@ use super::ref_ledger::{Holder, NoLedger, RefLedger};
 use super::say::Check;
 use crate::apply::{Ledger, LedgerError, Opened, Outcome, Run, apply};
 use crate::cli::exit::Exit;
+use crate::cli::progress::Blocks;
 use crate::cli::report;
 use crate::cli::session::Workspace;
-use crate::cli::show::Lines;
 use crate::cli::sync::{is_rotation, verdict};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Conclusion, Forge};
@@ -177,7 +177,7 @@ impl Job<'_> {
     }
 
     async fn apply(&self, work: &Work, prepared: &Prepared<'_>, ledger: &dyn Ledger) -> Result<Outcome, Exit> {
-        let lines = Lines(&self.session.console);
+        let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let run = |ledger| Run {
             views: &prepared.views,
             plan: &prepared.plan,
@@ -187,7 +187,7 @@ impl Job<'_> {
             ledger,
             clock: self.session.clock.as_ref(),
             entropy: self.session.entropy.as_ref(),
-            progress: &lines,
+            progress: &blocks,
         };
         let outcome = match apply(run(ledger)).await {
             Err(error @ LedgerError::Forbidden { .. }) => {
@@ -196,6 +196,7 @@ impl Job<'_> {
             }
             other => other,
         };
+        blocks.finish();
         for store in work.stores.iter().flatten() {
             store.close().await;
         }
