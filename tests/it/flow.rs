@@ -404,6 +404,54 @@ fn a_rotation_that_cannot_reach_its_store_is_not_green() {
 }
 
 #[test]
+fn a_merge_that_is_refused_tells_its_pull_request() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "online")]).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    let strict = format!("{BASE}{CHANGE}").replace("severity: warning", "severity: error");
+    stage.checkout(&strict);
+    assert_eq!(stage.push(&merged, &[]).code, Some(5));
+    let comment = stage.comment(pull);
+    assert!(comment.contains("**Not synced: a policy is broken; nothing was written.**"), "{comment}");
+}
+
+#[test]
+fn each_of_several_secretfiles_has_a_check_of_its_own_and_outputs_count_them_all() {
+    let (stage, pull, _) = opened();
+    let slip = BASE.replace("charset: alphanumeric", "charset: alfanumeric");
+    let text = format!("{BASE}{CHANGE}");
+    let files = [("Secretfile.yml", text.as_bytes()), ("bad.yml", slip.as_bytes()), ("also.yml", text.as_bytes())];
+    let head = stage.github.commit("change", &files);
+    stage.checkout(&text);
+    stage.sandbox.write("bad.yml", &slip);
+    stage.sandbox.write("also.yml", &text);
+    let inputs = [("plan_mode", "online"), ("files", "bad.yml\nSecretfile.yml,also.yml")];
+    assert_eq!(stage.pull_request(pull, &head, &inputs).code, Some(3));
+    let checks = stage.github.checks().into_iter().filter(|check| check.head_sha == head);
+    let said: Vec<_> = checks.map(|check| (check.name, check.conclusion.unwrap())).collect();
+    let expected = [("bad.yml", "failure"), ("Secretfile.yml", "success"), ("also.yml", "success")];
+    assert_eq!(said, expected.map(|(file, end)| (format!("SecretZero ({file})"), end.to_owned())));
+    assert_eq!(stage.github.comments(pull).len(), 3, "one comment each");
+    // The second has no base version, so it is planned offline, and everything in it is new.
+    assert_eq!(stage.output("to_create"), "7");
+    let report: serde_json::Value = serde_json::from_str(&stage.sandbox.read("secretzero-report.json")).unwrap();
+    assert_eq!(report["files"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_secretfile_that_is_a_link_to_a_file_of_the_runner_is_not_read() {
+    let (stage, pull, head) = opened();
+    stage.sandbox.write("runner/credentials", "hunter2_as_a_key: 1\n");
+    stage.sandbox.remove("Secretfile.yml");
+    std::os::unix::fs::symlink(stage.sandbox.path("runner/credentials"), stage.sandbox.path("Secretfile.yml")).unwrap();
+    let ran = stage.pull_request(pull, &head, &[("plan_mode", "online")]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let comment = stage.comment(pull);
+    assert!(comment.contains("through a symbolic link"), "{comment}");
+    assert!(!comment.contains("hunter2") && !ran.stdout.contains("hunter2"), "{ran:?}");
+}
+
+#[test]
 fn a_second_run_keeps_away_from_a_lease_and_takes_over_an_expired_one() {
     let (stage, _, _) = opened();
     let sha = stage.github.ref_sha("refs/heads/main").unwrap();

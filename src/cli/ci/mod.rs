@@ -9,6 +9,7 @@ pub mod ref_ledger;
 mod say;
 mod sync;
 
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use inputs::{Command, Inputs, Runner};
@@ -16,6 +17,7 @@ pub use say::Say;
 
 use super::exit::Exit;
 use super::session::Session;
+use crate::diagnostic::{Diagnostic, Severity, Source, Span, quote};
 use crate::forge::Forge;
 use crate::forge::github::event::Event;
 
@@ -65,6 +67,28 @@ fn connect(_: &Session, _: &Inputs, _: &Runner) -> Result<Option<Arc<dyn Forge>>
 }
 
 impl Job<'_> {
+    /// The text of a Secretfile of the checkout. A link in its path is refused: a pull request could
+    /// point it at a file of the runner, and a finding would quote its keys.
+    fn secretfile(&self, file: &str) -> Result<(PathBuf, Source), Diagnostic> {
+        let path = self.runner.workspace.join(file);
+        let mut at = self.runner.workspace.clone();
+        for part in Path::new(file).components() {
+            at.push(part);
+            let plain = matches!(part, Component::Normal(_) | Component::CurDir);
+            if !plain || at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+                return Err(Diagnostic {
+                    code: "odd-path",
+                    severity: Severity::Error,
+                    message: format!("{} leads out of the checkout or through a symbolic link", quote(file)),
+                    span: Span::default(),
+                    help: Some("name a plain file of the repository under `files`".into()),
+                    secret: None,
+                });
+            }
+        }
+        self.session.source(&path, file).map(|source| (path, source))
+    }
+
     /// The event; one that cannot be read is told and treated as a stranger's.
     fn event(&self) -> Event {
         let path = self.runner.event_path.as_deref();

@@ -137,9 +137,8 @@ impl Job<'_> {
     }
 
     async fn review_file(&self, review: &Review<'_>, file: &str) -> Result<Verdict, Exit> {
-        let path = self.runner.workspace.join(file);
-        let source = match self.session.source(&path, file) {
-            Ok(source) => source,
+        let (path, source) = match self.secretfile(file) {
+            Ok(read) => read,
             Err(problem) => return self.publish(review, Reviewed::refused(Source::new(file, ""), vec![problem])).await,
         };
         let base = self.base(file, review).await;
@@ -174,6 +173,7 @@ impl Job<'_> {
         }
         let check = Check {
             sha: review.head,
+            file,
             title: title.into(),
             summary: &summary,
             conclusion: Conclusion::Success,
@@ -336,8 +336,9 @@ impl Job<'_> {
             _ => Conclusion::Failure,
         };
         let (digest, entries) = (digest.total(), digest.entries.clone());
-        self.check(&Check { sha: review.head, title, summary: &body, conclusion, annotations, digest, entries }).await;
-        self.say.report(&serde_json::json!({
+        let sha = review.head;
+        self.check(&Check { sha, file, title, summary: &body, conclusion, annotations, digest, entries }).await;
+        self.say.report(serde_json::json!({
             "file": file,
             "findings": report::findings(file, &all),
             "plan": plan.as_ref().map(report::plan),
@@ -365,16 +366,16 @@ impl Job<'_> {
     /// The outputs that count.
     pub(super) fn numbers(&self, findings: &[Diagnostic], plan: Option<&Plan>, digest: &PlanDigest) {
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-        self.say.output("policy_errors", count(Severity::Error));
-        self.say.output("policy_warnings", count(Severity::Warning));
-        self.say.output("plan_digest", digest.total());
+        self.say.count("policy_errors", count(Severity::Error));
+        self.say.count("policy_warnings", count(Severity::Warning));
+        self.say.planned(digest);
         let Some(plan) = plan else { return };
         let now = self.session.clock.now();
         let due = plan.secrets.iter().filter(|secret| secret.due.is_some_and(|due| due.is_soon(now))).count();
-        self.say.output("to_create", plan.count(Action::Create));
-        self.say.output("to_rotate", plan.secrets.iter().filter(|s| crate::cli::sync::is_rotation(s)).count());
-        self.say.output("unchanged", plan.count(Action::Keep));
-        self.say.output("due_soon", due);
+        self.say.count("to_create", plan.count(Action::Create));
+        self.say.count("to_rotate", plan.secrets.iter().filter(|s| crate::cli::sync::is_rotation(s)).count());
+        self.say.count("unchanged", plan.count(Action::Keep));
+        self.say.count("due_soon", due);
     }
 }
 

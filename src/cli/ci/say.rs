@@ -11,6 +11,7 @@ use crate::cli::session::Session;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::github::workflow;
 use crate::forge::{Annotation, CheckRun, CheckStatus, Conclusion, Level, Marker, PullRequest};
+use crate::plan::digest::PlanDigest;
 
 /// The job's voice.
 pub struct Say<'a> {
@@ -18,12 +19,21 @@ pub struct Say<'a> {
     runner: &'a Runner,
     outputs: Mutex<Vec<(String, String)>>,
     summary: Mutex<String>,
+    entries: Mutex<Vec<String>>,
+    reports: Mutex<Vec<serde_json::Value>>,
 }
 
 impl<'a> Say<'a> {
     /// A voice for this job.
     pub fn new(session: &'a Session, runner: &'a Runner) -> Self {
-        Self { session, runner, outputs: Mutex::default(), summary: Mutex::default() }
+        Self {
+            session,
+            runner,
+            outputs: Mutex::default(),
+            summary: Mutex::default(),
+            entries: Mutex::default(),
+            reports: Mutex::default(),
+        }
     }
 
     /// A notice on the run's page.
@@ -46,6 +56,31 @@ impl<'a> Say<'a> {
         let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
         outputs.retain(|(known, _)| known != name);
         outputs.push((name.to_owned(), value.to_string()));
+    }
+
+    /// An output that counts over all Secretfiles of the job.
+    pub fn count(&self, name: &str, more: usize) {
+        let known = self.known(name).and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+        self.output(name, known + more);
+    }
+
+    /// An output that is true if it is so for any Secretfile of the job.
+    pub fn either(&self, name: &str, flag: bool) {
+        let known = self.known(name).is_some_and(|text| text == "true");
+        self.output(name, known || flag);
+    }
+
+    fn known(&self, name: &str) -> Option<String> {
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// What was planned in this job, over all its Secretfiles, as one hash.
+    pub fn planned(&self, digest: &PlanDigest) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.extend(digest.entries.iter().cloned());
+        entries.sort();
+        self.output("plan_digest", PlanDigest { entries: entries.clone() }.total());
     }
 
     /// A section of the job summary.
@@ -85,11 +120,13 @@ impl<'a> Say<'a> {
         self.append("GITHUB_STEP_SUMMARY", &workflow::summary(&summary, 0));
     }
 
-    /// The report as a file in the runner's temporary folder.
-    pub fn report(&self, report: &serde_json::Value) {
+    /// One Secretfile's part of the report in the runner's temporary folder.
+    pub fn report(&self, part: serde_json::Value) {
         let Some(folder) = &self.runner.temporary else { return };
         let name = "secretzero-report.json";
-        let bytes = serde_json::to_vec_pretty(report).unwrap_or_default();
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.push(part);
+        let bytes = serde_json::to_vec_pretty(&serde_json::json!({ "files": *reports })).unwrap_or_default();
         match self.session.disk.replace(&folder.join(name), &bytes) {
             Ok(()) => self.output("report_json", name),
             Err(error) => self.warning(&format!("the report could not be written: {error}")),
@@ -141,6 +178,8 @@ fn annotation(file: &str, finding: &Diagnostic) -> Annotation {
 pub struct Check<'a> {
     /// The commit it stands on.
     pub sha: &'a str,
+    /// The Secretfile it is about.
+    pub file: &'a str,
     /// One line.
     pub title: String,
     /// Markdown.
@@ -176,13 +215,21 @@ impl Job<'_> {
         }
     }
 
+    /// A check of its own for each Secretfile, so that none covers another's.
+    fn check_name(&self, file: &str) -> String {
+        match self.inputs.files.len() {
+            0 | 1 => self.inputs.check_name.clone(),
+            _ => format!("{} ({file})", self.inputs.check_name),
+        }
+    }
+
     /// Sets the check; the first findings were annotated on the run's page already.
     pub async fn check(&self, check: &Check<'_>) {
         let Some(forge) = self.forge.as_ref().filter(|_| !check.sha.is_empty()) else { return };
         let text =
             (!check.entries.is_empty()).then(|| format!("<!-- secretzero-plan: {} -->", check.entries.join(" ")));
         let run = CheckRun {
-            name: self.inputs.check_name.clone(),
+            name: self.check_name(check.file),
             status: CheckStatus::Completed(check.conclusion),
             title: check.title.clone(),
             summary: check.summary.to_owned(),
@@ -197,11 +244,13 @@ impl Job<'_> {
         }
     }
 
-    /// The pull request that a commit on the default branch came from, if it was merged.
+    /// The pull request that a commit on this branch came from, if it was merged into it.
     pub async fn merged_pull(&self, sha: &str) -> Option<PullRequest> {
         let forge = self.forge.as_ref()?;
         match forge.pulls_of_commit(sha).await {
-            Ok(pulls) => pulls.into_iter().find(|pull| pull.merged),
+            Ok(pulls) => pulls
+                .into_iter()
+                .find(|pull| pull.merged && self.runner.git_ref == format!("refs/heads/{}", pull.base_ref)),
             Err(error) => {
                 self.say.notice(&format!("The merged pull request is not told: {error}"));
                 None

@@ -14,7 +14,7 @@ use crate::cli::report;
 use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::forge::{Conclusion, Forge};
+use crate::forge::{Annotation, Conclusion, Forge};
 use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::PlanDigest;
@@ -22,6 +22,7 @@ use crate::plan::{Action, Identities, Options, Plan, Scope, SecretPlan, Stores};
 use crate::policy;
 use crate::render::comment::ROWS_MAX;
 use crate::render::outcome;
+use crate::render::{code, words};
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,10 @@ impl Job<'_> {
     async fn sync_file(&self, kind: Kind, file: &str) -> Result<Exit, Exit> {
         let (workspace, findings) = self.checked(file).await?;
         let identities = Identities::of(&workspace.manifest, &self.inputs.environment, self.runner.repository_key());
-        let (ledger, opened) = self.ledger(file, true).await?;
+        let (ledger, opened) = match self.ledger(file, true).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(self.refuse_ledger(file, &error).await),
+        };
         if let Some(warning) = &opened.warning {
             self.say.warning(warning);
         }
@@ -107,7 +111,10 @@ impl Job<'_> {
             prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
             prepared.limit_rotations(self.inputs.max_rotations);
         }
-        let outcome = self.apply(&work, &prepared, ledger.as_ref()).await?;
+        let outcome = match self.apply(&work, &prepared, ledger.as_ref()).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(self.refuse_ledger(file, &error).await),
+        };
         let exit = self.saved(verdict(&prepared.plan, &outcome), &outcome);
         self.tell(kind, file, &prepared.plan, &outcome, exit, &findings).await;
         Ok(exit)
@@ -115,9 +122,8 @@ impl Job<'_> {
 
     /// The Secretfile, valid and within its policies.
     async fn checked(&self, file: &str) -> Result<(Workspace, Vec<Diagnostic>), Exit> {
-        let path = self.runner.workspace.join(file);
-        let source = match self.session.source(&path, file) {
-            Ok(source) => source,
+        let (path, source) = match self.secretfile(file) {
+            Ok(read) => read,
             Err(problem) => return Err(self.refuse(file, &[problem], Exit::Invalid).await),
         };
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
@@ -134,24 +140,38 @@ impl Job<'_> {
         Ok((Workspace { source, manifest, warnings: loaded.diagnostics, folder }, findings))
     }
 
-    /// Nothing was written, and this is why.
+    /// The Secretfile is invalid or breaks a policy.
     async fn refuse(&self, file: &str, findings: &[Diagnostic], exit: Exit) -> Exit {
         let annotations = self.say.annotate(file, findings);
-        let title = if exit == Exit::Policy {
-            "Not synced: a policy is broken"
-        } else {
-            "Not synced: the Secretfile is invalid"
+        let title = match exit {
+            Exit::Policy => "Not synced: a policy is broken",
+            _ => "Not synced: the Secretfile is invalid",
         };
-        let lines: String = findings
-            .iter()
-            .map(|finding| format!("- line {}: {}\n", finding.span.line, crate::render::words(&finding.message)))
-            .collect();
-        let summary =
-            format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{lines}", crate::render::code(file));
+        let line = |finding: &Diagnostic| format!("- line {}: {}\n", finding.span.line, words(&finding.message));
+        self.nothing_written(file, title, &findings.iter().map(line).collect::<String>(), annotations).await;
+        exit
+    }
+
+    /// The journal or the lock cannot be used.
+    async fn refuse_ledger(&self, file: &str, error: &LedgerError) -> Exit {
+        let reason = error.to_string();
+        self.say.error(&reason);
+        self.nothing_written(file, "Not synced: the lock cannot be used", &format!("{}\n", words(&reason)), Vec::new())
+            .await;
+        if matches!(error, LedgerError::Busy(_)) { Exit::Locked } else { Exit::Error }
+    }
+
+    /// Nothing was written, and this is why: said wherever a result would have been said.
+    async fn nothing_written(&self, file: &str, title: &str, why: &str, annotations: Vec<Annotation>) {
+        let summary = format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{why}", code(file));
         self.say.summarise(&summary);
-        self.say.output("changed", false);
+        self.say.either("changed", false);
+        if let Some(pull) = self.merged_pull(&self.runner.sha).await {
+            self.comment(pull.number, file, &summary).await;
+        }
         let check = Check {
             sha: &self.runner.sha,
+            file,
             title: title.into(),
             summary: &summary,
             conclusion: Conclusion::Failure,
@@ -160,7 +180,6 @@ impl Job<'_> {
             entries: Vec::new(),
         };
         self.check(&check).await;
-        exit
     }
 
     fn request<'w>(&'w self, work: &'w Work) -> Request<'w> {
@@ -176,7 +195,7 @@ impl Job<'_> {
         }
     }
 
-    async fn apply(&self, work: &Work, prepared: &Prepared<'_>, ledger: &dyn Ledger) -> Result<Outcome, Exit> {
+    async fn apply(&self, work: &Work, prepared: &Prepared<'_>, ledger: &dyn Ledger) -> Result<Outcome, LedgerError> {
         let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let run = |ledger| Run {
             views: &prepared.views,
@@ -200,12 +219,7 @@ impl Job<'_> {
         for store in work.stores.iter().flatten() {
             store.close().await;
         }
-        outcome.map_err(|error| self.ledger_failed(&error))
-    }
-
-    fn ledger_failed(&self, error: &LedgerError) -> Exit {
-        self.say.error(&error.to_string());
-        if matches!(error, LedgerError::Busy(_)) { Exit::Locked } else { Exit::Error }
+        outcome
     }
 
     /// A lock that could not be saved after the writes costs exit 9, a missing permission a notice.
@@ -227,11 +241,14 @@ impl Job<'_> {
     pub(super) async fn opened(&self, file: &str) -> Opened {
         match self.ledger(file, false).await {
             Ok((_, opened)) => opened,
-            Err(_) => Opened::default(),
+            Err(error) => {
+                self.say.warning(&error.to_string());
+                Opened::default()
+            }
         }
     }
 
-    async fn ledger(&self, file: &str, writes: bool) -> Result<(Box<dyn Ledger>, Opened), Exit> {
+    async fn ledger(&self, file: &str, writes: bool) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
         let none = || Ok((Box::new(NoLedger) as Box<dyn Ledger>, Opened::default()));
         let Some(forge) = self.forge.clone().filter(|_| self.inputs.lockfile_store == LockfileStore::Ref) else {
             return none();
@@ -250,12 +267,12 @@ impl Job<'_> {
         let forge: Arc<dyn Forge> = forge;
         match RefLedger::open(forge, Arc::clone(&self.session.clock), ref_name, file, holder, writes).await {
             Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
-            Err(error @ LedgerError::Failed { .. }) if writes => Err(self.ledger_failed(&error)),
+            Err(error @ LedgerError::Failed { .. }) if writes => Err(error),
             Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
                 self.say.notice(&format!("{error}; the stores are asked instead"));
                 none()
             }
-            Err(error) => Err(self.ledger_failed(&error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -275,8 +292,8 @@ impl Job<'_> {
         self.say.summarise(&outcome::report(&facts(SUMMARY_ROWS_MAX)));
         self.session.console.line(&title);
         self.numbers(findings, Some(plan), &PlanDigest { entries: Vec::new() });
-        self.say.output("changed", outcome::written(&facts(ROWS_MAX)).count() > 0);
-        self.say.report(&serde_json::json!({
+        self.say.either("changed", outcome::written(&facts(ROWS_MAX)).count() > 0);
+        self.say.report(serde_json::json!({
             "file": file,
             "plan": report::plan(plan),
             "result": report::outcome(plan, done),
@@ -293,6 +310,7 @@ impl Job<'_> {
         let conclusion = if exit == Exit::Done { Conclusion::Success } else { Conclusion::Failure };
         let check = Check {
             sha: &self.runner.sha,
+            file,
             title,
             summary: &body,
             conclusion,
