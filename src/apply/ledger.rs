@@ -74,17 +74,27 @@ pub enum LedgerError {
 /// Keeps the journal and the lock of one Secretfile in one environment.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Notes what is about to be written; nothing is written to a store before this returns.
-    async fn begin(&self, intents: &[Intent]) -> Result<(), LedgerError>;
+    /// Notes what is about to be written; nothing is written to a store before this returns. `begun`
+    /// names the changes that this run was allowed to make.
+    async fn begin(&self, intents: &[Intent], begun: &[String]) -> Result<(), LedgerError>;
 
     /// Saves the lock while the run goes on; may be skipped or put off.
     async fn checkpoint(&self, lock: &Lockfile) -> Result<(), LedgerError>;
 
     /// Saves the lock and forgets the intents; tells whether the lock changed.
-    async fn finish(&self, lock: &Lockfile) -> Result<bool, LedgerError>;
+    async fn finish(&self, lock: &Lockfile, rest: &Rest) -> Result<bool, LedgerError>;
 
     /// How a person knows it, such as `.gitsecrets.lock`.
     fn name(&self) -> String;
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Of the changes that it was allowed to make, those that are done.
+    pub done: Vec<String>,
+    /// Whether nothing was held and nothing failed.
+    pub complete: bool,
 }
 
 /// What was read at the start of a run.
@@ -94,6 +104,12 @@ pub struct Opened {
     pub lock: Lockfile,
     /// What an earlier run that did not end had meant to write.
     pub intents: Vec<Intent>,
+    /// Changes that an earlier run was allowed to make and did not finish.
+    pub begun: Vec<String>,
+    /// The newest commit that was synced.
+    pub last_synced: Option<String>,
+    /// The newest commit whose sync left nothing undone.
+    pub last_complete: Option<String>,
     /// Why the lock was not used, if it was damaged.
     pub warning: Option<String>,
 }
@@ -175,7 +191,7 @@ pub fn journal_bytes(intents: &[Intent]) -> Vec<u8> {
 
 #[async_trait]
 impl Ledger for FileLedger {
-    async fn begin(&self, intents: &[Intent]) -> Result<(), LedgerError> {
+    async fn begin(&self, intents: &[Intent], _: &[String]) -> Result<(), LedgerError> {
         let bytes = journal_bytes(intents);
         self.disk.replace(&self.journal_path(), &bytes).map_err(|error| self.failed("saved", &error))
     }
@@ -184,7 +200,7 @@ impl Ledger for FileLedger {
         self.disk.replace(&self.path, &lock.to_bytes()).map_err(|error| self.failed("saved", &error))
     }
 
-    async fn finish(&self, lock: &Lockfile) -> Result<bool, LedgerError> {
+    async fn finish(&self, lock: &Lockfile, _: &Rest) -> Result<bool, LedgerError> {
         let bytes = lock.to_bytes();
         let old = self.disk.read(&self.path, LOCKFILE_BYTES_MAX).map_err(|error| self.failed("read", &error))?;
         let changed = old.as_deref() != Some(&bytes) && !(old.is_none() && lock.secrets.is_empty());

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
 
-pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened};
+pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, Rest};
 pub use recorder::Recorder;
 
 use crate::clock::{Clock, Entropy};
@@ -81,6 +81,9 @@ pub struct Run<'a> {
     pub plan: &'a Plan,
     /// Values that were read already, by position in `views`.
     pub values: BTreeMap<usize, Value>,
+    /// Names of the changes that were allowed, by position of the secret and of its target; kept in
+    /// the ledger until they are done, so that the next run may go on with them.
+    pub allowed: BTreeMap<(usize, usize), String>,
     /// The connected stores.
     pub stores: &'a Stores,
     /// What was in force before.
@@ -150,7 +153,8 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, LedgerError> {
     let new = generations(&run);
     let intents = intents(&run, &new);
     if run.plan.has_changes() {
-        run.ledger.begin(&intents).await?;
+        let begun: Vec<String> = run.allowed.values().cloned().collect();
+        run.ledger.begin(&intents, &begun).await?;
     }
     let recorder = Recorder::new(run.lock.clone(), run.ledger);
     let jobs = run.views.iter().zip(&run.plan.secrets).enumerate().map(|(position, (view, plan))| {
@@ -163,9 +167,21 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, LedgerError> {
     });
     let mut done: Vec<(usize, SecretOutcome)> = stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect().await;
     done.sort_by_key(|(position, _)| *position);
-    let lock = recorder.into_lock();
-    let saved = Some(run.ledger.finish(&lock).await);
-    Ok(Outcome { secrets: done.into_iter().map(|(_, outcome)| outcome).collect(), lock, saved })
+    let (lock, secrets) = (recorder.into_lock(), done.into_iter().map(|(_, outcome)| outcome).collect());
+    let mut outcome = Outcome { secrets, lock, saved: None };
+    outcome.saved = Some(run.ledger.finish(&outcome.lock, &rest(&run, &outcome)).await);
+    Ok(outcome)
+}
+
+/// What the next run need not look after.
+fn rest(run: &Run<'_>, outcome: &Outcome) -> Rest {
+    let done = |(secret, target): &(usize, usize)| {
+        let secret = outcome.secrets.get(*secret);
+        matches!(secret.and_then(|secret| secret.targets.get(*target)), Some(Done::InForce(_)))
+    };
+    let done = run.allowed.iter().filter(|(at, _)| done(at)).map(|(_, name)| name.clone()).collect();
+    let held = run.plan.targets().any(|(_, target)| target.action == Action::Held);
+    Rest { done, complete: !held && outcome.failures() == 0 && run.plan.held().next().is_none() }
 }
 
 /// The new generation of each secret that gets one; without entropy there is none.

@@ -32,6 +32,10 @@ mod policies;
 mod providers;
 mod readme;
 mod repository;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod review;
 mod sandbox;
 mod servers;
 mod sim;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod stage;

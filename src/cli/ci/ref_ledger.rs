@@ -6,7 +6,7 @@
 //! the dead run did. This program never claims more than half an hour; a lease that claims more than
 //! an hour was forged or damaged, and holds nobody up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::apply::{Intent, Ledger, LedgerError, Opened};
+use crate::apply::{Intent, Ledger, LedgerError, Opened, Rest};
 use crate::clock::Clock;
 use crate::forge::{Forge, StateError};
 use crate::lockfile::{LockError, Lockfile};
@@ -45,9 +45,14 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_synced: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    last_complete: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Lease>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     intents: Vec<Intent>,
+    /// What a run was allowed to do and has not done yet.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    begun: Vec<String>,
     lock: Lockfile,
 }
 
@@ -107,8 +112,8 @@ impl RefLedger {
             let warning = ledger.read(&mut *ledger.state.lock().await).await?;
             let state = ledger.state.lock().await;
             let Some(other) = ledger.other(&state.document).filter(|_| writes) else {
-                let opened =
-                    Opened { lock: state.document.lock.clone(), intents: state.document.intents.clone(), warning };
+                let Document { last_synced, last_complete, intents, begun, lock, .. } = state.document.clone();
+                let opened = Opened { lock, intents, begun, last_synced, last_complete, warning };
                 drop(state);
                 return Ok((ledger, opened));
             };
@@ -221,9 +226,14 @@ fn bytes(document: &Document) -> Vec<u8> {
 
 #[async_trait]
 impl Ledger for RefLedger {
-    async fn begin(&self, intents: &[Intent]) -> Result<(), LedgerError> {
+    async fn begin(&self, intents: &[Intent], begun: &[String]) -> Result<(), LedgerError> {
         let lease = self.lease();
-        let change = |old: &Document| Document { lease: Some(lease.clone()), intents: intents.to_vec(), ..old.clone() };
+        let change = |old: &Document| Document {
+            lease: Some(lease.clone()),
+            intents: intents.to_vec(),
+            begun: old.begun.iter().chain(begun).cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+            ..old.clone()
+        };
         self.swap("Begin", change).await.map(|_| ())
     }
 
@@ -236,14 +246,21 @@ impl Ledger for RefLedger {
         self.swap("Checkpoint", change).await.map(|_| ())
     }
 
-    async fn finish(&self, lock: &Lockfile) -> Result<bool, LedgerError> {
+    async fn finish(&self, lock: &Lockfile, rest: &Rest) -> Result<bool, LedgerError> {
         let change = |old: &Document| {
             let mut merged = lock.clone();
             merged.merge(&old.lock);
             Document {
                 last_synced: self.holder.commit.clone().or_else(|| old.last_synced.clone()),
+                last_complete: self
+                    .holder
+                    .commit
+                    .clone()
+                    .filter(|_| rest.complete)
+                    .or_else(|| old.last_complete.clone()),
                 lease: None,
                 intents: Vec::new(),
+                begun: old.begun.iter().filter(|name| !rest.complete && !rest.done.contains(name)).cloned().collect(),
                 lock: sorted(&merged),
             }
         };
@@ -265,7 +282,7 @@ pub struct NoLedger;
 
 #[async_trait]
 impl Ledger for NoLedger {
-    async fn begin(&self, _: &[Intent]) -> Result<(), LedgerError> {
+    async fn begin(&self, _: &[Intent], _: &[String]) -> Result<(), LedgerError> {
         Ok(())
     }
 
@@ -273,7 +290,7 @@ impl Ledger for NoLedger {
         Ok(())
     }
 
-    async fn finish(&self, _: &Lockfile) -> Result<bool, LedgerError> {
+    async fn finish(&self, _: &Lockfile, _: &Rest) -> Result<bool, LedgerError> {
         Ok(false)
     }
 

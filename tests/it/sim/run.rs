@@ -324,6 +324,7 @@ impl<'a> Process<'a> {
 
     async fn apply(&self, prepared: &Prepared<'_>, opened: &Opened) -> Result<Outcome, LedgerError> {
         apply(Run {
+            allowed: BTreeMap::new(),
             views: &prepared.views,
             plan: &prepared.plan,
             values: prepared.values.clone(),
