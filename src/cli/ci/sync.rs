@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion, Forge};
 use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
-use crate::plan::digest::{PlanDigest, Subject};
+use crate::plan::digest::{PlanDigest, Subject, counts};
 use crate::plan::review::{self, Unreviewed};
 use crate::plan::{Action, Identities, Options, Plan, Scope, SecretPlan, Stores};
 use crate::policy;
@@ -153,7 +153,12 @@ impl Job<'_> {
         plan: &mut Plan,
         before: Option<&str>,
     ) -> Review {
-        if kind == Kind::Rotate || !plan.has_changes() {
+        let counted = plan.targets().any(|(_, target)| target.action.is_change() && counts(target));
+        if kind == Kind::Rotate {
+            let note =
+                plan.has_changes().then(|| "none; what is due by the Secretfile is rotated without one".to_owned());
+            return Review { note, ..Review::default() };
+        } else if !counted {
             return Review::default();
         }
         let reviewed = self.reviewed(unit, &work.opened, before).await;
@@ -165,7 +170,8 @@ impl Job<'_> {
         if held {
             review::hold(plan, &missing);
         }
-        Review { reviewed, unreviewed: names, held }
+        let note = reviewed.note.clone().filter(|_| !missing.is_empty());
+        Review { reviewed, unreviewed: names, note, held }
     }
 
     /// The Secretfile, valid and within its policies.
@@ -353,7 +359,7 @@ impl Job<'_> {
             plan,
             outcome: done,
             unreviewed: if review.held { &[] } else { &review.unreviewed },
-            note: review.reviewed.note.as_deref(),
+            note: review.note.as_deref(),
             commit: &self.runner.sha,
             run_url: &self.runner.run_url,
             rows_max,
@@ -416,6 +422,8 @@ struct Review {
     reviewed: Reviewed,
     /// Secret and place of each change that no plan had shown.
     unreviewed: Vec<String>,
+    /// What a reader should know about the review as a whole.
+    note: Option<String>,
     /// Whether they were held for it.
     held: bool,
 }
@@ -446,7 +454,7 @@ fn allowed(work: &Work, unit: &Unit, plan: &Plan) -> Allowed {
     let mut allowed = Allowed::new();
     for (position, secret) in plan.secrets.iter().enumerate() {
         for (at, target) in secret.targets.iter().enumerate() {
-            if target.action.is_change() && crate::plan::digest::counts(target) {
+            if target.action.is_change() && counts(target) {
                 allowed.insert((position, at), subject.place(secret, target));
             }
         }
