@@ -131,7 +131,7 @@ impl<'a> Job<'a> {
         if let Some(warning) = &opened.warning {
             session.console.note(&format!("{} {warning}", session.console.paint(Tone::Warn, "!")));
         }
-        let identities = Identities::of(&workspace.manifest, "", None);
+        let identities = Identities::of(&workspace.manifest, session.environment_name().unwrap_or_default(), None);
         Ok(Self { session, workspace, stores, identities, ledger, opened, scope, options })
     }
 
