@@ -6,12 +6,15 @@
 //! planned offline, and the default branch's policies decide even then.
 
 use super::Job;
-use crate::diagnostic::{Source, Span, Spanned};
+use super::read::Read;
+use super::unit::Unit;
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Policy, ProviderBlock, Statics, load};
 
 /// The base's version of a Secretfile.
 pub(super) struct Base {
-    text: Option<Vec<u8>>,
+    /// `None` if it has no such file; what is wrong if it cannot be read.
+    read: Option<Result<Read, Diagnostic>>,
     /// Why no store may be asked, whatever it says.
     elsewhere: Option<String>,
 }
@@ -21,9 +24,8 @@ pub(super) struct Unknown(pub String);
 
 impl Base {
     /// Whether it is this very text, so that the change does not touch it.
-    pub(super) fn is(&self, head: &Source) -> bool {
-        let text = self.text.as_ref().filter(|_| self.elsewhere.is_none());
-        text.is_some_and(|bytes| Source::from_bytes("base", bytes.clone()).is_ok_and(|base| base.text == head.text))
+    pub(super) fn is(&self, head: &Read) -> bool {
+        self.elsewhere.is_none() && matches!(&self.read, Some(Ok(base)) if base.is(head))
     }
 }
 
@@ -60,7 +62,7 @@ impl Standard {
 
 impl Job<'_> {
     /// The base's version, as the API tells it now; `branch` is where the change is merged into.
-    pub(super) async fn base(&self, file: &str, branch: &str) -> Result<Base, Unknown> {
+    pub(super) async fn base(&self, unit: &Unit, branch: &str) -> Result<Base, Unknown> {
         let Some(forge) = &self.forge else { return Err(Unknown("there is no token to ask with".into())) };
         let tip = forge.default_branch_tip().await.map_err(|error| Unknown(error.to_string()))?;
         let listed = self.inputs.base_branches.iter().any(|listed| listed == branch);
@@ -76,19 +78,20 @@ impl Job<'_> {
                 (tip.sha.as_str(), Some(why))
             }
         };
-        match forge.file_at(file, at).await {
-            Ok(text) => Ok(Base { text, elsewhere }),
+        match self.read_at(forge.as_ref(), unit, at).await {
+            Ok(read) => Ok(Base { read, elsewhere }),
             Err(error) => Err(Unknown(error.to_string())),
         }
     }
 
     /// The checked-out commit as its own base: it is the default branch's.
-    pub(super) fn own_base(source: &Source) -> Base {
-        Base { text: Some(source.text.clone().into_bytes()), elsewhere: None }
+    pub(super) fn own_base(read: &Read) -> Base {
+        let read = Read { source: read.source.clone(), variables: read.variables.clone() };
+        Base { read: Some(Ok(read)), elsewhere: None }
     }
 
     /// Resolves a text as far as its reader may see.
-    pub(super) fn load(&self, source: &Source, reader: Reader) -> Loaded {
+    pub(super) fn load(&self, unit: &Unit, read: &Read, reader: Reader) -> Loaded {
         let environment = |name: &str| {
             let open = reader == Reader::Base || self.inputs.allow_env.iter().any(|allowed| allowed == name);
             self.session.environment.get(name).filter(|_| open).map(str::to_owned)
@@ -97,22 +100,23 @@ impl Job<'_> {
             statics: Statics::Leave,
             credentials: Credentials::Leave,
             withheld: true,
+            environment_name: unit.environment().map(str::to_owned),
+            environment_variables: read.variables.clone(),
             ..Inputs::new(&environment, self.session.clock.now())
         };
-        load(source, &inputs)
+        load(&read.source, &inputs)
     }
 
     /// What the base has to say about the change.
-    pub(super) fn compare(&self, base: &Base, head: &Manifest) -> Standard {
+    pub(super) fn compare(&self, unit: &Unit, base: &Base, head: &Manifest) -> Standard {
         let offline = |why: &str| Standard { offline: Some(why.to_owned()), policies: None, providers: None };
-        let Some(text) = base.text.clone() else {
-            return offline("The base branch has no such Secretfile yet.");
-        };
-        let Ok(source) = Source::from_bytes("base", text) else {
-            return offline("The base branch's Secretfile cannot be read.");
+        let read = match &base.read {
+            None => return offline("The base branch has no such Secretfile yet."),
+            Some(Err(_)) => return offline("The base branch's Secretfile cannot be read."),
+            Some(Ok(read)) => read,
         };
         let (Some(as_head), Some(full)) =
-            (self.load(&source, Reader::Head).manifest, self.load(&source, Reader::Base).manifest)
+            (self.load(unit, read, Reader::Head).manifest, self.load(unit, read, Reader::Base).manifest)
         else {
             return offline("The base branch's Secretfile is invalid.");
         };

@@ -6,6 +6,7 @@
 mod base;
 pub mod inputs;
 mod pull_request;
+mod read;
 pub mod ref_ledger;
 mod reviewed;
 mod say;

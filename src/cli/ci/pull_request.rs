@@ -122,38 +122,37 @@ impl Job<'_> {
     }
 
     async fn review_unit(&self, review: &Review<'_>, unit: &Unit) -> Result<Verdict, Exit> {
-        let (path, source) = match self.secretfile(&unit.file) {
+        let (path, read) = match self.read(unit) {
             Ok(read) => read,
-            Err(problem) => {
-                return self.publish(review, unit, Reviewed::refused(Source::new(&unit.file, ""), vec![problem])).await;
-            }
+            Err(bad) => return self.publish(review, unit, Reviewed::refused(bad.0, bad.1)).await,
         };
         let base = match review.number.is_none() && review.offline.is_none() {
-            true => Ok(Self::own_base(&source)),
-            false => self.base(&unit.file, &review.base).await,
+            true => Ok(Self::own_base(&read)),
+            false => self.base(unit, &review.base).await,
         };
         let standard = match base {
             Ok(base) => {
-                let untouched = self.inputs.comment != When::Always && base.is(&source);
+                let untouched = self.inputs.comment != When::Always && base.is(&read);
                 if let Some(number) = review.number.filter(|_| untouched) {
                     return Ok(self.untouched(review, number, unit).await);
                 }
-                let head = self.load(&source, Reader::Head);
+                let head = self.load(unit, &read, Reader::Head);
                 let Some(manifest) = head.manifest else {
-                    return self.publish(review, unit, Reviewed::refused(source, head.diagnostics)).await;
+                    return self.publish(review, unit, Reviewed::refused(read.source, head.diagnostics)).await;
                 };
-                (self.compare(&base, &manifest), manifest, head.diagnostics)
+                (self.compare(unit, &base, &manifest), manifest, head.diagnostics)
             }
             Err(Unknown(why)) if self.forge.is_some() => return Ok(self.unknown_base(review, unit, &why).await),
             Err(Unknown(why)) => {
-                let head = self.load(&source, Reader::Head);
+                let head = self.load(unit, &read, Reader::Head);
                 let Some(manifest) = head.manifest else {
-                    return self.publish(review, unit, Reviewed::refused(source, head.diagnostics)).await;
+                    return self.publish(review, unit, Reviewed::refused(read.source, head.diagnostics)).await;
                 };
                 (Standard::unknown(&why), manifest, head.diagnostics)
             }
         };
         let (standard, manifest, problems) = standard;
+        let source = read.source;
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
         let offline = review.offline.clone().or_else(|| standard.offline.clone());
         let providers = standard.providers.filter(|_| offline.is_none());

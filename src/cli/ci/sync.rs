@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Job;
 use super::inputs::{LockfileStore, RequirePlan};
 use super::pull_request::{SUMMARY_ROWS_MAX, desired};
+use super::read::Read;
 use super::ref_ledger::{Holder, NoLedger, RefLedger};
 use super::reviewed::Reviewed;
 use super::say::Check;
@@ -176,12 +177,16 @@ impl Job<'_> {
 
     /// The Secretfile, valid and within its policies.
     async fn checked(&self, unit: &Unit) -> Result<(Workspace, Vec<Diagnostic>), Exit> {
-        let (path, source) = match self.secretfile(&unit.file) {
+        let (path, Read { source, variables }) = match self.read(unit) {
             Ok(read) => read,
-            Err(problem) => return Err(self.refuse(unit, &[problem], Exit::Invalid).await),
+            Err(bad) => return Err(self.refuse(unit, &bad.1, Exit::Invalid).await),
         };
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
-        let inputs = Inputs::new(&environment, self.session.clock.now());
+        let inputs = Inputs {
+            environment_name: unit.environment().map(str::to_owned),
+            environment_variables: variables,
+            ..Inputs::new(&environment, self.session.clock.now())
+        };
         let loaded = load(&source, &inputs);
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);

@@ -7,6 +7,7 @@ use globset::GlobBuilder;
 use super::Job;
 use crate::cli::exit::Exit;
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, quote};
+use crate::manifest::environments;
 
 /// Most files and folders that a pattern looks at; a checkout of more needs plain paths.
 const LOOKED_AT_MAX: usize = 200_000;
@@ -50,11 +51,23 @@ impl Job<'_> {
             return Err(problem("too-many-files", message, "split them over several jobs"));
         }
         let several = self.inputs.files.len() > 1 || self.inputs.files.iter().any(|file| is_pattern(file));
-        let unit = |file: String| {
-            let label = if several { file.clone() } else { String::new() };
-            Unit { file, environment: self.inputs.environment.clone(), label }
+        Ok(files.iter().flat_map(|file| self.environments(file, several)).collect())
+    }
+
+    /// One Secretfile in the environment that the job names, else in each that the file declares.
+    fn environments(&self, file: &str, several: bool) -> Vec<Unit> {
+        let named = &self.inputs.environment;
+        let declared = || self.secretfile(file).map(|(_, source)| environments(&source)).unwrap_or_default();
+        let declared = if named.is_empty() { declared() } else { Vec::new() };
+        let unit = |environment: String, labels: &[&str]| {
+            let labels: Vec<&str> = labels.iter().copied().filter(|label| !label.is_empty()).collect();
+            Unit { file: file.to_owned(), environment, label: labels.join(", ") }
         };
-        Ok(files.into_iter().map(unit).collect())
+        let path = if several { file } else { "" };
+        if declared.is_empty() {
+            return vec![unit(named.clone(), &[path])];
+        }
+        declared.iter().map(|one| unit(one.name.value.clone(), &[path, &one.name.value])).collect()
     }
 
     /// The same; what is wrong with `files` was told.
