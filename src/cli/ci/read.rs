@@ -18,6 +18,9 @@ pub(super) struct Read {
     pub variables: Variables,
 }
 
+/// A text that cannot be used, and why.
+pub(super) type Unreadable = (Source, Vec<Diagnostic>);
+
 impl Read {
     /// Whether both mean the same, so that a change from one to the other touches nothing.
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -33,7 +36,7 @@ fn declared(source: &Source, unit: &Unit) -> Option<Environment> {
 
 impl Job<'_> {
     /// A unit as it stands in the checkout, and where.
-    pub(super) fn read(&self, unit: &Unit) -> Result<(PathBuf, Read), Box<(Source, Vec<Diagnostic>)>> {
+    pub(super) fn read(&self, unit: &Unit) -> Result<(PathBuf, Read), Box<Unreadable>> {
         let (path, source) =
             self.secretfile(&unit.file).map_err(|problem| Box::new((Source::new(&unit.file, ""), vec![problem])))?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
