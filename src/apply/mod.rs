@@ -13,6 +13,7 @@
 //! - *Another run rotates at the same time*: the token or the version refuses ours; the secret is
 //!   left to that run and told as unfinished.
 
+mod crossing;
 pub mod ledger;
 pub mod put;
 pub mod recorder;
@@ -20,7 +21,9 @@ pub mod secret;
 pub mod values;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _};
 
 pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, Rest};
@@ -165,7 +168,8 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, LedgerError> {
             (position, outcome)
         }
     });
-    let mut done: Vec<(usize, SecretOutcome)> = stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect().await;
+    let work = stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect();
+    let mut done: Vec<(usize, SecretOutcome)> = beside(work, run.ledger.keep()).await;
     done.sort_by_key(|(position, _)| *position);
     let (lock, secrets) = (recorder.into_lock(), done.into_iter().map(|(_, outcome)| outcome).collect());
     let mut outcome = Outcome { secrets, lock, saved: None };
@@ -182,6 +186,15 @@ fn rest(run: &Run<'_>, outcome: &Outcome) -> Rest {
     let done = run.allowed.iter().filter(|(at, _)| done(at)).map(|(_, name)| name.clone()).collect();
     let held = run.plan.targets().any(|(_, target)| target.action == Action::Held);
     Rest { done, complete: !held && outcome.failures() == 0 && run.plan.held().next().is_none() }
+}
+
+/// Does the work to its end while the lease is kept; one that is lost stops the next write, not
+/// the one that is on its way.
+async fn beside<T>(work: impl Future<Output = T>, keep: impl Future<Output = ()>) -> T {
+    match select(pin!(work), pin!(keep)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), work)) => work.await,
+    }
 }
 
 /// The new generation of each secret that gets one; without entropy there is none.

@@ -17,6 +17,7 @@ use crate::cli::progress::Blocks;
 use crate::cli::report;
 use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
+use crate::clock::{Sleep, SystemSleep};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion, Forge};
 use crate::manifest::{Inputs, load};
@@ -309,6 +310,10 @@ impl Job<'_> {
                 self.say.notice(&format!("{error}; the stores are asked instead, each time"));
                 exit
             }
+            Some(Err(error @ LedgerError::Busy(_))) => {
+                self.say.error(&format!("{error}; it took over, so this run stopped writing"));
+                Exit::Locked
+            }
             Some(Err(error)) => {
                 self.say.error(&format!("{error}; what was written is safe, the next run reads it from the stores"));
                 Exit::NotSaved
@@ -344,7 +349,8 @@ impl Job<'_> {
             commit: writes.then(|| self.runner.sha.clone()),
         };
         let forge: Arc<dyn Forge> = forge;
-        match RefLedger::open(forge, Arc::clone(&self.session.clock), ref_name, &unit.file, holder, writes).await {
+        let time = (Arc::clone(&self.session.clock), Arc::new(SystemSleep) as Arc<dyn Sleep>);
+        match RefLedger::open(forge, time, ref_name, &unit.file, holder, writes).await {
             Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
             Err(error @ LedgerError::Failed { .. }) if writes => Err(error),
             Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
