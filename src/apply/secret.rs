@@ -1,5 +1,10 @@
 //! One secret from plan to done: the primary, then all other targets in parallel.
 
+mod copies;
+mod restore;
+
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 
 use super::put::{Put, Write, may_write};
@@ -8,7 +13,7 @@ use crate::generate::generate;
 use crate::lockfile::{LockedSecret, LockedTarget};
 use crate::mark::Generation;
 use crate::plan::observe::place_at;
-use crate::plan::{Action, Next, SecretPlan, SecretView, TargetPlan};
+use crate::plan::{Action, Next, SecretPlan, SecretView, Seen, TargetPlan};
 use crate::provider::{Error, ErrorKind, Expect, Provider, Result, WriteOptions};
 use crate::secret::Value;
 use crate::target::{Place, TargetKind};
@@ -22,11 +27,14 @@ pub async fn apply_secret(
     plan: &SecretPlan,
     new: Option<&Generation>,
 ) -> SecretOutcome {
-    let job = Job { run, view, plan, carried: run.values.get(&position) };
-    let outcome = job.run(new).await;
+    let carried = run.values.get(&position).cloned();
+    let mut job = Job { run, view, plan, carried, stuck: BTreeMap::new() };
+    job.restore().await;
+    let mut outcome = job.run(new).await;
     if let Some(entry) = job.entry(&outcome) {
         recorder.record(entry).await;
     }
+    job.await_copies(&mut outcome).await;
     outcome
 }
 
@@ -34,7 +42,9 @@ pub(super) struct Job<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) view: &'a SecretView<'a>,
     pub(super) plan: &'a SecretPlan,
-    carried: Option<&'a Value>,
+    carried: Option<Value>,
+    /// Places that could not be taken back from their scheduled deletion.
+    stuck: BTreeMap<usize, Error>,
 }
 
 /// The value that every target is to hold, and the target that holds it already.
@@ -78,7 +88,7 @@ impl Job<'_> {
 
     /// Makes the new value and writes the primary: the commit point.
     async fn commit(&self, new: &Generation) -> Result<Settled> {
-        let carried = self.carried.filter(|_| matches!(self.plan.next, Next::Revise(_)));
+        let carried = self.carried.as_ref().filter(|_| matches!(self.plan.next, Next::Revise(_)));
         let value = generate(&self.view.secret.source, carried, self.run.entropy)
             .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
         let primary = self.plan.primary.and_then(|primary| self.plan.targets.get(primary));
@@ -107,7 +117,7 @@ impl Job<'_> {
     async fn keep(&self, left: SecretOutcome) -> SecretOutcome {
         let Some(generation) = self.plan.generation.clone() else { return left };
         let generation = self.identified(generation);
-        match self.carried {
+        match &self.carried {
             Some(value) => {
                 let settled = Settled { value: value.clone(), generation, generated: false, written: None };
                 self.fan_out(settled).await
@@ -132,7 +142,7 @@ impl Job<'_> {
     /// Takes over what stands at the source, then marks or writes the rest.
     async fn adopt(&self, left: SecretOutcome, new: &Generation) -> SecretOutcome {
         let source = self.plan.source.and_then(|source| self.plan.targets.get(source));
-        let (Some(source), Some(value)) = (source, self.carried) else {
+        let (Some(source), Some(value)) = (source, &self.carried) else {
             return self.failed(left, &Error::new(ErrorKind::Unavailable, "the value to take over could not be read"));
         };
         match self.annotate(source, new).await {
@@ -233,6 +243,7 @@ impl Job<'_> {
     async fn without_value(&self, target: &TargetPlan, generation: &Generation) -> Done {
         match target.action {
             Action::Metadata => self.metadata(target, generation).await,
+            Action::Restore => self.taken_back(target, generation).await,
             Action::Keep if target.generation.is_some() && !target.drifted => {
                 target.version.clone().map_or(Done::Left, Done::InForce)
             }
@@ -279,6 +290,9 @@ impl Job<'_> {
     }
 
     pub(super) fn place(&self, index: usize) -> Result<(&dyn Provider, Place)> {
+        if let Some(error) = self.stuck.get(&index) {
+            return Err(error.clone());
+        }
         let (provider, place) = place_at(self.view, self.run.stores, index).ok_or_else(no_answer)?;
         let store = self.run.stores.get(provider).and_then(Option::as_ref).ok_or_else(no_answer)?;
         Ok((store.as_ref(), place))
@@ -308,7 +322,9 @@ impl Job<'_> {
         let primary = self.plan.primary.or(self.plan.source)?;
         let mut targets = Vec::new();
         for (target, done) in self.plan.targets.iter().zip(&outcome.targets) {
-            let Some(locator) = &target.locator else { continue };
+            // A copy that the store keeps is no place of ours to know.
+            let is_copy = self.view.targets.get(target.index).is_some_and(|view| matches!(view.seen, Seen::Replica));
+            let Some(locator) = target.locator.as_ref().filter(|_| !is_copy) else { continue };
             let known = self.view.locked.and_then(|locked| locked.targets.iter().find(|t| t.locator == *locator));
             match done {
                 Done::InForce(version) => targets.push(LockedTarget {

@@ -29,6 +29,7 @@ const fn heading(action: Action) -> &'static str {
         Action::Rotate => "Would rotate:",
         Action::Revise => "Would replace an edited value:",
         Action::Heal => "Would bring up to date:",
+        Action::Restore => "Would restore:",
         Action::Adopt => "Would take over, keeping the value:",
         Action::Create => "Would create:",
         Action::Metadata => "Would change metadata:",
@@ -190,6 +191,7 @@ pub(super) fn done(action: Action, kind: TargetKind, name: &str) -> String {
         Action::Adopt => "Adopted",
         Action::Overwrite => "Overwrote",
         Action::Metadata => "Updated metadata of",
+        Action::Restore => "Restored",
         _ => "Updated",
     };
     format!("{verb} {what}: {name}")

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold::{hold, not_built, to_adopt};
+use super::replica;
 use super::standing::{Standing, fork_token, judge, superseded};
 use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
 use crate::lockfile::{Declaration, LockedSecret};
@@ -106,7 +107,7 @@ fn blank(view: &SecretView<'_>) -> SecretPlan {
         version: observed(target).map(|seen| seen.version.clone()),
         generation: None,
         drifted: false,
-        restore: observed(target).is_some_and(|seen| seen.pending_deletion),
+        restore: false,
         capabilities: target.capabilities,
     });
     SecretPlan {
@@ -309,17 +310,48 @@ const NOTHING_IN_FORCE: &str = "no value of ours is left to copy: what stands at
 /// Decides one target's action.
 fn settle(view: &SecretView<'_>, standing: Option<&Standing>, plan: &mut SecretPlan, index: usize, options: Options) {
     let Some(target) = view.targets.get(index) else { return };
-    let (action, why) = action(target, standing, plan, options);
+    let (action, why) = match &target.seen {
+        Seen::Replica => replica::check(view, target),
+        _ => taken_back(target, standing, action(view, target, standing, plan, options)),
+    };
     let changes = changes(target, standing, plan, action);
     let Some(planned) = plan.targets.get_mut(index) else { return };
     planned.action = if action == Action::Keep && !changes.is_empty() { Action::Metadata } else { action };
     planned.why = why;
     planned.changes = changes;
+    planned.restore = is_pending(target) && action.is_change();
 }
 
-fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, options: Options) -> (Action, String) {
+/// Whether an object cannot be used because it is scheduled for deletion.
+pub(super) fn is_pending(target: &TargetView) -> bool {
+    observed(target).is_some_and(|seen| seen.pending_deletion)
+}
+
+/// What is to be done with an object that is scheduled for deletion begins with taking it back, and
+/// often that is all.
+fn taken_back(target: &TargetView, standing: Option<&Standing>, planned: (Action, String)) -> (Action, String) {
+    if !is_pending(target) {
+        return planned;
+    }
+    match planned {
+        (Action::Keep, _) if matches!(standing, Some(Standing::Ours { .. })) => (Action::Restore, RESTORED.into()),
+        (action, why) if action.is_change() && why.is_empty() => (action, RESTORED.into()),
+        (action, why) if action.is_change() => (action, format!("{RESTORED}; {why}")),
+        other => other,
+    }
+}
+
+/// What a plan says of an object that is taken back.
+const RESTORED: &str = "restored from its scheduled deletion";
+
+fn action(
+    view: &SecretView<'_>,
+    target: &TargetView,
+    standing: Option<&Standing>,
+    plan: &SecretPlan,
+    options: Options,
+) -> (Action, String) {
     match &target.seen {
-        Seen::Replica => return (Action::ReplicaCheck, "the store keeps this copy itself".into()),
         Seen::LeftOut(why) => return (Action::LeftOut, why.clone()),
         Seen::NotBuilt if !target.selected => return (Action::LeftOut, "not built into this version".into()),
         Seen::NotBuilt if plan.hold.is_none() => return (Action::Held, not_built(target)),
@@ -349,12 +381,9 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
         (None, Next::Create(_)) => (Action::Create, String::new()),
         (_, Next::Rotate(_)) => (Action::Rotate, rotate_why(plan)),
         (_, Next::Revise(_)) => (Action::Revise, "the declared value was edited".into()),
-        (None, _) => (Action::Spread, copied_from(plan)),
+        (None, _) => (Action::Spread, copied_from(view, plan)),
         (Some(Standing::Drifted { generation }), _) => {
             (Action::Keep, format!("its value was changed outside after generation {}", generation.number))
-        }
-        (Some(Standing::Ours { .. }), _) if observed(target).is_some_and(|seen| seen.pending_deletion) => {
-            (Action::Heal, "it is scheduled for deletion and is restored first".into())
         }
         (Some(Standing::Ours { generation, .. }), _) => compare(target.index, generation, plan),
         (Some(_), _) => (Action::Keep, String::new()),
@@ -387,12 +416,16 @@ fn rotate_why(plan: &SecretPlan) -> String {
     }
 }
 
-fn copied_from(plan: &SecretPlan) -> String {
-    let source = plan.source.and_then(|source| plan.targets.get(source));
-    source.map_or_else(
-        || "copied from its former place".to_owned(),
-        |source| format!("copied from {} `{}`", source.kind.title(), source.name),
-    )
+fn copied_from(view: &SecretView<'_>, plan: &SecretPlan) -> String {
+    let Some(source) = plan.source else { return String::new() };
+    if let Some(source) = view.targets.get(source) {
+        return format!("copied from {} `{}`", source.kind.title(), source.name);
+    }
+    let Some(former) = view.earlier.get(source - view.targets.len()) else { return String::new() };
+    let region = former.locator.as_ref().and_then(|at| at.region()).map(|region| format!(" in {region}"));
+    let restored = if is_pending(former) { format!(", which is {RESTORED} first") } else { String::new() };
+    let region = region.unwrap_or_default();
+    format!("copied from its former place, {} `{}`{region}{restored}", former.kind.title(), former.name)
 }
 
 /// The attributes to change at an object that stays, and `mark` if the mark must be set again.
@@ -403,9 +436,10 @@ fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, 
     let Some(seen) = observed(target).filter(|_| !untouched) else { return Vec::new() };
     let mut changes = differing(&target.desired, &seen.attributes);
     let wants_mark = match standing {
-        Some(Standing::Ours { marked: false, generation }) => {
-            plan.generation.as_ref().is_some_and(|g| g.number == generation.number && action == Action::Keep)
-        }
+        Some(Standing::Ours { marked: false, generation }) => plan
+            .generation
+            .as_ref()
+            .is_some_and(|g| g.number == generation.number && matches!(action, Action::Keep | Action::Restore)),
         _ => false,
     };
     if wants_mark {

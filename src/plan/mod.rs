@@ -7,6 +7,7 @@ pub mod diff;
 pub mod digest;
 mod hold;
 pub mod observe;
+mod replica;
 pub mod review;
 pub mod standing;
 
@@ -20,7 +21,7 @@ use crate::diagnostic::Span;
 use crate::locator::Locator;
 use crate::lockfile::Declaration;
 use crate::mark::{Generation, Owner};
-use crate::provider::{Capabilities, Error, VersionId};
+use crate::provider::{Capabilities, Error, Observed, Result, VersionId};
 use crate::target::{Attributes, TargetKind};
 
 /// How long before its due date a rotation is announced, in days.
@@ -150,7 +151,7 @@ pub struct TargetPlan {
     pub generation: Option<Generation>,
     /// The value was changed outside since the mark was set.
     pub drifted: bool,
-    /// The object must be restored from its scheduled deletion first.
+    /// The action begins with taking the object back from its scheduled deletion.
     pub restore: bool,
     /// What the store can do, for the applier.
     pub capabilities: Option<Capabilities>,
@@ -169,6 +170,8 @@ pub enum Action {
     Revise,
     /// A target that is behind gets the value in force.
     Heal,
+    /// An object that is scheduled for deletion is taken back with its value.
+    Restore,
     /// A foreign object is taken over with its value.
     Adopt,
     /// Something new is made.
@@ -187,12 +190,13 @@ pub enum Action {
 
 impl Action {
     /// What a reader is shown, most dangerous first.
-    pub const BY_RISK: [Self; 9] = [
+    pub const BY_RISK: [Self; 10] = [
         Self::Overwrite,
         Self::Spread,
         Self::Rotate,
         Self::Revise,
         Self::Heal,
+        Self::Restore,
         Self::Adopt,
         Self::Create,
         Self::Metadata,
@@ -208,6 +212,7 @@ impl Action {
             Self::Rotate => "rotate",
             Self::Revise => "revise",
             Self::Heal => "heal",
+            Self::Restore => "restore",
             Self::Adopt => "adopt",
             Self::Create => "create",
             Self::Metadata => "metadata",
@@ -261,6 +266,8 @@ pub struct TargetView {
     pub capabilities: Option<Capabilities>,
     /// What stands there.
     pub seen: Seen,
+    /// What stands at the place of a [`Seen::Replica`], if it was asked.
+    pub copy: Option<Result<Option<Observed>>>,
     /// Whether a read of the object itself says so, not only a list.
     pub confirmed: bool,
     /// Whether filters allow to write it.
@@ -275,14 +282,15 @@ pub enum Seen {
     /// Nothing stands there.
     Absent,
     /// Something does.
-    Present(crate::provider::Observed),
+    Present(Observed),
     /// The store could not tell.
     Failed(Error),
     /// This program cannot reach that kind of store yet.
     NotBuilt,
     /// Not to be looked at here, for this reason.
     LeftOut(String),
-    /// The explicit target is a copy that the store itself keeps for another target.
+    /// The explicit target is a copy that the store itself keeps for another target; what stands there
+    /// is in [`TargetView::copy`].
     Replica,
     /// Not asked; the lock says something is there.
     Assumed,

@@ -185,8 +185,9 @@ fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope
         locator: None,
         desired: BTreeMap::new(),
         capabilities: None,
-        confirmed: matches!(seen, Seen::LeftOut(_) | Seen::Replica),
+        confirmed: matches!(seen, Seen::LeftOut(_)),
         seen,
+        copy: None,
         selected: scope.selects_target(manifest, target),
         refused: refused(target, now),
     }
@@ -227,9 +228,9 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
             if target.capabilities.is_none() || target.confirmed {
                 continue;
             }
+            let is_copy = matches!(target.seen, Seen::Replica);
             if let Some(Some(Err(error))) = ready.get(declared.provider) {
-                target.seen = Seen::Failed(error.clone());
-                target.confirmed = true;
+                settle(target, Err(error.clone()), Reading::Each);
                 continue;
             }
             let place = place(view.secret, declared);
@@ -237,9 +238,9 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
                 Ok(locator) => {
                     target.locator = Some(locator);
                     target.desired = store.desired(&place, None);
-                    target.seen = Seen::Absent;
+                    target.seen = if is_copy { Seen::Replica } else { Seen::Absent };
                 }
-                Err(error) => target.seen = Seen::Failed(error),
+                Err(error) => settle(target, Err(error), Reading::List),
             }
         }
         recall(view, stores, &ready);
@@ -305,6 +306,7 @@ fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetVie
         desired: BTreeMap::new(),
         capabilities: None,
         seen: Seen::Absent,
+        copy: None,
         confirmed: false,
         selected: false,
         refused: None,
@@ -345,7 +347,8 @@ fn assume(views: &mut [SecretView<'_>], stores: &Stores) {
         for (target, declared) in view.targets.iter_mut().zip(&view.secret.targets) {
             let built = stores.get(declared.provider).and_then(Option::as_ref);
             target.capabilities = built.and_then(|store| store.capabilities(target.kind));
-            if target.confirmed || target.capabilities.is_none() {
+            let is_copy = matches!(target.seen, Seen::Replica);
+            if target.confirmed || is_copy || target.capabilities.is_none() {
                 continue;
             }
             let mut known = view.locked.iter().flat_map(|locked| &locked.targets);
@@ -361,7 +364,10 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
     let (scheme, end) = match settings {
         TargetSettings::File(file) => ("file:", format!("{}#{}", file.path, file.key)),
         TargetSettings::SecretsManager(secret) => ("aws-sm://", format!("/{}", secret.name)),
-        TargetSettings::SsmParameter(parameter) => ("aws-ssm://", format!("/{}", parameter.name)),
+        TargetSettings::SsmParameter(parameter) => {
+            let nowhere = Locator::ssm_parameter("", "", &parameter.name);
+            ("aws-ssm://", nowhere.as_str().strip_prefix("aws-ssm:///").unwrap_or_default().to_owned())
+        }
         _ => return false,
     };
     at.as_str().starts_with(scheme) && at.as_str().ends_with(&end)
@@ -423,6 +429,10 @@ async fn look(
 fn settle(target: &mut TargetView, answer: Result<Option<Observed>>, reading: Reading) {
     target.confirmed =
         reading != Reading::List || answer.as_ref().is_ok_and(|seen| seen.as_ref().is_some_and(|s| !s.from_list));
+    if matches!(target.seen, Seen::Replica) {
+        target.copy = Some(answer);
+        return;
+    }
     target.seen = match answer {
         Ok(Some(observed)) => Seen::Present(observed),
         Ok(None) => Seen::Absent,

@@ -12,6 +12,8 @@ pub mod local;
 pub mod memory;
 pub mod unset;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -176,6 +178,12 @@ pub trait Provider: Send + Sync {
 
     /// Makes an object that is scheduled for deletion usable again.
     async fn restore(&self, at: &Place) -> Result<()>;
+
+    /// Waits until the copies that the store keeps of this place by itself (replicas in other regions)
+    /// hold what stands here; tells of each that does not, by region, why. Every store bounds the wait.
+    async fn await_copies(&self, _at: &Place) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
+    }
 
     /// Lets go of what was borrowed (a token that can be revoked); called once at the end.
     async fn close(&self) {}

@@ -211,7 +211,7 @@ fn badge(action: Action) -> String {
     let mark = match action {
         Action::Overwrite => "🔴",
         Action::Spread | Action::Rotate | Action::Revise => "🟠",
-        Action::Heal | Action::Adopt => "🟡",
+        Action::Heal | Action::Restore | Action::Adopt => "🟡",
         Action::Create => "🟢",
         _ => "⚪",
     };

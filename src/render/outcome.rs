@@ -160,6 +160,7 @@ const fn past(action: Action) -> &'static str {
         Action::Rotate => "rotated",
         Action::Revise => "replaced",
         Action::Heal => "brought&nbsp;up&nbsp;to&nbsp;date",
+        Action::Restore => "restored",
         Action::Adopt => "adopted",
         Action::Create => "created",
         _ => "metadata",

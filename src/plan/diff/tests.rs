@@ -258,6 +258,7 @@ impl Spot {
             desired: Attributes::from([("tag:T".into(), "1".into())]),
             capabilities: Some(capabilities),
             seen: self.seen(&locator(index), created),
+            copy: None,
             confirmed: true,
             selected: !self.filtered,
             refused: self.refused.then(|| ("its Expiration lies in the past".into(), "move it".into())),
@@ -342,8 +343,13 @@ table! {
     a_healed_fork_without_its_mark_is_marked: given([ssm(Gen(2)), sm(Healed(2))]) => "keep: keep, metadata (mark)";
     a_missing_target_gets_a_copy: given([sm(Gen(2)), ssm(Absent)]) => "keep: keep, spread";
     a_lost_primary_gets_its_value_back: given([sm(Absent).primary(), file(Gen(2))]) => "keep: spread, keep";
-    a_scheduled_deletion_is_taken_back: given([sm(Pending(2)), ssm(Gen(2))]) => "keep: heal, keep";
-    a_scheduled_deletion_of_the_only_copy_is_taken_back: given([sm(Pending(2))]) => "keep: heal";
+    a_scheduled_deletion_is_taken_back: given([sm(Pending(2)), ssm(Gen(2))]) => "keep: restore, keep";
+    a_scheduled_deletion_of_the_only_copy_is_taken_back: given([sm(Pending(2))]) => "keep: restore";
+    a_scheduled_deletion_that_is_behind_is_healed: given([sm(Pending(2)), ssm(Gen(3))]) => "keep: heal, keep";
+    a_rotation_takes_a_scheduled_deletion_back_as_well: given([sm(Pending(2)), ssm(Gen(2))]).force() => "rotate 3: rotate, rotate";
+    a_filtered_scheduled_deletion_is_left: given([sm(Pending(2)).filtered(), ssm(Gen(2))]) => "keep: left out, keep";
+    a_new_place_is_filled_from_one_that_is_taken_back: given([sm(Pending(2)), ssm(Absent)]) => "keep: restore, spread";
+    a_former_place_that_is_scheduled_for_deletion_is_copied: given([ssm(Absent)]).formerly(sm(Pending(2))) => "keep: spread";
 
     // What cannot be read.
     nothing_is_generated_while_a_store_is_down: given([sm(Absent), ssm(Down)])

@@ -10,6 +10,7 @@ mod secrets_manager;
 mod session;
 mod ssm;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -198,14 +199,15 @@ impl Provider for AwsProvider {
 
     fn recall(&self, at: &Locator, shape: &Shape) -> Option<Place> {
         let session = self.session.get()?;
-        let of = |scheme: &str| {
-            let here = format!("{scheme}://{}/{}/", session.account, session.region);
-            at.as_str().strip_prefix(&here).filter(|name| !name.is_empty()).map(str::to_owned)
-        };
-        let secret = of("aws-sm").map(|name| {
+        let here = format!("aws-sm://{}/{}/", session.account, session.region);
+        let secret = at.as_str().strip_prefix(&here).filter(|name| !name.is_empty()).map(|name| {
+            let name = name.to_owned();
             TargetSettings::SecretsManager(SecretsManagerSettings { name, ..SecretsManagerSettings::default() })
         });
-        let parameter = || of("aws-ssm").map(|name| TargetSettings::SsmParameter(SsmParameterSettings::named(name)));
+        let parameter = || {
+            let name = at.parameter_name(&session.account, &session.region)?;
+            Some(TargetSettings::SsmParameter(SsmParameterSettings::named(name)))
+        };
         Some(Place { settings: secret.or_else(parameter)?, shape: shape.clone() })
     }
 
@@ -276,6 +278,15 @@ impl Provider for AwsProvider {
                 format!("SSM deletes at once, so {} cannot be restored; create it again", s.name),
             )),
             other => Err(not_ours(other.kind())),
+        }
+    }
+
+    async fn await_copies(&self, at: &Place) -> Result<BTreeMap<String, String>> {
+        match &at.settings {
+            TargetSettings::SecretsManager(s) if !s.replica_regions.is_empty() => {
+                secrets_manager::replicas::wait(self.session().await?, s).await
+            }
+            _ => Ok(BTreeMap::new()),
         }
     }
 }

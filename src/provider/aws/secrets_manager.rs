@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
 
 pub(super) mod observe;
+pub(super) mod replicas;
 pub(super) mod write;
 
 use std::collections::HashMap;

@@ -12,7 +12,7 @@ use super::{Batched, LIST, READ, batches};
 use crate::limiter::Repeat;
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Observed, Reading, Result};
-use crate::target::{Attributes, SecretsManagerSettings};
+use crate::target::{Attributes, PRIMARY_REGION, REPLICA_FAILED, SecretsManagerSettings};
 
 /// Secrets per page of a list.
 const PAGE: i32 = 100;
@@ -85,16 +85,18 @@ async fn list(
     let request = session.secrets_manager.list_secrets().max_results(PAGE).include_planned_deletion(true);
     let request = request.set_filters(filter.map(|filter| vec![filter]));
     let attempt = session.attempt("secretsmanager:ListSecrets", "");
-    let (mut found, mut token) = (Vec::new(), None);
+    let (mut found, mut token) = (Vec::new(), None::<String>);
     for _ in 0..pages_max {
         let next = || request.clone().set_next_token(token.clone()).send();
         let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
         let entries = page.secret_list.unwrap_or_default().into_iter();
         found.extend(entries.filter(|entry| entry.name.as_deref().is_some_and(&wanted)));
-        token = page.next_token;
-        if token.is_none() {
-            return Ok((found, true));
+        // The end, or the same page over and over.
+        let end = page.next_token.is_none();
+        if end || page.next_token == token {
+            return Ok((found, end));
         }
+        token = page.next_token;
     }
     Ok((found, false))
 }
@@ -222,13 +224,19 @@ impl Facts {
         attributes::tags(&mut attributes, tags.clone());
         for replica in &self.replicas {
             let region = replica.region().unwrap_or_default();
-            let (name, key) = attributes::replica_attribute(region, replica.kms_key_id());
-            attributes.insert(name, key);
             // Replication is asynchronous: an accepted replica may fail later.
-            if let Some(status) = replica.status().filter(|status| status.as_str() != "InSync") {
-                attributes.insert(format!("replica_status:{region}"), status.as_str().to_owned());
+            let status = replica.status().map_or("InSync", |status| status.as_str());
+            if status != "InSync" {
+                attributes.insert(attributes::replica_status(region), status.to_owned());
+            }
+            if status == REPLICA_FAILED {
+                let why = attributes::said(replica.status_message().unwrap_or_default());
+                attributes.insert(attributes::replica_message(region), why);
+            } else {
+                attributes.extend([attributes::replica_attribute(region, replica.kms_key_id())]);
             }
         }
+        attributes.extend(self.primary_region.clone().map(|primary| (PRIMARY_REGION.to_owned(), primary)));
         let replica_of = self.primary_region.filter(|primary| *primary != session.region);
         let mark = tags.into_iter().find(|(key, _)| *key == MARK_KEY).map(|(_, text)| text.to_owned());
         Observed {

@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
+use aws_sdk_secretsmanager::types::Tag;
 use aws_smithy_types::Blob;
 
-use super::super::attributes;
 use super::super::mark;
 use super::super::session::Session;
 use super::observe::{describe, state};
+use super::replicas::{replica, replicate};
 use super::{CREATE, RESTORE, TAG, VALUE_BYTES_MAX, WRITE};
 use crate::limiter::Repeat;
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Value};
-use crate::target::{ReplicaRegion, SecretsManagerSettings};
+use crate::target::SecretsManagerSettings;
 
 /// Stores a value and its mark.
 pub(in super::super) async fn write(
@@ -133,40 +133,6 @@ pub(in super::super) async fn annotate(
     Ok(version.clone())
 }
 
-/// Asks for the replicas that are missing; one with another key can only be made anew, which is not ours to decide.
-async fn replicate(
-    session: &Session,
-    settings: &SecretsManagerSettings,
-    current: &Observed,
-    is_changed: &impl Fn(&str) -> bool,
-) -> Result<()> {
-    let (mut missing, mut different) = (Vec::new(), Vec::new());
-    for declared in &settings.replica_regions {
-        let (attribute, _) = attributes::replica_attribute(&declared.region, None);
-        if !is_changed(&attribute) {
-            continue;
-        }
-        if current.attributes.contains_key(&attribute) { &mut different } else { &mut missing }.push(declared);
-    }
-    if !missing.is_empty() {
-        let regions = missing.into_iter().map(replica).collect();
-        let request = session
-            .secrets_manager
-            .replicate_secret_to_regions()
-            .secret_id(&settings.name)
-            .set_add_replica_regions(Some(regions));
-        let attempt = session.attempt("secretsmanager:ReplicateSecretToRegions", &settings.name);
-        session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
-    }
-    different.first().map_or(Ok(()), |replica| {
-        let message = format!(
-            "{}: the replica in {} has another KMS key, which cannot change; remove that replica and sync again",
-            settings.name, replica.region
-        );
-        Err(Error::new(ErrorKind::Invalid, message))
-    })
-}
-
 /// Sets the mark and the tags named in `changed`; leaves all others alone.
 async fn tag(
     session: &Session,
@@ -197,10 +163,6 @@ fn tags(declared: &BTreeMap<String, String>, changed: Option<&[String]>, mark: &
     let ours = std::iter::once((MARK_KEY, mark));
     let theirs = declared.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.as_str(), value.as_str()));
     ours.chain(theirs).map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-fn replica(declared: &ReplicaRegion) -> ReplicaRegionType {
-    ReplicaRegionType::builder().region(&declared.region).set_kms_key_id(declared.kms_key_id.clone()).build()
 }
 
 fn expected(name: &str, current: &Observed, version: &str) -> Result<()> {

@@ -93,16 +93,22 @@ async fn as_expected<'a>(session: &Session, at: &[Wanted<'a>]) -> HashMap<&'a st
         .into_iter()
         .flat_map(|(tags, wanted)| wanted.chunks(FILTER_VALUES_MAX).map(|w| (tags, w.to_vec())).collect::<Vec<_>>())
         .collect();
-    let queries = chunks.iter().map(|(tags, wanted)| async move {
+    let query = |(tags, wanted): (&'a Tags, Vec<(&'a SsmParameterSettings, &'a str)>)| async move {
         let mut marks: Vec<String> = wanted.iter().map(|(_, mark)| (*mark).to_owned()).collect();
         marks.sort_unstable();
         marks.dedup();
         let mut filters = vec![filter(&format!("tag:{MARK_KEY}"), marks)];
         filters.extend(tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), vec![value.clone()])));
         (wanted, describe(session, filters).await)
-    });
+    };
+    let mut chunks = chunks.into_iter();
+    // The first goes alone: where lists are forbidden, one refusal is enough.
+    let mut answers = join_all(chunks.next().map(query)).await;
+    if answers.iter().all(|(_, answer)| !matches!(answer, Err(error) if error.kind == ErrorKind::PermissionDenied)) {
+        answers.extend(join_all(chunks.map(query)).await);
+    }
     let mut known = HashMap::new();
-    for (wanted, answer) in join_all(queries).await {
+    for (wanted, answer) in answers {
         let metadata: HashMap<String, ParameterMetadata> = match answer {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -150,16 +156,17 @@ async fn describe(
     let filters = filters.into_iter().flatten().collect();
     let request = session.ssm.describe_parameters().max_results(50).set_parameter_filters(Some(filters));
     let attempt = session.attempt("ssm:DescribeParameters", "");
-    let (mut known, mut token) = (HashMap::new(), None);
+    let (mut known, mut token) = (HashMap::new(), None::<String>);
     for _ in 0..PAGES_MAX {
         let next = || request.clone().set_next_token(token.clone()).send();
         let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
         let parameters = page.parameters.unwrap_or_default().into_iter();
         known.extend(parameters.filter_map(|metadata| Some((metadata.name.clone()?, metadata))));
-        token = page.next_token;
-        if token.is_none() {
+        // The end, or the same page over and over.
+        if page.next_token.is_none() || page.next_token == token {
             break;
         }
+        token = page.next_token;
     }
     Ok(known)
 }
