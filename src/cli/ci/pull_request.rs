@@ -98,6 +98,9 @@ impl Job<'_> {
         let Some(event) = event else {
             return Some("The event could not be read, so it is treated as a fork's.".into());
         };
+        if let Some(why) = self.given.and_then(|given| given.offline.clone()).filter(|_| !event.from_fork) {
+            return Some(why);
+        }
         if event.from_fork {
             return Some("This pull request comes from a fork, which gets no credentials.".into());
         }
@@ -145,20 +148,32 @@ impl Job<'_> {
         if let Some(number) = review.number.filter(|_| self.inputs.comment != When::Always && base.is(&source)) {
             return Ok(self.untouched(review, number, file).await);
         }
+        let reviewed = self.reviewed(review, &path, source, &base).await;
+        self.publish(review, reviewed).await
+    }
+
+    /// One Secretfile of a pull request, looked at and not told; `None` if it cannot be read.
+    pub(super) async fn looked_at(&self, event: &PullRequestEvent, file: &str) -> Result<Option<Reviewed>, Exit> {
+        let offline = self.offline(Some(event));
+        let review = Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
+        let Ok((path, source)) = self.secretfile(file) else { return Ok(None) };
+        let base = self.base(file, &review).await;
+        Ok(Some(self.reviewed(&review, &path, source, &base).await))
+    }
+
+    async fn reviewed(&self, review: &Review<'_>, path: &Path, source: Source, base: &Base) -> Reviewed {
         let head = self.load(&source, Reader::Head);
         let Some(manifest) = head.manifest else {
-            return self.publish(review, Reviewed::refused(source, head.diagnostics)).await;
+            return Reviewed::refused(source, head.diagnostics);
         };
-        let base = self.compare(&base, &manifest);
+        let base = self.compare(base, &manifest);
         let findings = policy::check(&base.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
         let offline = review.offline.clone().or_else(|| base.offline.clone());
         let providers = base.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
-        let (plan, digest) = self.plan(&path, &source, &manifest, offline.is_some()).await;
+        let (plan, digest) = self.plan(path, &source, &manifest, offline.is_some()).await;
         let problems = head.diagnostics;
-        let reviewed =
-            Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline };
-        self.publish(review, reviewed).await
+        Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
     }
 
     /// A pull request that leaves the Secretfile as it is: the check succeeds at once, and only a
@@ -380,14 +395,14 @@ impl Job<'_> {
 }
 
 /// One Secretfile of the change, looked at.
-struct Reviewed {
+pub(super) struct Reviewed {
     source: Source,
-    manifest: Option<Manifest>,
+    pub(super) manifest: Option<Manifest>,
     problems: Vec<Diagnostic>,
-    findings: Vec<Diagnostic>,
-    plan: Option<Plan>,
+    pub(super) findings: Vec<Diagnostic>,
+    pub(super) plan: Option<Plan>,
     digest: PlanDigest,
-    offline: Option<String>,
+    pub(super) offline: Option<String>,
 }
 
 impl Reviewed {

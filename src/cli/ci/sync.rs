@@ -56,8 +56,9 @@ impl Job<'_> {
         for file in &self.inputs.files {
             exit = exit.max(self.sync_file(kind, file).await.unwrap_or_else(|exit| exit));
         }
+        exit = exit.max(self.drift_beside(kind).await);
         let result = match exit {
-            Exit::Done => "ok",
+            Exit::Done | Exit::Pending => "ok",
             Exit::Partial => "partial",
             _ => "failed",
         };
@@ -98,8 +99,18 @@ impl Job<'_> {
         }
         let work = Work {
             stores: self.session.connect(&workspace, &self.store_args()),
-            scope: Scope { local_left_out: self.local_left_out(), ..Scope::default() },
-            options: Options { adopt: self.inputs.adopt, rotate_due: kind == Kind::Rotate, ..Options::default() },
+            scope: Scope {
+                local_left_out: self.local_left_out(),
+                secrets: self.named.to_vec(),
+                ..Scope::default()
+            },
+            options: Options {
+                adopt: self.inputs.adopt,
+                rotate_due: kind == Kind::Rotate,
+                force: !self.named.is_empty(),
+                attended: !self.named.is_empty(),
+                ..Options::default()
+            },
             workspace,
             identities,
             opened,
