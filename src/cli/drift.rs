@@ -83,7 +83,7 @@ fn tell(session: &Session, file: &str, plan: &Plan, drift: &Drift) {
         let text = super::show::failed(&secret.name, target.kind, &target.name, &unknown.reason);
         console.note(&format!("{} {text}", console.paint(Tone::Bad, "✗")));
     }
-    let looked = looked_at(plan, drift);
+    let looked = drift.ours;
     match drift.found.len() {
         0 if drift.unknown.is_empty() => {
             let mark = console.paint(Tone::Good, "✓");
@@ -96,14 +96,6 @@ fn tell(session: &Session, file: &str, plan: &Plan, drift: &Drift) {
         let mark = console.paint(Tone::Warn, "!");
         console.note(&format!("{mark} {} could not be looked at", plural(drift.unknown.len(), "target")));
     }
-}
-
-/// How many targets hold something of ours, or held it.
-fn looked_at(plan: &Plan, drift: &Drift) -> usize {
-    let found = |secret, target| drift.found.iter().any(|one| one.secret == secret && one.target == target);
-    let secrets = plan.secrets.iter().enumerate();
-    let targets = secrets.flat_map(|(at, secret)| secret.targets.iter().map(move |target| (at, target)));
-    targets.filter(|(secret, target)| target.generation.is_some() || found(*secret, target.index)).count()
 }
 
 /// A target with its secret, by position in the plan.
@@ -138,7 +130,6 @@ pub(super) fn report(plan: &Plan, drift: &Drift) -> Value {
     let found = drift.found.iter().map(|one| {
         with(place(one.secret, one.target), json!({"drift": one.kind.as_str(), "why": one.said, "help": one.help}))
     });
-    let unknown =
-        drift.unknown.iter().map(|one| with(place(one.secret, one.target), json!({ "why": one.reason })));
+    let unknown = drift.unknown.iter().map(|one| with(place(one.secret, one.target), json!({ "why": one.reason })));
     json!({ "drifted": found.collect::<Vec<_>>(), "unknown": unknown.collect::<Vec<_>>() })
 }

@@ -16,6 +16,8 @@ pub struct Drift {
     pub found: Vec<Finding>,
     /// What could not be looked at, and why.
     pub unknown: Vec<Unknown>,
+    /// How many of the targets hold something of ours, or held it.
+    pub ours: usize,
 }
 
 /// One target that is not as SecretZero left it.
@@ -106,7 +108,12 @@ impl Drift {
             for (index, target) in view.targets.iter().enumerate().filter(|(_, target)| target.selected) {
                 if let Seen::Failed(error) = &target.seen {
                     drift.unknown.push(Unknown { secret, target: index, reason: error.to_string() });
-                } else if let Some((kind, said)) = judge(view, target, planned) {
+                    continue;
+                }
+                let judged = judge(view, target, planned);
+                let generation = planned.targets.get(index).and_then(|target| target.generation.as_ref());
+                drift.ours += usize::from(judged.is_some() || generation.is_some());
+                if let Some((kind, said)) = judged {
                     let help = help(kind, view, target, planned);
                     drift.found.push(Finding { secret, target: index, kind, said, help });
                 }
@@ -121,7 +128,8 @@ impl Drift {
         let line = |finding: &Finding| {
             let secret = plan.secrets.get(finding.secret);
             let target = secret.and_then(|secret| secret.targets.get(finding.target));
-            let place = target.map_or_else(String::new, |target| format!("{}\u{0}{}", target.kind.as_str(), target.name));
+            let place =
+                target.map_or_else(String::new, |target| format!("{}\u{0}{}", target.kind.as_str(), target.name));
             format!("{}\u{0}{place}\u{0}{}", secret.map_or("", |secret| &secret.name), finding.kind.as_str())
         };
         let mut lines: Vec<String> = self.found.iter().map(line).collect();

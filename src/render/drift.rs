@@ -31,7 +31,7 @@ pub struct Facts<'a> {
 /// One sentence that says it all.
 #[must_use]
 pub fn headline(facts: &Facts<'_>) -> String {
-    let Drift { found, unknown } = facts.drift;
+    let Drift { found, unknown, .. } = facts.drift;
     let unknown = match unknown.len() {
         0 => String::new(),
         number => format!("; {} could not be looked at", count(number, "target")),
@@ -43,7 +43,10 @@ pub fn headline(facts: &Facts<'_>) -> String {
     secrets.dedup();
     let (targets, secrets) = (count(found.len(), "target"), count(secrets.len(), "secret"));
     let are = if found.len() == 1 { "is" } else { "are" };
-    format!("{targets} of {secrets} {are} not as SecretZero left {them}{unknown}", them = if found.len() == 1 { "it" } else { "them" })
+    format!(
+        "{targets} of {secrets} {are} not as SecretZero left {them}{unknown}",
+        them = if found.len() == 1 { "it" } else { "them" }
+    )
 }
 
 /// The title of the issue; plain text.
@@ -136,7 +139,8 @@ fn help(facts: &Facts<'_>) -> String {
     }
     lines.truncate(facts.rows_max);
     format!(
-        "\n#### What to do\n\n{}\nA drift that is meant to stay: close this issue as not planned, and the same drift is \
+        "\n#### What to do\n\n{}\nWhere the workflow answers comments, `/secretzero sync` and `/secretzero rotate NAME` on a pull \
+         request do the same.\nA drift that is meant to stay: close this issue as not planned, and the same drift is \
          not told again.\n",
         lines.concat()
     )
@@ -162,5 +166,8 @@ fn unknown(facts: &Facts<'_>) -> String {
 fn footer(facts: &Facts<'_>) -> String {
     let short = code(facts.commit.get(..7).unwrap_or(facts.commit));
     let run = if facts.run_url.is_empty() { String::new() } else { format!(" · [run]({})", facts.run_url) };
-    format!("\n<sub>Compared with {short}{run} · names and versions only · SecretZero {}</sub>\n", env!("CARGO_PKG_VERSION"))
+    format!(
+        "\n<sub>Compared with {short}{run} · names and versions only · SecretZero {}</sub>\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }

@@ -33,12 +33,17 @@ pub struct Facts<'a> {
 pub fn explain(facts: &Facts<'_>, position: usize) -> String {
     let Some(secret) = facts.plan.secrets.get(position) else { return String::new() };
     let Some(declared) = facts.manifest.secrets.get(secret.index) else { return String::new() };
-    let environment = if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
+    let environment =
+        if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     let mut out = format!("**{}** in {}{environment}\n", code(&secret.name), code(facts.file));
     if let Some(why) = facts.offline {
         out.push_str(&format!("\n> [!NOTE]\n> **The stores were not asked.** {}\n", words(why)));
     }
-    out.push_str(&format!("\n- declared at {}: {}\n", link(facts.blob_url, facts.file, secret.span.line), made(declared)));
+    out.push_str(&format!(
+        "\n- declared at {}: {}\n",
+        link(facts.blob_url, facts.file, secret.span.line),
+        made(declared)
+    ));
     out.push_str(&format!("- {}\n", standing(facts, secret)));
     out.push_str(&format!("- rotation: {}\n", rotation(facts, declared, secret)));
     for line in who(declared) {
@@ -68,8 +73,10 @@ fn made(declared: &Secret) -> String {
     match &declared.source {
         Source::Single(generator) => kind(&generator.kind),
         Source::Template(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|field| format!("{} ({})", code(&field.name.value), kind(&field.generator.kind))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} ({})", code(&field.name.value), kind(&field.generator.kind)))
+                .collect();
             format!("one value of several fields: {}", fields.join(", "))
         }
     }
@@ -89,7 +96,8 @@ fn standing(facts: &Facts<'_>, secret: &SecretPlan) -> String {
 
 fn rotation(facts: &Facts<'_>, declared: &Secret, secret: &SecretPlan) -> String {
     let Some(period) = &declared.rotation_period else {
-        return if declared.one_time { "never, it is made one time" } else { "only when someone asks for it" }.to_owned();
+        return if declared.one_time { "never, it is made one time" } else { "only when someone asks for it" }
+            .to_owned();
     };
     let every = format!("every {}", code(&period.value.text));
     let Some(due) = secret.due else { return every };

@@ -8,19 +8,19 @@ use crate::fake::github::FakeGithub;
 use crate::job::Job;
 use crate::sandbox::{Ran, Sandbox};
 
-const BASE: &str = include_str!("../fixtures/flow/base.yml");
-const CHANGE: &str = include_str!("../fixtures/flow/change.yml");
+pub(crate) const BASE: &str = include_str!("../fixtures/flow/base.yml");
+pub(crate) const CHANGE: &str = include_str!("../fixtures/flow/change.yml");
 const LOCK_REF: &str = "refs/secretzero/v1/default";
 
 /// What a job of the action may do with the workflow's own token.
 const PERMISSIONS: [(&str, &str); 3] = [("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
 
 /// One repository with its cloud.
-struct Stage {
-    github: FakeGithub,
-    aws: FakeAws,
-    sandbox: Sandbox,
-    job: Job,
+pub(crate) struct Stage {
+    pub(crate) github: FakeGithub,
+    pub(crate) aws: FakeAws,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) job: Job,
 }
 
 impl Stage {
@@ -28,9 +28,11 @@ impl Stage {
         Self::with_permissions(&PERMISSIONS)
     }
 
-    fn with_permissions(permissions: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_permissions(permissions: &[(&str, &str)]) -> Self {
         let (github, aws) = (FakeGithub::start(), FakeAws::start());
         let job = Job {
+            server_url: "https://github.com".into(),
+            reference: "refs/heads/main".into(),
             api_url: github.url(),
             repository: FakeGithub::REPOSITORY.into(),
             repository_id: 1001,
@@ -40,7 +42,7 @@ impl Stage {
         Self { aws, sandbox: Sandbox::new(), job, github }
     }
 
-    fn job(&self, event: &str, payload: &serde_json::Value, sha: &str, inputs: &[(&str, &str)]) -> Ran {
+    pub(crate) fn job(&self, event: &str, payload: &serde_json::Value, sha: &str, inputs: &[(&str, &str)]) -> Ran {
         self.job.run(&self.sandbox, event, payload, sha, inputs)
     }
 
@@ -48,22 +50,22 @@ impl Stage {
         self.job.pull_request(&self.sandbox, number, head, inputs)
     }
 
-    fn push(&self, sha: &str, inputs: &[(&str, &str)]) -> Ran {
+    pub(crate) fn push(&self, sha: &str, inputs: &[(&str, &str)]) -> Ran {
         self.job.push(&self.sandbox, sha, inputs)
     }
 
     /// Checks a text out, as `actions/checkout` would.
-    fn checkout(&self, secretfile: &str) {
+    pub(crate) fn checkout(&self, secretfile: &str) {
         self.sandbox.write("Secretfile.yml", secretfile);
     }
 
-    fn comment(&self, pull: u64) -> String {
+    pub(crate) fn comment(&self, pull: u64) -> String {
         let comments = self.github.comments(pull);
         assert_eq!(comments.len(), 1, "one comment: {comments:?}");
         comments.into_iter().next().unwrap().body
     }
 
-    fn output(&self, name: &str) -> String {
+    pub(crate) fn output(&self, name: &str) -> String {
         let text = self.sandbox.read("output");
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
@@ -79,13 +81,13 @@ impl Stage {
         bytes.map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
-    fn effects(&self) -> usize {
+    pub(crate) fn effects(&self) -> usize {
         self.aws.effects()
     }
 }
 
 /// Commits and versions differ from run to run.
-fn stable(text: &str) -> String {
+pub(crate) fn stable(text: &str) -> String {
     let hex = |c: char| c.is_ascii_hexdigit() && !c.is_ascii_uppercase();
     let mut out = String::new();
     let mut word = String::new();

@@ -10,6 +10,8 @@ mod cli;
 mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod events;
 mod excerpts;
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]

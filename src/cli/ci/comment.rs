@@ -140,18 +140,23 @@ impl Job<'_> {
             let has = forge.permission(&asked.comment.author).await.map_err(|error| self.unknown(&error))?;
             if has < needed {
                 let (verb, needed, has) = (asked.command.verb(), word(needed), word(has));
-                let why = format!("`{verb}` needs the permission `{needed}` in this repository, and the one who asked has `{has}`");
+                let why = format!(
+                    "`{verb}` needs the permission `{needed}` in this repository, and the one who asked has `{has}`"
+                );
                 return Ok(self.refuse_command(asked, &why).await);
             }
         }
         match &asked.command {
             Command::Help => {
+                self.say.summarise(HELP);
                 self.reply(asked, HELP).await;
                 Ok(self.nothing("help was asked for"))
             }
             Command::Mistaken(why) => {
-                self.reply(asked, &format!("**Nothing was done:** {}.\n\n{HELP}", words(why))).await;
-                Ok(self.nothing(why))
+                let text = format!("{}\n{HELP}", nothing_done(why));
+                self.say.summarise(&text);
+                self.reply(asked, &text).await;
+                Ok(self.nothing(why.trim_end_matches('?')))
             }
             Command::Plan => self.plan_command(forge, asked).await,
             Command::Explain(name) => self.explain_command(forge, asked, name).await,
@@ -161,8 +166,10 @@ impl Job<'_> {
     }
 
     async fn refuse_command(&self, asked: &Asked, why: &str) -> Exit {
-        self.reply(asked, &format!("**Nothing was done:** {}.\n", words(why))).await;
-        self.nothing(why)
+        let text = nothing_done(why);
+        self.say.summarise(&text);
+        self.reply(asked, &text).await;
+        self.nothing(why.trim_end_matches('?'))
     }
 
     /// The same job with what the forge gave instead of the checkout.
@@ -226,8 +233,10 @@ impl Job<'_> {
         if text.is_empty() {
             return Ok(self.refuse_command(asked, &no_secret(name, &known)).await);
         }
-        self.reply(asked, &text).await;
+        let head = code(pull.head_sha.get(..7).unwrap_or_default());
+        let text = format!("At {head}, the head of this pull request:\n\n{text}");
         self.say.summarise(&text);
+        self.reply(asked, &text).await;
         self.say.output("changed", false);
         self.say.result("ok", None);
         Ok(Exit::Done)
@@ -242,7 +251,7 @@ impl Job<'_> {
         }
         let done = self.with(None, names).sync(kind).await;
         let tip = code(self.runner.sha.get(..7).unwrap_or_default());
-        let text = format!("At {tip}, the tip of the default branch:\n\n{}", self.say.told());
+        let text = format!("At {tip}, the tip of the default branch:\n\n{}", below(&self.say.told()));
         self.reply(asked, &text).await;
         done
     }
@@ -300,6 +309,19 @@ fn event_of(pull: &PullRequest) -> PullRequestEvent {
         draft: pull.draft,
         author: pull.author.clone(),
     }
+}
+
+fn nothing_done(why: &str) -> String {
+    let end = if why.ends_with('?') { "" } else { "." };
+    format!("**Nothing was done:** {}{end}\n", words(why))
+}
+
+/// A report as a part of an answer: below its heading, and with the answer's own footer.
+fn below(report: &str) -> String {
+    let lines = report.lines().filter(|line| !line.starts_with("<sub>"));
+    let lines =
+        lines.map(|line| line.strip_prefix("### SecretZero · ").map_or(line.to_owned(), |rest| format!("#### {rest}")));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn no_secret(name: &str, known: &[String]) -> String {

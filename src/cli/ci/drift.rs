@@ -36,10 +36,17 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// What a schedule does beside its rotations, so that it tells what stands after them.
-    pub(super) async fn drift_beside(&self, kind: Kind) -> Exit {
+    /// What a schedule does after its rotations, so that it tells what stands then; how both ended.
+    pub(super) async fn drift_beside(&self, kind: Kind, rotated: Exit) -> Exit {
         let scheduled = self.runner.event_name == "schedule" && self.inputs.command == Command::Auto;
-        if scheduled && kind == Kind::Rotate { self.look_for_drift().await } else { Exit::Done }
+        if !scheduled || kind != Kind::Rotate {
+            return rotated;
+        }
+        match (rotated, self.look_for_drift().await) {
+            (Exit::Done, drift) => drift,
+            (rotated, Exit::Pending) => rotated,
+            (rotated, drift) => rotated.max(drift),
+        }
     }
 
     /// A dispatch by its own input `command`, where the workflow leaves `command` at `auto`.
@@ -164,7 +171,13 @@ impl Job<'_> {
 }
 
 /// Opens or edits the issue, unless someone closed it as not planned and the same still stands.
-async fn open(forge: &dyn Forge, marker: &Marker, title: &str, text: &str, seal: &str) -> Result<Option<String>, Error> {
+async fn open(
+    forge: &dyn Forge,
+    marker: &Marker,
+    title: &str,
+    text: &str,
+    seal: &str,
+) -> Result<Option<String>, Error> {
     let known = forge.find_issue(marker).await?;
     if let Some(known) = known.filter(|known| !known.open && known.dismissed && known.body.contains(seal)) {
         return Ok(Some(format!("The same drift was closed as not planned: {}", known.url)));

@@ -155,7 +155,8 @@ impl Job<'_> {
     /// One Secretfile of a pull request, looked at and not told; `None` if it cannot be read.
     pub(super) async fn looked_at(&self, event: &PullRequestEvent, file: &str) -> Result<Option<Reviewed>, Exit> {
         let offline = self.offline(Some(event));
-        let review = Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
+        let review =
+            Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
         let Ok((path, source)) = self.secretfile(file) else { return Ok(None) };
         let base = self.base(file, &review).await;
         Ok(Some(self.reviewed(&review, &path, source, &base).await))

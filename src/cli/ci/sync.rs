@@ -56,7 +56,7 @@ impl Job<'_> {
         for file in &self.inputs.files {
             exit = exit.max(self.sync_file(kind, file).await.unwrap_or_else(|exit| exit));
         }
-        exit = exit.max(self.drift_beside(kind).await);
+        exit = self.drift_beside(kind, exit).await;
         let result = match exit {
             Exit::Done | Exit::Pending => "ok",
             Exit::Partial => "partial",
@@ -99,11 +99,7 @@ impl Job<'_> {
         }
         let work = Work {
             stores: self.session.connect(&workspace, &self.store_args()),
-            scope: Scope {
-                local_left_out: self.local_left_out(),
-                secrets: self.named.to_vec(),
-                ..Scope::default()
-            },
+            scope: Scope { local_left_out: self.local_left_out(), secrets: self.named.to_vec(), ..Scope::default() },
             options: Options {
                 adopt: self.inputs.adopt,
                 rotate_due: kind == Kind::Rotate,
@@ -120,7 +116,9 @@ impl Job<'_> {
             // What cannot be worked on now must not pass for nothing to do.
             let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
             prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
-            prepared.limit_rotations(self.inputs.max_rotations);
+            if self.named.is_empty() {
+                prepared.limit_rotations(self.inputs.max_rotations);
+            }
         }
         let outcome = match self.apply(&work, &prepared, ledger.as_ref()).await {
             Ok(outcome) => outcome,

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::forge::{
-    CheckRun, CheckSeen, CommentSeen, Comparison, Forge, Issue, Marker, Permission, Posted, PullRequest, Relation, Result, State,
-    StateError, Tip,
+    CheckRun, CheckSeen, CommentSeen, Comparison, Forge, Issue, Marker, Permission, Posted, PullRequest, Relation,
+    Result, State, StateError, Tip,
 };
 
 /// The number of the only pull request.

@@ -16,7 +16,6 @@ use crate::forge::{CommentSeen, Error, Issue, Marker, Posted, Result};
 
 const WHAT: &str = "write the issue";
 const LOOK: &str = "look for the issue";
-const READ: &str = "issues: read";
 const NEEDS: &str = "issues: write";
 /// Said at the end of a body that was cut here; the renderer cuts earlier, and better.
 const NOTE: &str = "_This issue is longer than GitHub allows; the rest is in the job summary._";
@@ -70,7 +69,7 @@ impl Listed {
 
 impl Github {
     pub(super) async fn known_issue(&self, marker: &Marker) -> Result<Option<Issue>> {
-        let mut ours = self.issues(marker, "all", READ).await?;
+        let mut ours = self.issues(marker, "all", NEEDS).await?;
         let open = ours.iter().position(|issue| issue.state == "open");
         let chosen = open.or(ours.len().checked_sub(1));
         Ok(chosen.map(|at| ours.swap_remove(at).told()))
