@@ -84,6 +84,8 @@ pub enum Command {
     Rotate(RotateArgs),
     /// Rebuild the lock from the marks in the stores; writes to no store
     Refresh(StoreArgs),
+    /// Show what stands in the stores differently from what SecretZero left there; writes nothing
+    Drift(DriftArgs),
     /// Do what the event of a CI job asks for (the entry point of the action)
     Ci,
     /// Run the main job on an embedded sample: a pull request, then its merge; needs no account
@@ -183,4 +185,15 @@ pub struct RotateArgs {
     /// Most rotations in one run [default: all that are due]
     #[arg(long, value_name = "N")]
     pub max_rotations: Option<usize>,
+}
+
+/// `drift`.
+#[derive(Debug, Clone, Args)]
+pub struct DriftArgs {
+    /// Which targets.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Exit 2 when there is drift
+    #[arg(long)]
+    pub detailed_exitcode: bool,
 }

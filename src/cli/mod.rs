@@ -5,6 +5,7 @@ mod check;
 pub mod ci;
 pub mod console;
 mod demo;
+mod drift;
 pub mod exit;
 mod progress;
 mod report;
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Sync(args) => sync::sync(&session, &args).await,
         Command::Rotate(args) => sync::rotate(&session, &args).await,
         Command::Refresh(args) => sync::refresh(&session, &args).await,
+        Command::Drift(args) => drift::drift(&session, &args).await,
         Command::Ci => ci::run(&session).await,
         Command::Demo => demo::demo(&session).await,
     };

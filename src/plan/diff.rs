@@ -136,14 +136,14 @@ fn primary(targets: &[TargetView]) -> Option<usize> {
         .map(|target| target.index)
 }
 
-const fn observed(target: &TargetView) -> Option<&crate::provider::Observed> {
+pub(super) const fn observed(target: &TargetView) -> Option<&crate::provider::Observed> {
     match &target.seen {
         Seen::Present(observed) => Some(observed),
         _ => None,
     }
 }
 
-fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
+pub(super) fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
     let seen = observed(target)?;
     let order = target.capabilities?.mark_order;
     Some(judge(&view.owner, target.locator.as_ref()?, order, seen))
@@ -449,7 +449,7 @@ fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, 
 }
 
 /// The desired attributes that are missing or have another value; what others set does not count.
-fn differing(desired: &Attributes, seen: &Attributes) -> Vec<String> {
+pub(super) fn differing(desired: &Attributes, seen: &Attributes) -> Vec<String> {
     desired.iter().filter(|(name, value)| seen.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
 }
 

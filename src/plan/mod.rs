@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod digest;
+pub mod drift;
 mod hold;
 pub mod observe;
 mod replica;

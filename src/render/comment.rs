@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{code, words};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Secret};
 use crate::plan::{Action, Next, Plan, SecretPlan, TargetPlan};
 use crate::target::TargetKind;
 
@@ -138,11 +138,16 @@ fn finding_line(facts: &Facts<'_>, finding: &Diagnostic) -> String {
 
 /// A link to a line of the Secretfile at the head commit.
 fn line_link(facts: &Facts<'_>, line: u32) -> String {
-    if facts.blob_url.is_empty() {
-        return format!("line {line}:");
+    format!("{}:", link(facts.blob_url, facts.file, line))
+}
+
+/// A line of a file, as a link where it is known what to.
+pub(super) fn link(blob_url: &str, file: &str, line: u32) -> String {
+    if blob_url.is_empty() {
+        return format!("line {line}");
     }
-    let path: Vec<String> = facts.file.split('/').map(percent).collect();
-    format!("[line {line}]({}/{}#L{line}):", facts.blob_url, path.join("/"))
+    let path: Vec<String> = file.split('/').map(percent).collect();
+    format!("[line {line}]({blob_url}/{}#L{line})", path.join("/"))
 }
 
 /// One path segment of a URL.
@@ -219,9 +224,11 @@ fn badge(action: Action) -> String {
 }
 
 fn people(facts: &Facts<'_>, secret: &SecretPlan) -> Vec<String> {
-    let Some(declared) = facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)) else {
-        return Vec::new();
-    };
+    facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)).map(who).unwrap_or_default()
+}
+
+/// Who answers for a secret and who reads it.
+pub(super) fn who(declared: &Secret) -> Vec<String> {
     let list = |label: &str, names: &[String]| {
         let names: Vec<String> = names.iter().map(|name| code(name)).collect();
         (!names.is_empty()).then(|| format!("{label} {}", names.join(", ")))

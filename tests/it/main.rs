@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod environments;
+mod events;
 mod excerpts;
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]

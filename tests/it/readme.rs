@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::{action, layering, servers};
 
 pub(crate) const README: &str = include_str!("../../README.md");
-const COMMANDS: &[&str] = &["validate", "policy", "test", "sync", "rotate", "refresh", "ci", "demo"];
+const COMMANDS: &[&str] = &["validate", "policy", "test", "sync", "rotate", "refresh", "drift", "ci", "demo"];
 
 /// A fenced block, its kind and the line where it begins.
 struct Snippet {

@@ -28,6 +28,8 @@ impl Stage {
     pub(crate) fn with_permissions(permissions: &[(&str, &str)]) -> Self {
         let (github, aws) = (FakeGithub::start(), FakeAws::start());
         let job = Job {
+            server_url: "https://github.com".into(),
+            reference: "refs/heads/main".into(),
             api_url: github.url(),
             repository: FakeGithub::REPOSITORY.into(),
             repository_id: 1001,

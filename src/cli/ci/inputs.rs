@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::secret::SecretValue;
 
 /// The action's inputs, read and checked.
+#[derive(Clone)]
 pub struct Inputs {
     /// What to do.
     pub command: Command,
@@ -55,6 +56,7 @@ pub enum Command {
     Plan,
     Sync,
     Rotate,
+    Drift,
 }
 
 /// What fails the job.
@@ -63,6 +65,7 @@ pub enum Command {
 pub enum FailOn {
     Error,
     Warning,
+    Drift,
     None,
 }
 
@@ -127,6 +130,27 @@ fn list(environment: &Environment, name: &str) -> Vec<String> {
     text.split(['\n', ',']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
+/// What `command` takes, here and as an input of a dispatch.
+const COMMANDS: &[(&str, Command)] = &[
+    ("auto", Command::Auto),
+    ("plan", Command::Plan),
+    ("sync", Command::Sync),
+    ("rotate", Command::Rotate),
+    ("drift", Command::Drift),
+];
+
+impl Command {
+    /// A command by its word.
+    ///
+    /// # Errors
+    /// [`UnknownInput`], naming what there is.
+    pub fn named(word: &str) -> Result<Self, UnknownInput> {
+        let known = || COMMANDS.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let found = COMMANDS.iter().find(|(known, _)| *known == word).map(|(_, command)| *command);
+        found.ok_or_else(|| UnknownInput { name: "command", value: word.to_owned(), known: known() })
+    }
+}
+
 const SWITCH: &[(&str, bool)] = &[("false", false), ("true", true)];
 
 impl Inputs {
@@ -147,22 +171,18 @@ impl Inputs {
         }
         let token = environment.input("github_token").or_else(|| environment.filled("GITHUB_TOKEN"));
         Ok(Self {
-            command: one_of(
-                environment,
-                "command",
-                &[
-                    ("auto", Command::Auto),
-                    ("plan", Command::Plan),
-                    ("sync", Command::Sync),
-                    ("rotate", Command::Rotate),
-                ],
-            )?,
+            command: one_of(environment, "command", COMMANDS)?,
             files,
             environment: environment.input("environment").unwrap_or_default().to_owned(),
             fail_on: one_of(
                 environment,
                 "fail_on",
-                &[("error", FailOn::Error), ("warning", FailOn::Warning), ("none", FailOn::None)],
+                &[
+                    ("error", FailOn::Error),
+                    ("warning", FailOn::Warning),
+                    ("drift", FailOn::Drift),
+                    ("none", FailOn::None),
+                ],
             )?,
             comment: one_of(
                 environment,

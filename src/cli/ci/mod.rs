@@ -4,6 +4,10 @@
 //! synced; a schedule rotates what is due. An explicit command never exceeds what the event allows.
 
 mod base;
+pub mod command;
+mod comment;
+mod drift;
+mod given;
 pub mod inputs;
 mod pull_request;
 mod read;
@@ -38,6 +42,10 @@ pub struct Job<'a> {
     pub forge: Option<Arc<dyn Forge>>,
     /// Where the job speaks.
     pub say: &'a Say<'a>,
+    /// Secretfiles that the forge gave instead of the checkout's.
+    pub given: Option<&'a given::Given>,
+    /// The only secrets to work on, named by a person; all when empty.
+    pub named: &'a [String],
 }
 
 /// `secretzero ci`.
@@ -47,7 +55,7 @@ pub async fn run(session: &Session) -> Result<Exit, Exit> {
     let runner = Runner::read(&session.environment);
     let say = Say::new(session, &runner);
     let forge = connect(session, &inputs, &runner)?;
-    let job = Job { session, inputs: &inputs, runner: &runner, forge, say: &say };
+    let job = Job { session, inputs: &inputs, runner: &runner, forge, say: &say, given: None, named: &[] };
     let event = job.event();
     job.dispatch(&event).await
 }
@@ -92,6 +100,14 @@ impl Job<'_> {
             // A pull request whose event cannot be read is a stranger's.
             (Event::Other(name), _) if name == "pull_request" => self.pull_request(None).await,
             (Event::MergeGroup { head_sha, .. }, _) => self.merge_group(head_sha).await,
+            // A check that a merge queue requires must report, or the queue stands still.
+            (Event::Other(name), _) if name == "merge_group" => self.merge_group(&self.runner.sha).await,
+            (Event::IssueComment(comment), _) => self.comment_event(comment).await,
+            (Event::WorkflowDispatch { inputs, .. }, Command::Auto) if inputs.contains_key("command") => {
+                self.dispatched(event, inputs.get("command").map_or("", String::as_str)).await
+            }
+            (Event::Push(push), Command::Drift) if push.default_branch && !push.deleted => self.drift().await,
+            (Event::Schedule { .. } | Event::WorkflowDispatch { .. }, Command::Drift) => self.drift().await,
             (Event::Push(push), Command::Auto | Command::Sync) if push.default_branch && !push.deleted => {
                 self.sync_since(sync::Kind::Sync, push.before.as_deref()).await
             }

@@ -8,8 +8,9 @@
 use std::path::Path;
 
 use super::Job;
-use super::base::{Reader, Standard, Unknown};
+use super::base::{Base, Reader, Standard, Unknown};
 use super::inputs::{FailOn, PlanMode, When};
+use super::read::Read;
 use super::say::Check;
 use super::unit::Unit;
 use crate::cli::args::{Backoff, RateLimit, StoreArgs};
@@ -83,6 +84,9 @@ impl Job<'_> {
         let Some(event) = event else {
             return Some("The event could not be read, so it is treated as a fork's.".into());
         };
+        if let Some(why) = self.given.and_then(|given| given.offline.clone()).filter(|_| !event.from_fork) {
+            return Some(why);
+        }
         if event.from_fork {
             return Some("This pull request comes from a fork, which gets no credentials.".into());
         }
@@ -130,37 +134,49 @@ impl Job<'_> {
             true => Ok(Self::own_base(&read)),
             false => self.base(unit, &review.base).await,
         };
-        let standard = match base {
-            Ok(base) => {
-                let untouched = self.inputs.comment != When::Always && base.is(&read);
-                if let Some(number) = review.number.filter(|_| untouched) {
-                    return Ok(self.untouched(review, number, unit).await);
-                }
-                let head = self.load(unit, &read, Reader::Head);
-                let Some(manifest) = head.manifest else {
-                    return self.publish(review, unit, Reviewed::refused(read.source, head.diagnostics)).await;
-                };
-                (self.compare(unit, &base, &manifest), manifest, head.diagnostics)
+        let base = match base {
+            Ok(base) if review.number.is_some() && self.inputs.comment != When::Always && base.is(&read) => {
+                return Ok(self.untouched(review, unit).await);
             }
             Err(Unknown(why)) if self.forge.is_some() => return Ok(self.unknown_base(review, unit, &why).await),
-            Err(Unknown(why)) => {
-                let head = self.load(unit, &read, Reader::Head);
-                let Some(manifest) = head.manifest else {
-                    return self.publish(review, unit, Reviewed::refused(read.source, head.diagnostics)).await;
-                };
-                (Standard::unknown(&why), manifest, head.diagnostics)
-            }
+            base => base,
         };
-        let (standard, manifest, problems) = standard;
+        let reviewed = self.look(review, unit, &path, read, base).await;
+        self.publish(review, unit, reviewed).await
+    }
+
+    /// One unit of a pull request, looked at and not told; `None` if it cannot be read.
+    pub(super) async fn looked_at(&self, event: &PullRequestEvent, unit: &Unit) -> Option<Reviewed> {
+        let offline = self.offline(Some(event));
+        let review =
+            Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
+        let (path, read) = self.read(unit).ok()?;
+        let base = self.base(unit, &review.base).await;
+        Some(self.look(&review, unit, &path, read, base).await)
+    }
+
+    async fn look(
+        &self,
+        review: &Review<'_>,
+        unit: &Unit,
+        path: &Path,
+        read: Read,
+        base: Result<Base, Unknown>,
+    ) -> Reviewed {
+        let head = self.load(unit, &read, Reader::Head);
         let source = read.source;
+        let Some(manifest) = head.manifest else { return Reviewed::refused(source, head.diagnostics) };
+        let standard = match base {
+            Ok(base) => self.compare(unit, &base, &manifest),
+            Err(Unknown(why)) => Standard::unknown(&why),
+        };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
         let offline = review.offline.clone().or_else(|| standard.offline.clone());
         let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
-        let (plan, digest) = self.plan(&path, &source, &manifest, unit, offline.is_some()).await;
-        let reviewed =
-            Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline };
-        self.publish(review, unit, reviewed).await
+        let (plan, digest) = self.plan(path, &source, &manifest, unit, offline.is_some()).await;
+        let problems = head.diagnostics;
+        Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
     }
 
     /// Without the base nobody knows which policies count, so the check does not pass.
@@ -180,12 +196,14 @@ impl Job<'_> {
 
     /// A pull request that leaves the Secretfile as it is: the check succeeds at once, and only a
     /// comment from before, when it did not, is set right.
-    async fn untouched(&self, review: &Review<'_>, number: u64, unit: &Unit) -> Verdict {
+    async fn untouched(&self, review: &Review<'_>, unit: &Unit) -> Verdict {
         let title = "Not touched by this pull request";
         let summary = format!("### SecretZero · {}\n\n**{title}.** Merging it changes no secret.\n", code(&unit.file));
         self.session.console.line(title);
         self.say.summarise(&summary);
-        if self.has_comment(number, unit).await {
+        if let Some(number) = review.number
+            && self.has_comment(number, unit).await
+        {
             self.comment(number, unit, &summary).await;
         }
         let check = Check {
@@ -331,14 +349,14 @@ impl Job<'_> {
 }
 
 /// One Secretfile of the change, looked at.
-struct Reviewed {
+pub(super) struct Reviewed {
     source: Source,
-    manifest: Option<Manifest>,
+    pub(super) manifest: Option<Manifest>,
     problems: Vec<Diagnostic>,
-    findings: Vec<Diagnostic>,
-    plan: Option<Plan>,
+    pub(super) findings: Vec<Diagnostic>,
+    pub(super) plan: Option<Plan>,
     digest: PlanDigest,
-    offline: Option<String>,
+    pub(super) offline: Option<String>,
 }
 
 impl Reviewed {

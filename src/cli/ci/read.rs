@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use super::Job;
+use super::given::{Given, beside_of};
 use super::unit::Unit;
-use crate::cli::variables::{Variables, var_files};
-use crate::diagnostic::{Diagnostic, Source, quote};
+use crate::cli::variables::{BadVarFile, Variables, parsed, var_files};
+use crate::diagnostic::{Diagnostic, Source, Spanned, quote};
 use crate::forge::Forge;
 use crate::manifest::{Environment, environments, variables_file};
 
@@ -34,6 +35,13 @@ fn declared(source: &Source, unit: &Unit) -> Option<Environment> {
     environments(source).into_iter().find(|one| one.name.value == name)
 }
 
+/// What a file of variables holds that the forge gave.
+fn given_variables(given: &Given, unit: &Unit, file: &Spanned<String>) -> Result<Variables, BadVarFile> {
+    let path = beside_of(&unit.file, &file.value);
+    let bytes = given.file(&path).ok_or_else(|| BadVarFile::missing(file))?;
+    parsed(&path, bytes.to_vec())
+}
+
 impl Job<'_> {
     /// A unit as it stands in the checkout, and where.
     pub(super) fn read(&self, unit: &Unit) -> Result<(PathBuf, Read), Box<Unreadable>> {
@@ -45,7 +53,11 @@ impl Job<'_> {
         if let Some(environment) = declared(&source, unit) {
             for file in &environment.var_files {
                 let one = Environment { var_files: vec![file.clone()], ..environment.clone() };
-                match var_files(&*self.session.disk, &folder, &one) {
+                let read = match self.given {
+                    Some(given) => given_variables(given, unit, file),
+                    None => var_files(&*self.session.disk, &folder, &one),
+                };
+                match read {
                     Ok(more) => variables.extend(more),
                     Err(bad) if bad.file.is_none() => problems.extend(bad.findings),
                     // The finding is shown at the line that names the file.
@@ -75,10 +87,9 @@ impl Job<'_> {
         };
         let mut variables = Variables::new();
         if let Some(environment) = declared(&source, unit) {
-            let folder = Path::new(&unit.file).parent().unwrap_or(Path::new(""));
             for file in &environment.var_files {
-                let path = folder.join(&file.value);
-                let Some(bytes) = forge.file_at(&path.to_string_lossy(), at).await? else { continue };
+                let path = beside_of(&unit.file, &file.value);
+                let Some(bytes) = forge.file_at(&path, at).await? else { continue };
                 let text = Source::from_bytes("base", bytes).ok();
                 variables.extend(text.and_then(|text| variables_file(&text).ok()).unwrap_or_default());
             }

@@ -20,6 +20,7 @@ pub struct Say<'a> {
     runner: &'a Runner,
     outputs: Mutex<Vec<(String, String)>>,
     summary: Mutex<String>,
+    told: Mutex<String>,
     entries: Mutex<Vec<String>>,
     reports: Mutex<Vec<serde_json::Value>>,
 }
@@ -32,6 +33,7 @@ impl<'a> Say<'a> {
             runner,
             outputs: Mutex::default(),
             summary: Mutex::default(),
+            told: Mutex::default(),
             entries: Mutex::default(),
             reports: Mutex::default(),
         }
@@ -91,12 +93,24 @@ impl<'a> Say<'a> {
             summary.push_str("\n---\n\n");
         }
         summary.push_str(markdown);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.is_empty() {
+            told.push_str("\n---\n\n");
+        }
+        told.push_str(markdown);
+    }
+
+    /// All sections of the job summary so far, written or not.
+    pub fn told(&self) -> String {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The result of the whole job, and everything that was collected.
     pub fn result(&self, result: &str, exit: Option<Exit>) {
         self.output("result", result);
+        let drifted = self.known("failure_reason").is_some_and(|reason| reason == "drift");
         let reason = match exit {
+            Some(Exit::Error) if drifted => "drift",
             None | Some(Exit::Done | Exit::Pending) => "",
             Some(Exit::Invalid) => "secretfile",
             Some(Exit::Provider) => "provider",
@@ -194,7 +208,7 @@ pub(super) struct Check<'a> {
 }
 
 impl Job<'_> {
-    fn marker(unit: &Unit) -> Marker {
+    pub(super) fn marker(unit: &Unit) -> Marker {
         Marker::new(&unit.file, unit.environment(), None)
     }
 

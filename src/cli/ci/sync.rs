@@ -67,8 +67,9 @@ impl Job<'_> {
         for unit in &self.units_or_refuse()? {
             exit = exit.max(self.sync_unit(kind, unit, before).await.unwrap_or_else(|exit| exit));
         }
+        exit = self.drift_beside(kind, exit).await;
         let result = match exit {
-            Exit::Done => "ok",
+            Exit::Done | Exit::Pending => "ok",
             Exit::Partial => "partial",
             _ => "failed",
         };
@@ -112,8 +113,14 @@ impl Job<'_> {
         }
         let work = Work {
             stores: self.session.connect(&workspace, &self.store_args()),
-            scope: Scope { local_left_out: self.local_left_out(), ..Scope::default() },
-            options: Options { adopt: self.inputs.adopt, rotate_due: kind == Kind::Rotate, ..Options::default() },
+            scope: Scope { local_left_out: self.local_left_out(), secrets: self.named.to_vec(), ..Scope::default() },
+            options: Options {
+                adopt: self.inputs.adopt,
+                rotate_due: kind == Kind::Rotate,
+                force: !self.named.is_empty(),
+                attended: !self.named.is_empty(),
+                ..Options::default()
+            },
             workspace,
             identities,
             opened,
@@ -123,7 +130,9 @@ impl Job<'_> {
             // What cannot be worked on now must not pass for nothing to do.
             let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
             prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
-            prepared.limit_rotations(self.inputs.max_rotations);
+            if self.named.is_empty() {
+                prepared.limit_rotations(self.inputs.max_rotations);
+            }
         }
         let review = self.hold_unreviewed(kind, unit, &work, &mut prepared.plan, before).await;
         let allowed = allowed(&work, unit, &prepared.plan);

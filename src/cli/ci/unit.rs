@@ -116,6 +116,9 @@ impl Job<'_> {
     /// point it at a file of the runner, and a finding would quote its keys.
     pub(super) fn secretfile(&self, file: &str) -> Result<(PathBuf, Source), Diagnostic> {
         let path = self.runner.workspace.join(file);
+        if let Some(given) = self.given {
+            return given.source(file, path);
+        }
         let mut at = self.runner.workspace.clone();
         for part in Path::new(file).components() {
             at.push(part);

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secretzero::clock::{Clock, Sleep};
 use secretzero::forge::{
-    CheckRun, CheckSeen, Comparison, Forge, Marker, Permission, Posted, PullRequest, Result, State, StateError, Tip,
+    CheckRun, CheckSeen, CommentSeen, Comparison, Forge, Issue, Marker, Permission, Posted, PullRequest, Result, State,
+    StateError, Tip,
 };
 
 use super::wire::{Time, Wire};
@@ -118,5 +119,25 @@ impl Forge for RefForge {
 
     async fn permission(&self, _: &str) -> Result<Permission> {
         unreachable!("a ledger knows nobody")
+    }
+
+    async fn comment(&self, _: u64) -> Result<Option<CommentSeen>> {
+        unreachable!("a ledger has no comments")
+    }
+
+    async fn find_issue(&self, _: &Marker) -> Result<Option<Issue>> {
+        unreachable!("a ledger has no issues")
+    }
+
+    async fn upsert_issue(&self, _: &Marker, _: &str, _: &str) -> Result<Posted> {
+        unreachable!("a ledger has no issues")
+    }
+
+    async fn close_issue(&self, _: u64, _: &str) -> Result<()> {
+        unreachable!("a ledger has no issues")
+    }
+
+    async fn parents(&self, _: &str) -> Result<Vec<String>> {
+        unreachable!("a ledger has no branches")
     }
 }
