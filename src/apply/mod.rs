@@ -13,7 +13,7 @@
 //! - *Another run rotates at the same time* (two machines without one lease): the token or the version
 //!   refuses ours where a store can. Where it cannot, or where an older value was written late, each
 //!   run looks back at the primary after its last write and follows whatever stands there
-//!   ([`crossing`]); what is left after that, one more sync heals.
+//!   (`crossing`); what is left after that, one more sync heals.
 //! - *The lease was lost* ([`Ledger::hold`]): asked before each write, the run stops there.
 //!
 //! What such a crossing may leave if the power fails in it as well. With a lease none of this can
@@ -29,6 +29,7 @@
 //! - *A forced rotation over drift that is cut between mark and value*: the outsider's value counts as
 //!   the previous generation there, and is healed from the other targets.
 
+mod crossing;
 pub mod ledger;
 pub mod put;
 pub mod recorder;
