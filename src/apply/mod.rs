@@ -10,8 +10,24 @@
 //! - *Lost reply*: a write that may have happened is looked at ([`put`]) before it is tried again.
 //! - *Another run was first*: the conditional create or the write token refuses ours; its value is
 //!   read back and spread, ours is forgotten.
-//! - *Another run rotates at the same time*: the token or the version refuses ours; the secret is
-//!   left to that run and told as unfinished.
+//! - *Another run rotates at the same time* (two machines without one lease): the token or the version
+//!   refuses ours where a store can. Where it cannot, or where an older value was written late, each
+//!   run looks back at the primary after its last write and follows whatever stands there
+//!   (`crossing`); what is left after that, one more sync heals.
+//! - *The lease was lost* ([`Ledger::hold`]): asked before each write, the run stops there.
+//!
+//! What such a crossing may leave if the power fails in it as well. With a lease none of this can
+//! happen, and without a power cut none of it remains after one more sync:
+//! - *A late value at an SSM parameter whose writer died before it set its mark*, or *a request to SSM
+//!   that was delivered twice and whose writer died then* (this one also without another run): the
+//!   version is one that no mark names. It is told as drift, never replaced unasked; `rotate --force`
+//!   ends it.
+//! - *A late mark at a primary whose writer died before it looked back*: told as drift in the same way.
+//! - *Both runs died*, one after its value and before it looked back, the other after announcing
+//!   itself at the same version of the same SSM parameter and before its value: that parameter holds
+//!   the one's value under the other's mark, which no metadata can tell. The next rotation ends it.
+//! - *A forced rotation over drift that is cut between mark and value*: the outsider's value counts as
+//!   the previous generation there, and is healed from the other targets.
 
 mod crossing;
 pub mod ledger;

@@ -88,8 +88,9 @@ impl Write<'_> {
         let plain = self.plan.owner.write_token(locator, self.generation.number);
         // So it may where a late run's value is replaced by the newer one that stood there before.
         let held = self.target.generation.as_ref();
+        let late = |held: &Generation| self.target.action == Action::Heal && held.id.is_empty();
         let fork = self.target.action == Action::Overwrite
-            || held.is_some_and(|held| held.number == self.generation.number || held.id.is_empty());
+            || held.is_some_and(|held| held.number == self.generation.number || late(held));
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
         Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
     }
@@ -110,21 +111,24 @@ impl Write<'_> {
         let unchanged = options.expect == Expect::Version(seen.version.clone());
         let superseded = self.target.action == Action::Heal && capabilities.mark_order == MarkOrder::ValueFirst;
         match judge(&self.plan.owner, locator, capabilities.mark_order, seen) {
+            // Where marks come first, a rival's value may stand under the mark that announced ours, and
+            // a rival's announcement over our value.
+            Standing::Ours { generation, .. }
+                if capabilities.mark_order == MarkOrder::MarkFirst
+                    && !unchanged
+                    && generation.number >= self.generation.number =>
+            {
+                let announced = generation.id == self.generation.id;
+                let again = Verdict::Again(Expect::Version(seen.version.clone()));
+                let theirs = Verdict::Done(Put::Theirs { generation, version: seen.version.clone() });
+                Ok(self.mine(seen, options).await?.unwrap_or(if announced { again } else { theirs }))
+            }
             Standing::Ours { generation, .. } if generation.id == self.generation.id => {
                 Ok(Verdict::Done(Put::Ours(seen.version.clone())))
             }
             // The value is at our token and the mark lags: the same token decides whose value it is.
             Standing::Ours { marked: false, .. } if seen.version == options.token.to_string() => {
                 Ok(Verdict::Again(Expect::Version(seen.version.clone())))
-            }
-            // Where marks come first, a rival may have announced itself over our value.
-            Standing::Ours { generation, .. }
-                if generation.number >= self.generation.number
-                    && error.kind == ErrorKind::Indeterminate
-                    && capabilities.mark_order == MarkOrder::MarkFirst =>
-            {
-                let theirs = Verdict::Done(Put::Theirs { generation, version: seen.version.clone() });
-                Ok(self.mine(seen, options).await?.unwrap_or(theirs))
             }
             Standing::Ours { generation, .. } if generation.number >= self.generation.number => {
                 Ok(Verdict::Done(Put::Theirs { generation, version: seen.version.clone() }))

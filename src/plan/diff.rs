@@ -15,7 +15,7 @@ use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, Targ
 use crate::lockfile::{Declaration, LockedSecret};
 use crate::manifest::{GeneratorKind, Secret, Source};
 use crate::mark::{Generation, Owner};
-use crate::target::Attributes;
+use crate::target::{Attributes, TargetKind};
 
 /// A generation number of a lock that is believed at most; one rotation each second for 30 years.
 const LOCKED_NUMBER_MAX: u64 = 1_000_000_000;
@@ -76,7 +76,7 @@ pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> S
     let places = view.targets.iter().chain(&view.earlier);
     let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
     let mut plan = blank(view);
-    plan.source = source(&standings, plan.primary);
+    plan.source = source(view, &standings, plan.primary);
     plan.generation = in_force(view, &standings, plan.source, now);
     crossed(view, &mut standings, &plan);
     for (target, standing) in plan.targets.iter_mut().zip(&standings) {
@@ -158,14 +158,18 @@ pub(super) const fn generation_of(standing: Option<&Standing>) -> Option<&Genera
 
 /// The place whose value is in force: the highest generation. On a tie one whose mark says so goes
 /// before one whose write was interrupted, then the primary. Places that only the lock still names
-/// count after the declared ones.
-fn source(standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
+/// count after the declared ones; a file among them only if none of those is ours: whoever can forge
+/// a lock in the repository can put a file with a mark of its own beside it.
+fn source(view: &SecretView<'_>, standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
     let held = standings.iter().enumerate().filter_map(|(index, standing)| match standing {
         Some(Standing::Ours { generation, .. }) => Some((index, generation)),
         _ => None,
     });
+    let former_file = |index: usize| {
+        index >= view.targets.len() && view.earlier.iter().any(|t| t.index == index && t.kind == TargetKind::File)
+    };
     let rank = |index, generation: &Generation| {
-        (generation.number, !generation.id.is_empty(), Some(index) == primary, Reverse(index))
+        (!former_file(index), generation.number, !generation.id.is_empty(), Some(index) == primary, Reverse(index))
     };
     held.max_by_key(|(index, generation)| rank(*index, generation)).map(|(index, _)| index)
 }

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::fake::github::Fault;
 use crate::job::Job;
 use crate::stage::{BASE, CHANGE, LOCK_REF, Stage, opened, stable};
 
@@ -357,8 +358,67 @@ fn a_second_run_keeps_away_from_a_lease_and_takes_over_an_expired_one() {
     write("2020-01-01T00:00:00Z");
     stage.checkout(BASE);
     assert_eq!(stage.push(&sha, &[]).code, Some(0), "an expired lease holds nobody up");
-    write("2999-01-01T00:00:00Z");
-    assert_eq!(stage.push(&sha, &[]).code, Some(0), "nor does one that nobody could have written");
+    let document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    assert_eq!((&document["lease"], &document["last_synced"]), (&json!(null), &json!(sha)));
+}
+
+/// The second move of the ref, which is the end of a run, meets this.
+fn at_the_end(stage: &Stage, act: impl FnOnce(&mut crate::fake::github::World) + Send + 'static) {
+    stage.github.before("PATCH", "/git/refs/", |_| ());
+    stage.github.before("PATCH", "/git/refs/", act);
+}
+
+#[test]
+fn a_run_whose_lease_was_taken_over_exits_7_and_leaves_the_lock_to_the_other() {
+    let (stage, pull, _) = opened();
+    let merged = stage.github.merge_pull(pull);
+    let mut theirs: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    theirs["lease"] = json!({ "holder": "9.1", "run": "https://example.test/9", "expires": "2099-01-01T00:00:00Z" });
+    let bytes = theirs.to_string();
+    at_the_end(&stage, move |world| {
+        let commit = world.commit_on("scratch", &[("Secretfile.yml.lock.json", bytes.as_bytes())]);
+        world.refs.insert(LOCK_REF.to_owned(), commit);
+    });
+    let ran = stage.push(&merged, &[]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert!(ran.stdout.contains("https://example.test/9"), "it names the other run: {ran:?}");
+    assert_eq!(stage.lock(), Some(theirs.to_string()), "the other run's lock stays");
+}
+
+#[test]
+fn a_run_that_planned_while_another_one_wrote_exits_7_and_writes_nothing() {
+    let (stage, pull, _) = opened();
+    let merged = stage.github.merge_pull(pull);
+    let mut theirs: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    theirs["last_synced"] = json!("0123456789012345678901234567890123456789");
+    let bytes = theirs.to_string();
+    stage.github.before("PATCH", "/git/refs/", move |world| {
+        let commit = world.commit_on("scratch", &[("Secretfile.yml.lock.json", bytes.as_bytes())]);
+        world.refs.insert(LOCK_REF.to_owned(), commit);
+    });
+    let ran = stage.push(&merged, &[]);
+    assert_eq!((ran.code, stage.effects()), (Some(7), 0), "{ran:?}");
+}
+
+#[test]
+fn a_lock_that_cannot_be_saved_at_the_end_exits_9_and_the_next_run_recovers() {
+    let (stage, pull, _) = opened();
+    let merged = stage.github.merge_pull(pull);
+    let refused = Fault::Refuse(422, Vec::new(), "Reference cannot be updated".into());
+    at_the_end(&stage, move |world| world.faults.push(("PATCH".into(), "/git/refs/".into(), 1, refused)));
+    let ran = stage.push(&merged, &[]);
+    assert_eq!(ran.code, Some(9), "{ran:?}");
+    let contents = stage.aws.edit(|world| format!("{:?}", world.regions));
+    let document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    assert!(document["lease"]["expires"].is_string(), "the dead lease stands: {document}");
+    assert!(!document["intents"].as_array().unwrap().is_empty(), "so do its intents: {document}");
+    // The same CI run, attempted again, need not wait for its own lease.
+    let again = stage.job.push_again(&stage.sandbox, &merged, 2);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(stage.aws.edit(|world| format!("{:?}", world.regions)), contents, "nothing was written again");
+    let document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    assert_eq!((&document["lease"], &document["intents"]), (&json!(null), &json!(null)));
+    assert_eq!(document["lock"]["secrets"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -103,6 +103,13 @@ impl Job {
         self.run(at, "push", &self.push_event(sha), sha, inputs)
     }
 
+    /// Runs for the same push in another attempt of the same run.
+    pub(crate) fn push_again(&self, at: &Sandbox, sha: &str, attempt: u32) -> Ran {
+        let mut environment = self.environment(at, "push", &self.push_event(sha), sha, &[]);
+        environment.insert("GITHUB_RUN_ATTEMPT".to_owned(), attempt.to_string());
+        at.run_with(&["ci"], &environment)
+    }
+
     /// The event of a push to the default branch.
     pub(crate) fn push_event(&self, sha: &str) -> Value {
         json!({

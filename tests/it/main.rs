@@ -23,6 +23,8 @@ mod flow_servers;
 mod forge;
 #[cfg(feature = "github")]
 mod forge_emulator;
+#[cfg(feature = "aws")]
+mod forged_lock;
 mod job;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]

@@ -7,6 +7,7 @@ mod chance;
 mod concurrent;
 mod disk;
 mod lease;
+mod ledger;
 mod model;
 mod run;
 mod store;

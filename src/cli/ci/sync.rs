@@ -166,8 +166,8 @@ impl Job<'_> {
     ) -> Review {
         let counted = plan.targets().any(|(_, target)| target.action.is_change() && counts(target));
         if kind == Kind::Rotate {
-            let note =
-                plan.has_changes().then(|| "none; what is due by the Secretfile is rotated without one".to_owned());
+            let unasked = plan.has_changes() && self.named.is_empty();
+            let note = unasked.then(|| "none; what is due by the Secretfile is rotated without one".to_owned());
             return Review { note, ..Review::default() };
         } else if !counted {
             return Review::default();

@@ -205,6 +205,11 @@ fn a_maintainer_syncs_the_default_branch_and_nothing_of_the_pull_request() {
 
     **Synced: 1 target written.**
 
+    > [!IMPORTANT]
+    > **1 change not shown by any reviewed plan.** Review: it came by a direct push, not by a pull request. `require_plan: true` would have held this.
+    >
+    > - copy `database_password` in AWS SSM Parameter `/production/myapp/database/password`
+
     | | Secret | Target | Generation |
     |:--|:--|:--|:--|
     | ✅&nbsp;copied | `database_password` | AWS SSM Parameter `/production/myapp/database/password` | 1 |

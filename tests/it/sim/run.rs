@@ -214,6 +214,7 @@ impl World {
             .snapshots()
             .into_iter()
             .map(|(at, (versions, mark, ..))| format!("    {at} {versions:?} {}", mark.unwrap_or_default()));
+        self.story.append(&mut self.shared.lock().unwrap().log);
         let lines = [self.done.join("\n    "), format!("said {:?}", self.said), objects.collect::<Vec<_>>().join("\n")];
         self.story.push(lines.join("\n    "));
     }
@@ -262,7 +263,7 @@ pub(crate) fn both(worlds: &mut [World; 2], text: &str, jobs: &[Job; 2]) {
     worlds[1].note(ends.1);
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     thread_local!(static RUNTIME: Runtime = Builder::new_current_thread().build().unwrap());
     RUNTIME.with(|runtime| runtime.block_on(future))
 }

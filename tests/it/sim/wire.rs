@@ -41,6 +41,7 @@ const FAULTS: [Fault; 7] =
 
 /// The wire of one run.
 pub(crate) struct Wire {
+    seed: u64,
     chance: Chance,
     /// One step in so many goes wrong; none if zero.
     rate: usize,
@@ -59,7 +60,12 @@ impl Wire {
     pub(crate) fn new(job: &Job, time: &Time) -> Self {
         let Job { seed, rate, turns, steady, stalls, .. } = *job;
         let (chance, time) = (Chance::new(seed), Arc::clone(time));
-        Self { chance, rate, turns, steady, stalls, time, dead: AtomicBool::new(false), died: Notify::new() }
+        Self { seed, chance, rate, turns, steady, stalls, time, dead: AtomicBool::new(false), died: Notify::new() }
+    }
+
+    /// Tells this run's effects from another's.
+    pub(crate) fn name(&self) -> u64 {
+        self.seed % 1_000
     }
 
     /// Returns when the process is dead.

@@ -37,7 +37,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
 pub(crate) use fault::{Class, Fault, FaultPlan};
-pub(crate) use world::{Parameter, Secret, World};
+pub(crate) use world::{Parameter, Secret, SecretVersion, World};
 
 use fault::{Gate, Verdict};
 

@@ -132,7 +132,7 @@ pub(crate) struct World {
     pub(crate) refs: BTreeMap<String, String>,
     pub(crate) default_branch: String,
     pub(crate) requests: Vec<Recorded>,
-    pub(super) faults: Vec<(String, String, u32, Fault)>,
+    pub(crate) faults: Vec<(String, String, u32, Fault)>,
     pub(super) races: Vec<Race>,
     ids: u64,
 }
