@@ -192,8 +192,9 @@ async fn replicas_are_made_seen_added_and_their_failure_told() {
     assert_eq!(differs(&provider, &two, &seen), ["replica:eu-west-1"]);
     assert_eq!(annotate(&provider, &two, &version, &["replica:eu-west-1"]).await, Ok(version));
     let seen = look(&provider, &two, Reading::Each).await.unwrap();
-    assert_eq!(differs(&provider, &two, &seen), [""; 0]);
+    assert_eq!(differs(&provider, &two, &seen), ["replica:eu-west-1"], "what failed is asked for again");
     assert_eq!(seen.attributes.get("replica_status:eu-west-1").map(String::as_str), Some("Failed"));
+    insta::assert_snapshot!(seen.attributes["replica_message:eu-west-1"], @"Replication failed: KMS key is disabled");
 }
 
 #[tokio::test]
