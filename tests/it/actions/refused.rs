@@ -15,7 +15,7 @@ fn a_secret_with_rotation_by_aws_is_refused_with_its_line() {
     let stage = stage(|secret| secret.rotation_enabled = true);
     insta::assert_snapshot!(stage.plan_that_exits(8, &[]), @"
     --- stderr
-    ✗ token: AWS Secrets Manager `app/token` cannot be written: rotation of Secrets Manager (Secretfile.yml:12)
+    ✗ token: AWS Secrets Manager `app/token` cannot be written: AWS rotates it by itself (Secretfile.yml:12)
       help: remove the target, or end the other management first
     ! 1 secret held
     ");
@@ -30,7 +30,7 @@ fn a_secret_that_a_service_owns_is_refused_with_its_line() {
     let stage = stage(|secret| secret.owning_service = Some("rds".into()));
     insta::assert_snapshot!(stage.plan_that_exits(8, &[]), @"
     --- stderr
-    ✗ token: AWS Secrets Manager `app/token` cannot be written: rds (Secretfile.yml:12)
+    ✗ token: AWS Secrets Manager `app/token` cannot be written: the service rds owns it (Secretfile.yml:12)
       help: remove the target, or end the other management first
     ! 1 secret held
     ");

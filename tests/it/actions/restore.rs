@@ -31,7 +31,7 @@ fn restore_and_change_its_metadata() {
     stage.declare(&secretfile("", &[At::Secret.target_with("token", ", tags: {Team: core}")]));
     insta::assert_snapshot!(stage.plan(&[]), @"
     [DRY RUN] Would restore:
-      ✓ token → AWS Secrets Manager (app/token) — restored from its scheduled deletion
+      ✓ token → AWS Secrets Manager (app/token) — tag:Team; restored from its scheduled deletion
     ");
     stage.sync(&[]);
     assert_eq!(stage.aws.secret("app/token").unwrap().tags["Team"], "core");
@@ -58,6 +58,24 @@ fn a_new_place_is_filled_from_one_that_is_restored() {
     for at in super::EVERYWHERE {
         assert_eq!(stage.value(at, "token"), value, "{at:?}");
     }
+    stage.is_settled();
+}
+
+/// An edited declared value is compared once it can be read: by the run after.
+#[test]
+fn a_declared_value_that_was_edited_meanwhile_is_replaced_by_the_next_run() {
+    let declared =
+        |value: &str| secretfile(&format!("kind: static\nconfig: {{default: {value}}}"), &[At::Secret.target("token")]);
+    let stage = Stage::with(&declared("one"));
+    stage.sync(&[]);
+    stage.schedule_deletion("token");
+    stage.declare(&declared("two"));
+    // The lock knows that it was edited.
+    assert!(stage.plan(&[]).contains("restored from its scheduled deletion; the declared value was edited"));
+    stage.sandbox.remove(super::LOCK);
+    insta::assert_snapshot!(stage.sync_that_exits(8, &[]), @"");
+    stage.sync(&[]);
+    assert_eq!(stage.value(At::Secret, "token"), "two");
     stage.is_settled();
 }
 
