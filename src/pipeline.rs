@@ -17,6 +17,9 @@ use crate::plan::{
 use crate::provider::{ErrorKind, Reading};
 use crate::secret::Value;
 
+/// How often what was learned may put more in doubt; each look makes certain what it asks for.
+const LOOKS_MAX: usize = 8;
+
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -99,7 +102,10 @@ pub async fn prepare<'a>(request: &Request<'a>, depth: Depth) -> Prepared<'a> {
     }
     let mut plan = plan_all(request, &views);
     let reading = if depth == Depth::Apply { Reading::Batch } else { Reading::Each };
-    if !scope.offline && confirm(&mut views, &plan.secrets, stores, reading).await {
+    for _ in 0..LOOKS_MAX {
+        if scope.offline || !confirm(&mut views, &plan.secrets, stores, reading).await {
+            break;
+        }
         plan = plan_all(request, &views);
     }
     let mut values = BTreeMap::new();

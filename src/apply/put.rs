@@ -97,7 +97,8 @@ impl Write<'_> {
 
     async fn look(&self) -> Result<Option<Observed>> {
         let probe = Probe { place: self.place, expected_mark: None };
-        let mut seen = self.store.observe(&[probe], Reading::Each).await;
+        // A list that lags may show the version before: what was written must be certain.
+        let mut seen = self.store.observe(&[probe], Reading::Batch).await;
         seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))
     }
 

@@ -28,12 +28,13 @@ pub async fn apply_secret(
     new: Option<&Generation>,
 ) -> SecretOutcome {
     let carried = run.values.get(&position).cloned();
-    let mut job = Job { run, view, plan, carried, stuck: BTreeMap::new() };
+    let mut job = Job { run, view, plan, carried, stuck: BTreeMap::new(), outdated: false };
     job.restore().await;
     let mut outcome = job.run(new).await;
     if let Some(entry) = job.entry(&outcome) {
         recorder.record(entry).await;
     }
+    job.tell_outdated(&mut outcome);
     job.await_copies(&mut outcome).await;
     outcome
 }
@@ -45,6 +46,8 @@ pub(super) struct Job<'a> {
     carried: Option<Value>,
     /// Places that could not be taken back from their scheduled deletion.
     stuck: BTreeMap<usize, Error>,
+    /// The value in force was taken back and is not what the declaration says now.
+    outdated: bool,
 }
 
 /// The value that every target is to hold, and the target that holds it already.
@@ -362,6 +365,9 @@ impl Job<'_> {
     /// Edited generator settings stay pending until a new value is generated.
     fn declaration(&self, outcome: &SecretOutcome) -> crate::lockfile::Declaration {
         let mut declaration = self.plan.declaration.clone();
+        if self.outdated {
+            declaration.fixed = self.view.locked.map_or_else(String::new, |locked| locked.declaration.fixed.clone());
+        }
         let old = self.view.locked.filter(|locked| !locked.declaration.generated.is_empty());
         let fresh = outcome.generated && !matches!(self.plan.next, Next::Revise(_));
         if let Some(old) = old.filter(|_| !fresh) {

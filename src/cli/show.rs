@@ -166,7 +166,7 @@ pub(super) fn failed(secret: &str, kind: TargetKind, name: &str, reason: &str) -
 
 fn detail(target: &TargetPlan) -> String {
     let mut parts = Vec::new();
-    if !target.changes.is_empty() && target.action == Action::Metadata {
+    if !target.changes.is_empty() && matches!(target.action, Action::Metadata | Action::Restore) {
         parts.push(target.changes.join(", "));
     }
     if !target.why.is_empty() {

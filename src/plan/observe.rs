@@ -148,23 +148,30 @@ pub async fn observe<'a>(
         assume(&mut views, stores);
     } else {
         locate(&mut views, stores).await;
-        look(&mut views, stores, Reading::List, |view| !view.confirmed).await;
+        look(&mut views, stores, Reading::List, |_, target| !target.confirmed).await;
     }
     views
 }
 
-/// Asks again, object by object, for what would be changed or held on a list's word alone.
+/// Asks again, object by object, for what would be changed or held on a list's word alone; tells
+/// whether anything was asked. What is learned may put more in doubt: plan anew and ask again.
 pub async fn confirm(views: &mut [SecretView<'_>], plans: &[SecretPlan], stores: &Stores, reading: Reading) -> bool {
-    for (view, plan) in views.iter_mut().zip(plans) {
-        for (target, planned) in view.targets.iter_mut().zip(&plan.targets) {
-            let settled = matches!(planned.action, Action::Keep | Action::LeftOut | Action::ReplicaCheck);
-            target.confirmed |= settled && !planned.drifted;
-        }
-        // One doubtful target puts the whole secret in doubt only where nothing is known to exist.
-        let new = plan.generation.is_none();
-        view.earlier.iter_mut().for_each(|target| target.confirmed |= !new);
-    }
-    look(views, stores, reading, |target| !target.confirmed).await > 0
+    let doubtful = |plan: &SecretPlan| {
+        let planned = plan.targets.iter().map(|target| {
+            let settled = matches!(target.action, Action::Keep | Action::LeftOut | Action::ReplicaCheck);
+            !settled || target.drifted
+        });
+        planned.collect::<Vec<bool>>()
+    };
+    let doubtful: Vec<(Vec<bool>, bool)> =
+        plans.iter().map(|plan| (doubtful(plan), plan.generation.is_none())).collect();
+    // One doubtful target puts the whole secret in doubt only where nothing is known to exist.
+    let wanted = |position: usize, target: &TargetView| {
+        let doubt = doubtful.get(position);
+        let doubt = doubt.is_some_and(|(targets, new)| targets.get(target.index).copied().unwrap_or(*new));
+        doubt && !target.confirmed
+    };
+    look(views, stores, reading, wanted).await > 0
 }
 
 fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope, now: Timestamp) -> TargetView {
@@ -385,12 +392,12 @@ async fn look(
     views: &mut [SecretView<'_>],
     stores: &Stores,
     reading: Reading,
-    wanted: impl Fn(&TargetView) -> bool,
+    wanted: impl Fn(usize, &TargetView) -> bool,
 ) -> usize {
     let mut questions: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
     for (index, view) in views.iter().enumerate() {
         for target in view.targets.iter().chain(&view.earlier) {
-            if target.locator.is_none() || !wanted(target) {
+            if target.locator.is_none() || !wanted(index, target) {
                 continue;
             }
             if let Some((provider, place)) = place_at(view, stores, target.index) {

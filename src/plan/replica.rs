@@ -22,8 +22,10 @@ pub(super) fn check(view: &SecretView<'_>, target: &TargetView) -> (Action, Stri
     }
     match &primary.seen {
         Seen::Present(seen) => state(&seen.attributes, here, there),
-        Seen::Absent => (Action::ReplicaCheck, format!("made by the store together with its primary in {there}")),
-        _ => (Action::ReplicaCheck, format!("the store keeps this copy of {there} itself")),
+        Seen::Absent => {
+            (Action::ReplicaCheck, format!("the store makes the copy in {here} together with its primary in {there}"))
+        }
+        _ => (Action::ReplicaCheck, format!("the store keeps the copy in {here} itself")),
     }
 }
 
@@ -32,11 +34,11 @@ fn somebody_elses(standing: &Attributes, here: &str, there: &str) -> Option<Stri
     match standing.get(PRIMARY_REGION).map(String::as_str) {
         Some(primary) if primary == there => None,
         Some(primary) if primary != here => Some(format!(
-            "what stands there is a replica of {primary}, not of {there}; remove it, or this target and `{here}` from \
+            "what stands in {here} is a replica of {primary}, not of {there}; remove it, or this target and `{here}` from \
              `replica_regions`"
         )),
         _ => Some(format!(
-            "a secret of its own stands there, so {there} cannot replicate to it; remove it, or this target and \
+            "a secret of its own stands in {here}, so {there} cannot replicate to it; remove it, or this target and \
              `{here}` from `replica_regions`"
         )),
     }
@@ -48,10 +50,10 @@ fn state(primary: &Attributes, here: &str, there: &str) -> (Action, String) {
     match of(REPLICA_STATUS) {
         Some(REPLICA_FAILED) => {
             let why = of(REPLICA_MESSAGE).filter(|why| !why.is_empty()).unwrap_or("AWS does not say why");
-            (Action::ReplicaCheck, format!("its copy failed ({why}); {there} is asked for it again"))
+            (Action::ReplicaCheck, format!("the copy in {here} failed ({why}); {there} is asked for it again"))
         }
-        Some(status) => (Action::ReplicaCheck, format!("its copy is not in sync yet ({status})")),
-        None if of(REPLICA).is_some() => (Action::Keep, format!("a replica of {there}, in sync")),
-        None => (Action::ReplicaCheck, format!("there is no copy yet; {there} is asked for it")),
+        Some(status) => (Action::ReplicaCheck, format!("the copy in {here} is not in sync yet ({status})")),
+        None if of(REPLICA).is_some() => (Action::Keep, format!("the copy in {here}, in sync with {there}")),
+        None => (Action::ReplicaCheck, format!("there is no copy in {here} yet; {there} is asked for it")),
     }
 }

@@ -180,7 +180,7 @@ pub trait Provider: Send + Sync {
     async fn restore(&self, at: &Place) -> Result<()>;
 
     /// Waits until the copies that the store keeps of this place by itself (replicas in other regions)
-    /// hold what stands here; tells of each that does not, by region, why. Every store bounds the wait.
+    /// hold what stands here; tells of each that does not, by region, what it does: `failed (…)`. Every store bounds the wait.
     async fn await_copies(&self, _at: &Place) -> Result<BTreeMap<String, String>> {
         Ok(BTreeMap::new())
     }

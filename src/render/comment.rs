@@ -315,15 +315,11 @@ fn rest(plan: &Plan) -> String {
         .secrets
         .iter()
         .flat_map(|secret| secret.notes.iter().map(move |note| format!("- {}: {}\n", code(&secret.name), words(note))))
-        .chain(
-            plan.orphans
-                .iter()
-                .map(|name| format!("- {}: no longer declared; what is stored stays where it is\n", code(name))),
-        )
         .collect();
     if !notes.is_empty() {
         out.push_str(&folded("Notes", &notes));
     }
+    out.push_str(&orphans(&plan.orphans));
     let list = |wanted: fn(&TargetPlan) -> bool| -> Vec<(&SecretPlan, &TargetPlan)> {
         plan.targets().filter(|(_, target)| wanted(target)).collect()
     };
@@ -338,6 +334,16 @@ fn rest(plan: &Plan) -> String {
         out.push_str(&folded(&format!("{} unchanged", count(kept.len(), "target")), &lines));
     }
     out
+}
+
+/// Secrets that the file no longer declares: told, and never pending.
+pub(super) fn orphans(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let lines: String = names.iter().take(ROWS_MAX).map(|name| format!("- {}\n", code(name))).collect();
+    let body = format!("What is stored stays where it is; nothing is deleted.\n\n{lines}");
+    folded(&format!("{} no longer declared", count(names.len(), "secret")), &body)
 }
 
 fn listed(secret: &SecretPlan, target: &TargetPlan, end: &str) -> String {

@@ -1,6 +1,6 @@
 //! The comment of a merged pull request and the job summary of a sync or rotation: what was done.
 
-use super::comment::{count, folded};
+use super::comment::{count, folded, orphans};
 use super::{code, words};
 use crate::apply::{Done, Outcome, SecretOutcome};
 use crate::plan::{Action, Cause, Plan, SecretPlan, TargetPlan};
@@ -104,6 +104,7 @@ pub fn report(facts: &Facts<'_>) -> String {
     if !left.is_empty() {
         out.push_str(&folded("Left out", &left));
     }
+    out.push_str(&orphans(&facts.plan.orphans));
     let short = code(facts.commit.get(..7).unwrap_or(facts.commit));
     let run = if facts.run_url.is_empty() { String::new() } else { format!(" · [run]({})", facts.run_url) };
     out.push_str(&format!("\n<sub>At {short}{run} · SecretZero {}</sub>\n", env!("CARGO_PKG_VERSION")));

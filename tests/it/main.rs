@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod action;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod actions;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "aws")]

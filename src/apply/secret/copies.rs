@@ -54,7 +54,7 @@ impl Job<'_> {
         match waited {
             Ok(failed) => {
                 let told = |(region, why)| {
-                    let reason = format!("its copy in {region} is not there: {why}");
+                    let reason = format!("its copy in {region} {why}");
                     (target, Some(region), reason)
                 };
                 failed.into_iter().map(told).collect()

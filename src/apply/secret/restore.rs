@@ -3,11 +3,11 @@
 //! It happens here and nowhere else, so that a plan, a held secret and one that nobody reviewed leave
 //! them alone.
 
-use super::super::Done;
-use super::super::values::{is_needed, is_taken_back};
+use super::super::values::{is_declared, is_needed, is_taken_back, revision};
+use super::super::{Done, SecretOutcome};
 use super::Job;
 use crate::mark::Generation;
-use crate::plan::TargetPlan;
+use crate::plan::{Next, Revision, TargetPlan};
 use crate::provider::Result;
 
 impl Job<'_> {
@@ -19,7 +19,9 @@ impl Job<'_> {
         }
         let declared = self.plan.targets.iter().filter(|target| target.restore).map(|target| target.index);
         let mut pending: Vec<usize> = declared.collect();
-        let source = self.plan.source.filter(|_| is_needed(self.plan) && is_taken_back(self.view, self.plan));
+        let comparable = is_declared(&self.view.secret.source) && self.plan.next == Next::Keep;
+        let read = is_needed(self.plan) || comparable;
+        let source = self.plan.source.filter(|_| read && is_taken_back(self.view, self.plan));
         pending.extend(source.filter(|source| !pending.contains(source)));
         for index in pending {
             if let Err(error) = self.take_back(index).await {
@@ -30,7 +32,21 @@ impl Job<'_> {
             && let Ok((store, place)) = self.place(source)
             && let Some(Ok(stored)) = store.read(&[&place]).await.pop()
         {
-            self.carried = Some(stored.value);
+            let declared = &self.view.secret.source;
+            self.outdated = comparable && revision(declared, &stored.value, self.run.entropy) == Revision::Differs;
+            self.carried = is_needed(self.plan).then_some(stored.value);
+        }
+    }
+
+    /// An edited declaration is not seen before the value can be read; the next run sees it.
+    pub(super) fn tell_outdated(&self, outcome: &mut SecretOutcome) {
+        let restored = self.plan.targets.iter().find(|target| self.outdated && target.restore);
+        if let Some(target) = restored
+            && let Some(slot) = outcome.targets.get_mut(target.index)
+        {
+            let reason = "it is restored, and its declared value was edited meanwhile; run again to replace it";
+            self.tell_failure(target, reason);
+            *slot = Done::Failed(reason.into());
         }
     }
 

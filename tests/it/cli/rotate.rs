@@ -123,7 +123,7 @@ fn what_is_due_and_cannot_be_rotated_is_told() {
     });
     insta::assert_snapshot!(stage.told(8, &["rotate"]), @"
     --- stderr
-    ✗ token: AWS Secrets Manager `pair/token` cannot be written: rotation of Secrets Manager (Secretfile.yml:9)
+    ✗ token: AWS Secrets Manager `pair/token` cannot be written: AWS rotates it by itself (Secretfile.yml:9)
       help: remove the target, or end the other management first
     ! 1 secret held
     ");

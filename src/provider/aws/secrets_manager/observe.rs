@@ -160,7 +160,7 @@ pub(super) async fn state(session: &Session, name: &str) -> Option<Error> {
     }
     let why = observed.managed_by.map_or_else(
         || format!("Secrets Manager refuses this in the state that {name} is in; look at it in the AWS console"),
-        |owner| format!("{name} belongs to somebody else ({owner}), who alone may change it"),
+        |why| format!("{name} cannot be changed from here: {why}"),
     );
     Some(Error::new(ErrorKind::Invalid, why))
 }
@@ -246,8 +246,9 @@ impl Facts {
             pending_deletion: self.deleted,
             managed_by: self
                 .owner
-                .or_else(|| replica_of.map(|primary| format!("replica of {primary}")))
-                .or_else(|| self.rotated.then(|| "rotation of Secrets Manager".to_owned())),
+                .map(|service| format!("the service {service} owns it"))
+                .or_else(|| replica_of.map(|primary| format!("it is a replica of {primary}")))
+                .or_else(|| self.rotated.then(|| "AWS rotates it by itself".to_owned())),
             from_list,
         }
     }

@@ -112,9 +112,9 @@ impl State {
             Self::InSync => None,
             Self::UnderWay(status) => {
                 let minutes = WAIT_MAX.as_secs() / 60;
-                Some(format!("it is not in sync after {minutes} minutes ({status}); the next run looks again"))
+                Some(format!("is not in sync after {minutes} minutes ({status}); the next run looks again"))
             }
-            Self::Failed(why) => Some(format!("it failed: {why}; mend this, and the next run asks for it again")),
+            Self::Failed(why) => Some(format!("failed ({why}); mend this, and the next run asks for it again")),
         }
     }
 }

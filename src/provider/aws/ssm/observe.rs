@@ -234,11 +234,18 @@ fn observed(
     tags: Tags,
 ) -> Observed {
     let mark = tags.get(MARK_KEY).cloned();
-    let marked = mark.as_deref().and_then(|mark| Mark::parse(mark).ok()).map(|mark| mark.version);
-    let listed = metadata.map(|metadata| metadata.version.to_string());
+    let marked = mark.as_deref().and_then(|mark| Mark::parse(mark).ok()).and_then(|mark| mark.version.parse().ok());
+    let listed = metadata.map(|metadata| metadata.version);
     // A list that agrees with the mark is no rumour any more.
     let agreed = reading != Reading::List && listed.is_some() && listed == marked;
-    let version = certain.map(|certain| certain.version.to_string()).or(listed).or(marked).unwrap_or_default();
+    let version = match (certain, reading) {
+        (Some(certain), _) => Some(certain.version),
+        // Asked again, a list that is behind the mark lags. (Or the write after the mark never happened:
+        // a run that may write finds out, since it may ask for the version itself.)
+        (None, Reading::Each) => listed.max(marked),
+        (None, _) => listed.or(marked),
+    };
+    let metadata = metadata.filter(|metadata| reading == Reading::List || Some(metadata.version) >= version);
     let mut attributes = match metadata {
         Some(metadata) => told(metadata),
         None => attributes::of_parameter(&SsmParameterSettings { tags: BTreeMap::new(), ..settings.clone() }),
@@ -249,6 +256,7 @@ fn observed(
     }
     attributes::tags(&mut attributes, tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let from_list = certain.is_none() && !agreed;
+    let version = version.map_or_else(String::new, |version: i64| version.to_string());
     Observed { version, mark, attributes, pending_deletion: false, managed_by: None, from_list }
 }
 

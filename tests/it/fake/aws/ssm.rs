@@ -72,6 +72,10 @@ fn put(world: &mut World, request: &Request) -> Answer {
     let overwrite = body.get("Overwrite").and_then(Json::as_bool).unwrap_or(false);
     let old = parameters.get(name);
     refuse_unless(old.is_none() || overwrite, "ParameterAlreadyExists")?;
+    // `/x` and `x` are no two names
+    // (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html>).
+    let twin = name.strip_prefix('/').map_or_else(|| format!("/{name}"), str::to_owned);
+    refuse_unless(!parameters.contains_key(&twin), "ParameterAlreadyExists")?;
     // "tags and overwrite can't be used together", whether or not something stands there.
     refuse_unless(!overwrite || tags.is_empty(), "ValidationException")?;
     let mut new = merged(body, old);
@@ -136,9 +140,9 @@ fn describe(world: &mut World, request: &Request) -> Answer {
             None => values.contains(&name),
         }
     };
-    let region = world.listed(&request.region);
+    let (region, paging) = (world.listed(&request.region), world.paging);
     let found = region.parameters.iter().filter(|(name, p)| filters.iter().all(|filter| holds(name, p, filter)));
-    let (found, next) = limits::page(found.collect(), &request.body, 50)?;
+    let (found, next) = limits::page(found.collect(), &request.body, 50, paging)?;
     let entries: Vec<Json> = found.into_iter().map(|(name, parameter)| metadata(name, parameter)).collect();
     Ok(json!({ "Parameters": entries, "NextToken": next }))
 }
