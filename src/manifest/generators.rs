@@ -76,11 +76,13 @@ pub(super) fn generator(parent: &Fields, kind: Kind, word: &Text, siblings: Opti
             Some(Static { settings, fields }) => (Some(GeneratorKind::Static(settings)), fields),
             None => (None, Vec::new()),
         },
-        Kind::External => {
-            let help = "use `random_password`, `random_string`, `uuid` or `static` until then";
-            reader.error("not-yet", word.span, "the generator `external` comes with a later release", help);
+        Kind::External if siblings.is_some() => {
+            let message = "a field of a template cannot be `external`: the others would have to be made around it";
+            let help = "declare a secret of its own with `kind: external`";
+            reader.error("external-field", word.span, message, help);
             return None;
         }
+        Kind::External => (Some(GeneratorKind::External), Vec::new()),
     };
     fields.finish();
     let declaration = declaration(&word.value, node);
@@ -217,7 +219,8 @@ pub(super) fn may_open_braces(kind: &GeneratorKind) -> bool {
     match kind {
         GeneratorKind::Password(settings) => settings.classes.iter().any(|class| class.contains('{')),
         GeneratorKind::Text(settings) => settings.alphabet.contains('{'),
-        GeneratorKind::Static(_) | GeneratorKind::Uuid => false,
+        // What an external value holds is known to nobody here.
+        GeneratorKind::Static(_) | GeneratorKind::Uuid | GeneratorKind::External => false,
     }
 }
 
@@ -229,6 +232,7 @@ pub(super) fn bytes_min(kind: &GeneratorKind) -> (usize, bool) {
         }
         GeneratorKind::Text(settings) => (settings.length as usize, settings.alphabet.is_ascii()),
         GeneratorKind::Uuid => (36, true),
+        GeneratorKind::External => (0, false),
         GeneratorKind::Static(settings) => statics::bytes_min(settings),
     }
 }

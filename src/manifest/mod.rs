@@ -167,6 +167,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether the value is made elsewhere, so that nothing here may ever generate it.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        matches!(self, Self::Single(Generator { kind: GeneratorKind::External, .. }))
+    }
+
     /// How the value is built.
     #[must_use]
     pub fn shape(&self) -> Shape {
@@ -209,6 +215,8 @@ pub enum GeneratorKind {
     Static(StaticSettings),
     /// `uuid`, version 4.
     Uuid,
+    /// `external`: made elsewhere; it is taken over and copied, never generated.
+    External,
 }
 
 /// `random_password`.
