@@ -16,6 +16,7 @@ mod node;
 mod policies;
 mod providers;
 mod read;
+mod schema;
 mod secrets;
 mod statics;
 mod targets;
@@ -25,6 +26,8 @@ mod variables;
 use std::collections::BTreeMap;
 
 pub use load::{Credentials, Inputs, Loaded, Statics, load};
+pub use names::is_secret_name;
+pub use schema::schema;
 
 use crate::diagnostic::{Severity, Span, Spanned};
 use crate::secret::{SecretValue, Shape};
