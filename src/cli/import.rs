@@ -123,7 +123,8 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
         let reason = format!("a provider of kind `{}` has no targets of kind {}", block.kind.as_str(), quote(unknown));
         return Err(session.fail(Exit::Error, &reason, &format!("known are: {}", names.join(", "))));
     }
-    let wanted = |kind: &&TargetKind| args.target_type.is_empty() || args.target_type.iter().any(|n| n == kind.as_str());
+    let wanted =
+        |kind: &&TargetKind| args.target_type.is_empty() || args.target_type.iter().any(|n| n == kind.as_str());
     Ok(all.iter().filter(wanted).copied().collect())
 }
 
@@ -244,7 +245,8 @@ impl Part {
             told.push_str(&format!(", {} left out; the end of the part says why", self.left_out.len()));
         }
         console.note(&told);
-        let next = "take the entries over into your Secretfile.yml and open a pull request: its plan shows what a sync adopts";
+        let next =
+            "take the entries over into your Secretfile.yml and open a pull request: its plan shows what a sync adopts";
         console.note(&format!("  {} {next}", console.paint(Tone::Dim, "next:")));
         Ok(Exit::Done)
     }
@@ -287,9 +289,7 @@ fn head(
 /// What the Secretfile says of this provider already.
 fn declared(workspace: Option<&Workspace>, block: &ProviderBlock) -> BTreeSet<(TargetKind, String)> {
     let Some(Workspace { manifest, .. }) = workspace else { return BTreeSet::new() };
-    let same = |index: usize| {
-        manifest.providers.get(index).is_some_and(|known| known.alias.value == block.alias.value)
-    };
+    let same = |index: usize| manifest.providers.get(index).is_some_and(|known| known.alias.value == block.alias.value);
     let targets = manifest.secrets.iter().flat_map(|secret| &secret.targets).filter(|target| same(target.provider));
     targets.map(|target| (target.settings.kind(), target.settings.name().to_owned())).collect()
 }
@@ -312,5 +312,7 @@ fn why_not(listed: &Listed, declared: bool) -> Option<String> {
 }
 
 fn twin_note(other: &str) -> String {
-    format!("An object of this name is `{other}` above. Whether the two values are equal cannot be told without reading them.")
+    format!(
+        "An object of this name is `{other}` above. Whether the two values are equal cannot be told without reading them."
+    )
 }

@@ -25,12 +25,29 @@ const TEMPLATES: &[&str] = &[".example", ".sample", ".template", ".dist", ".defa
 
 /// Words in the name of a variable that make it a secret; what has none is written as a comment.
 const WORDS: &[&str] = &[
-    "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "CREDENTIALS",
-    "PRIVATE", "CERT", "CERTIFICATE", "DSN", "SALT", "SIGNING", "AUTH", "WEBHOOK",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "PASS",
+    "PWD",
+    "SECRET",
+    "TOKEN",
+    "KEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "PRIVATE",
+    "CERT",
+    "CERTIFICATE",
+    "DSN",
+    "SALT",
+    "SIGNING",
+    "AUTH",
+    "WEBHOOK",
 ];
 
 /// Ends of names whose value is an address that often holds a login.
-const ADDRESSES: &[&str] = &["DATABASE_URL", "DB_URL", "REDIS_URL", "MONGO_URL", "MONGODB_URI", "AMQP_URL", "CONNECTION_STRING"];
+const ADDRESSES: &[&str] =
+    &["DATABASE_URL", "DB_URL", "REDIS_URL", "MONGO_URL", "MONGODB_URI", "AMQP_URL", "CONNECTION_STRING"];
 
 /// `secretzero init`.
 pub(super) fn init(session: &Session) -> Result<Exit, Exit> {
@@ -185,7 +202,9 @@ fn tell(session: &Session, found: &Found, declared: usize, proposed: usize) {
         console.note(&format!("{warn} {name} was left alone: {why}"));
     }
     for name in &found.tracked {
-        console.note(&format!("{warn} git tracks {name}, so whoever has the repository has its values, and a sync refuses to write it"));
+        console.note(&format!(
+            "{warn} git tracks {name}, so whoever has the repository has its values, and a sync refuses to write it"
+        ));
         let help = format!("`git rm --cached {name}`, add it to .gitignore, and rotate what it held");
         console.note(&format!("  {} {help}", console.paint(Tone::Dim, "help:")));
     }

@@ -116,7 +116,10 @@ impl Page<'_> {
         for secret in plan.secrets.iter().filter(|secret| !matches!(secret.next, Next::Rotate(_))) {
             if let Some(due) = secret.due.filter(|due| due.overdue && secret.external) {
                 let since = due.at.strftime("%Y-%m-%d");
-                warn(format!("{}: a new value is due since {since}; it is external: put one there yourself", secret.name));
+                warn(format!(
+                    "{}: a new value is due since {since}; it is external: put one there yourself",
+                    secret.name
+                ));
             } else if let Some(due) = secret.due.filter(|due| due.overdue) {
                 let name = if due.unattended { String::new() } else { format!(" --secret {}", secret.name) };
                 let since = due.at.strftime("%Y-%m-%d");

@@ -11,7 +11,7 @@ use super::{Generator, GeneratorKind, PasswordSettings, TextSettings};
 use crate::diagnostic::Spanned;
 
 /// Longest generated text, in characters.
-const LENGTH_MAX: u64 = 4096;
+pub(super) const LENGTH_MAX: u64 = 4096;
 /// Length when none is declared.
 const LENGTH: u32 = 32;
 
@@ -24,7 +24,7 @@ const DIGITS: &str = "0123456789";
 const SPECIAL: &str = "!#$%&()*+,-./:;<=>?@[]^_|~";
 
 /// The charsets of `random_string` by name.
-const CHARSETS: &[(&str, &[&str])] = &[
+pub(super) const CHARSETS: &[(&str, &[&str])] = &[
     ("alphanumeric", &[UPPER, LOWER, DIGITS]),
     ("alpha", &[UPPER, LOWER]),
     ("numeric", &[DIGITS]),

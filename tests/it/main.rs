@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod action;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod adoption;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "aws")]
@@ -33,5 +35,6 @@ mod providers;
 mod readme;
 mod repository;
 mod sandbox;
+mod schema;
 mod servers;
 mod sim;

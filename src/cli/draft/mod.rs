@@ -57,7 +57,8 @@ fn config(settings: &TargetSettings) -> Vec<(&'static str, String)> {
     match settings {
         TargetSettings::SecretsManager(s) => {
             let region = |replica: &crate::target::ReplicaRegion| {
-                let key = replica.kms_key_id.as_deref().map(|key| format!("\n              kms_key_id: {}", value(key)));
+                let key =
+                    replica.kms_key_id.as_deref().map(|key| format!("\n              kms_key_id: {}", value(key)));
                 format!("\n            - region: {}{}", value(&replica.region), key.unwrap_or_default())
             };
             let replicas: String = s.replica_regions.iter().map(region).collect();

@@ -58,7 +58,8 @@ mod tests {
         for plain in ["production/shop/db", "/shop/db", "alias/shop", "a.b_c-d"] {
             assert_eq!(scalar(plain), plain);
         }
-        for other in ["", "yes", "Null", "12", "1e3", "0x10", "a: b", "a #b", "- a", "~", "2026-01-01", "a\u{85}b", "é\u{feff}"]
+        for other in
+            ["", "yes", "Null", "12", "1e3", "0x10", "a: b", "a #b", "- a", "~", "2026-01-01", "a\u{85}b", "é\u{feff}"]
         {
             assert!(scalar(other).starts_with('"') && scalar(other).is_ascii() || other.contains('é'), "{other:?}");
         }

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::{
-    Capabilities, Error, ErrorKind, Identity, Listed, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored, VersionId,
-    WriteOptions,
+    Capabilities, Error, ErrorKind, Identity, Listed, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored,
+    VersionId, WriteOptions,
 };
 use crate::limiter::{Limiter, RateLimit, RetryPolicy};
 use crate::locator::Locator;

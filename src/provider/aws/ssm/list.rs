@@ -21,7 +21,8 @@ const PAGE: i32 = 50;
 pub(in super::super) async fn list(session: &Session, prefixes: &[String]) -> Result<Vec<Listed>> {
     let mut entries = bounded(entries(session, prefixes).await?)?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let tags = join_all(entries.iter().map(|entry| list_tags(session, entry.name.as_deref().unwrap_or_default()))).await;
+    let tags =
+        join_all(entries.iter().map(|entry| list_tags(session, entry.name.as_deref().unwrap_or_default()))).await;
     let mut listed = Vec::new();
     for (entry, tags) in entries.into_iter().zip(tags) {
         // Without tags it is gone meanwhile.
