@@ -81,7 +81,7 @@ pub enum Command {
     Rotate(RotateArgs),
     /// Rebuild the lock from the marks in the stores; writes to no store
     Refresh(StoreArgs),
-    /// Write a first Secretfile, with the names that stand in `.env` files here; never their values
+    /// Write a first Secretfile with the names in `.env` files, never their values
     Init,
     /// Write what exists in a store already as a part of a Secretfile; reads no value
     Import(ImportArgs),

@@ -26,7 +26,7 @@ const PREFIX_CHARS_MAX: usize = 512;
 /// `secretzero import`.
 pub(super) async fn import(session: &Session, args: &ImportArgs) -> Result<Exit, Exit> {
     new_file(session, &args.output)?;
-    let workspace = match session.disk.read(&session.common.file, u64::MAX) {
+    let workspace = match session.disk.read(&session.common.file, 1) {
         Ok(None) => None,
         _ => Some(session.open(Depth::NAMES)?),
     };
@@ -50,7 +50,7 @@ pub(super) async fn import(session: &Session, args: &ImportArgs) -> Result<Exit,
 
 /// An existing file is somebody's work.
 fn new_file(session: &Session, output: &Path) -> Result<(), Exit> {
-    if output == Path::new("-") || matches!(session.disk.read(output, u64::MAX), Ok(None)) {
+    if output == Path::new("-") || matches!(session.disk.read(output, 1), Ok(None)) {
         return Ok(());
     }
     let reason = format!("{} exists already, and nothing is overwritten", output.display());

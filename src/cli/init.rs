@@ -52,7 +52,7 @@ const ADDRESSES: &[&str] =
 /// `secretzero init`.
 pub(super) fn init(session: &Session) -> Result<Exit, Exit> {
     let path = &session.common.file;
-    if !matches!(session.disk.read(path, u64::MAX), Ok(None)) {
+    if !matches!(session.disk.read(path, 1), Ok(None)) {
         let reason = format!("{} exists already, and nothing is overwritten", path.display());
         let help = "`secretzero validate` checks it; `secretzero import` writes what exists in a store beside it";
         return Err(session.fail(Exit::Error, &reason, help));
@@ -130,7 +130,7 @@ fn draft(session: &Session, folder: &Path, found: &Found) -> (String, usize, usi
                 declared.push_str(&format!("\n{text}"));
                 secrets += 1;
             } else {
-                let lines = text.lines().map(|line| format!("  #{}\n", line.strip_prefix("  ").unwrap_or(line)));
+                let lines = text.lines().map(|line| format!("  # {}\n", line.strip_prefix("  ").unwrap_or(line)));
                 proposed.push_str(&lines.collect::<String>());
                 others += 1;
             }

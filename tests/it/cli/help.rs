@@ -30,13 +30,13 @@ fn the_program_says_what_it_does() {
       sync         Bring every store in line with the Secretfile
       rotate       Make new values for what is due, and store them
       refresh      Rebuild the lock from the marks in the stores; writes to no store
-      init         Write a first Secretfile, with the names that stand in `.env` files here; never their
-                   values
+      init         Write a first Secretfile with the names in `.env` files, never their values
       import       Write what exists in a store already as a part of a Secretfile; reads no value
       schema       Print the JSON Schema of the Secretfile, for editors
       completions  Print the completions of a shell
       ci           Do what the event of a CI job asks for (the entry point of the action)
-      demo         Run the main job on an embedded sample: a pull request, then its merge; needs no account
+      demo         Run the main job on an embedded sample: a pull request, then its merge; needs no
+                   account
       help         Print this message or the help of the given subcommand(s)
 
     Options:
