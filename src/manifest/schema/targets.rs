@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::shape::{about, flag, needed, number, object, part, pattern, period, short, tags, text, texts, when, word};
+use super::shape::{
+    about, also, flag, moment, needed, number, object, part, pattern, period, short, tags, text, texts, when, word,
+};
 use crate::manifest::targets::words;
 use crate::target::TargetKind;
 
