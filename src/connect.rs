@@ -47,7 +47,9 @@ impl Connect<'_> {
         manifest.providers.iter().map(|block| self.one(block)).collect()
     }
 
-    fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
+    /// The store of one block.
+    #[must_use]
+    pub fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
         let store = self.complete(block)?;
         Some(match lacks(block).first() {
             Some(lack) => Arc::new(Unset::new(store, format!("{} (line {})", lack.value, lack.span.line))),

@@ -36,6 +36,14 @@ pub trait Disk: Send + Sync {
     /// The operating system's; a part may have been written.
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
+    /// The names in a folder, sorted; those that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    /// The operating system's; a disk that is no machine's need not know folders.
+    fn names(&self, _folder: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes a file; none there is fine.
     ///
     /// # Errors
@@ -112,6 +120,16 @@ impl Disk for SystemDisk {
         file.write_all(bytes)?;
         file.sync_all()?;
         if is_new { sync_folder(folder) } else { Ok(()) }
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        names.sort();
+        Ok(names)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that removes files")]

@@ -294,20 +294,30 @@ impl Session {
     /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
+        let calls = (args.rate_limit, args.retry_max_attempts, args.retry_backoff);
+        self.connecting(&workspace.folder, calls).all(&workspace.manifest)
+    }
+
+    /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.
+    #[must_use]
+    pub(super) fn connecting<'a>(
+        &'a self,
+        folder: &'a Path,
+        (rate_limit, attempts_max, backoff): (RateLimit, u32, Backoff),
+    ) -> Connect<'a> {
         let retry = limiter::RetryPolicy {
-            attempts_max: args.retry_max_attempts,
-            backoff: match args.retry_backoff {
+            attempts_max,
+            backoff: match backoff {
                 Backoff::Exponential => limiter::Backoff::Exponential,
                 Backoff::Constant => limiter::Backoff::Constant,
             },
             ..limiter::RetryPolicy::default()
         };
-        let rate_limit = match args.rate_limit {
+        let rate_limit = match rate_limit {
             RateLimit::Auto => limiter::RateLimit::Auto,
             RateLimit::Off => limiter::RateLimit::Off,
         };
-        let (folder, disk, entropy) = (&workspace.folder, &self.disk, &self.entropy);
-        Connect { folder, disk, entropy, retry, rate_limit }.all(&workspace.manifest)
+        Connect { folder, disk: &self.disk, entropy: &self.entropy, retry, rate_limit }
     }
 }
 

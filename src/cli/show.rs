@@ -107,11 +107,21 @@ impl Page<'_> {
             }
         }
         for (secret, target) in plan.targets().filter(|(_, t)| t.drifted && !t.action.is_change()) {
-            let help = format!("`secretzero rotate --force --secret {}` makes a new one", secret.name);
+            let help = if secret.external {
+                "`secretzero sync --adopt` takes it over".to_owned()
+            } else {
+                format!("`secretzero rotate --force --secret {}` makes a new one", secret.name)
+            };
             warn(format!("{} → {}: {}; {help}", secret.name, place(target.kind, &target.name), target.why));
         }
         for secret in plan.secrets.iter().filter(|secret| !matches!(secret.next, Next::Rotate(_))) {
-            if let Some(due) = secret.due.filter(|due| due.overdue) {
+            if let Some(due) = secret.due.filter(|due| due.overdue && secret.external) {
+                let since = due.at.strftime("%Y-%m-%d");
+                warn(format!(
+                    "{}: a new value is due since {since}; it is external: put one there yourself",
+                    secret.name
+                ));
+            } else if let Some(due) = secret.due.filter(|due| due.overdue) {
                 let name = if due.unattended { String::new() } else { format!(" --secret {}", secret.name) };
                 let since = due.at.strftime("%Y-%m-%d");
                 warn(format!("{}: its rotation is due since {since}; run `secretzero rotate{name}`", secret.name));

@@ -32,6 +32,7 @@ pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit,
     let attended = !args.stores.secret.is_empty();
     let options = Options { force: args.force, rotate_due: true, attended, ..Options::default() };
     let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
+    job.no_external(&args.stores.secret)?;
     let mut prepared = job.prepare(args.dry_run).await;
     let next = next_due(&prepared.plan);
     prepared.retain(|plan| is_rotation(plan) || is_overdue(plan));
@@ -133,6 +134,16 @@ impl<'a> Job<'a> {
         }
         let identities = Identities::of(&workspace.manifest, session.environment_name().unwrap_or_default(), None);
         Ok(Self { session, workspace, stores, identities, ledger, opened, scope, options })
+    }
+
+    /// Whoever asks by name for a new value of an external secret is told who makes it.
+    fn no_external(&self, named: &[String]) -> Result<(), Exit> {
+        let secrets = &self.workspace.manifest.secrets;
+        let found = secrets.iter().find(|secret| named.contains(&secret.name.value) && secret.source.is_external());
+        let Some(secret) = found else { return Ok(()) };
+        let reason = format!("`{}` is external: its value is made elsewhere, never here", secret.name.value);
+        let help = "put a new value there yourself; the next `secretzero sync --adopt` takes it over and copies it";
+        Err(self.session.fail(Exit::Error, &reason, help))
     }
 
     fn request(&self) -> Request<'_> {

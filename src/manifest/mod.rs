@@ -17,6 +17,7 @@ mod node;
 mod policies;
 mod providers;
 mod read;
+mod schema;
 mod secrets;
 mod statics;
 mod targets;
@@ -27,6 +28,8 @@ use std::collections::BTreeMap;
 
 pub use environments::{environments, lock_name, variables_file};
 pub use load::{Credentials, Inputs, Loaded, Statics, load};
+pub use names::is_secret_name;
+pub use schema::schema;
 
 use crate::diagnostic::{Severity, Span, Spanned};
 use crate::secret::{SecretValue, Shape};
@@ -191,6 +194,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether the value is made elsewhere, so that nothing here may ever generate it.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        matches!(self, Self::Single(Generator { kind: GeneratorKind::External, .. }))
+    }
+
     /// How the value is built.
     #[must_use]
     pub fn shape(&self) -> Shape {
@@ -233,6 +242,8 @@ pub enum GeneratorKind {
     Static(StaticSettings),
     /// `uuid`, version 4.
     Uuid,
+    /// `external`: made elsewhere; it is taken over and copied, never generated.
+    External,
 }
 
 /// `random_password`.

@@ -67,7 +67,8 @@ pub(super) fn is_region(text: &str) -> bool {
 }
 
 /// Whether a text can be the name of a secret: `[A-Za-z][A-Za-z0-9_-]*`, at most 128 characters.
-pub(super) fn is_secret_name(text: &str) -> bool {
+#[must_use]
+pub fn is_secret_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.len() <= 128 && foreign_character(text, "_-").is_none()
 }
 

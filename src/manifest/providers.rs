@@ -51,7 +51,7 @@ pub(super) fn providers(reader: &Reader, entry: Option<&Entry>) -> Providers {
 }
 
 /// The ways to log in at a kind of provider, the usual one first.
-const fn auth_kinds(kind: ProviderKind) -> &'static [&'static str] {
+pub(super) const fn auth_kinds(kind: ProviderKind) -> &'static [&'static str] {
     match kind {
         ProviderKind::Local => &["none"],
         ProviderKind::Aws => &["ambient", "profile", "assume_role", "static", "oidc"],
@@ -62,7 +62,7 @@ const fn auth_kinds(kind: ProviderKind) -> &'static [&'static str] {
 }
 
 /// The settings a kind of provider knows.
-const fn settings(kind: ProviderKind) -> &'static [&'static str] {
+pub(super) const fn settings(kind: ProviderKind) -> &'static [&'static str] {
     match kind {
         ProviderKind::Local => &[],
         ProviderKind::Aws => &[
@@ -113,7 +113,7 @@ const fn settings(kind: ProviderKind) -> &'static [&'static str] {
 }
 
 /// The settings that a way to log in cannot do without.
-fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
+pub(super) fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
     match (kind, auth) {
         (ProviderKind::Aws, "static") => &["access_key_id", "secret_access_key"],
         (ProviderKind::Aws, "assume_role") => &["role_arn"],

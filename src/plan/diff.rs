@@ -122,6 +122,7 @@ fn blank(view: &SecretView<'_>) -> SecretPlan {
         hold: None,
         targets: targets.collect(),
         due: None,
+        external: view.secret.source.is_external(),
         notes: Vec::new(),
         declaration: view.declaration.clone(),
     }
@@ -227,7 +228,8 @@ fn in_force(
 fn due(secret: &Secret, generation: Option<&Generation>, now: Timestamp) -> Option<Due> {
     let (period, generation) = (secret.rotation_period.as_ref()?, generation?);
     let at = generation.created.checked_add(SignedDuration::from_secs(period.value.seconds)).ok()?;
-    Some(Due { at, overdue: at <= now, unattended: !secret.one_time && !generation.adopted })
+    let unattended = !secret.one_time && !generation.adopted && !secret.source.is_external();
+    Some(Due { at, overdue: at <= now, unattended })
 }
 
 impl Due {
@@ -247,11 +249,23 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     if plan.generation.is_none() && highest.is_none() {
         return first(view, standings, plan, options);
     }
+    let after = highest.unwrap_or(0).saturating_add(1);
+    let external = view.secret.source.is_external();
+    if let Some(index) = replaced(view, standings, plan.primary, options).filter(|_| external) {
+        // The new value is what the reminder was for.
+        (plan.source, plan.due) = (Some(index), None);
+        return Next::Adopt(after);
+    }
     if plan.generation.is_none() {
         plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
         plan.generation = standings.iter().find_map(|standing| generation_of(standing.as_ref())).cloned();
     }
-    let after = highest.unwrap_or(0).saturating_add(1);
+    if external {
+        if options.force {
+            plan.notes.push("its value is made elsewhere, so no new one is made here".into());
+        }
+        return Next::Keep;
+    }
     let ready = |target: &TargetView| target.selected && target.refused.is_none() && !failed(target);
     let primary_ready = plan.primary.and_then(|primary| view.targets.get(primary)).is_some_and(ready);
     if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
@@ -273,6 +287,23 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
             Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
         };
     if edited { Next::Revise(after) } else { Next::Keep }
+}
+
+/// The place where somebody put the next value of an external secret that may be taken over: the
+/// primary, else the first.
+fn replaced(
+    view: &SecretView<'_>,
+    standings: &[Option<Standing>],
+    primary: Option<usize>,
+    options: Options,
+) -> Option<usize> {
+    let new = |index: &usize| {
+        let selected = view.targets.get(*index).is_some_and(|target| target.selected);
+        selected && matches!(standings.get(*index), Some(Some(Standing::Drifted { .. })))
+    };
+    let allowed = options.adopt || view.secret.adopt;
+    let found = primary.filter(new).or_else(|| (0..view.targets.len()).find(new));
+    found.filter(|_| allowed)
 }
 
 /// Nothing of ours stands anywhere: take something over, or make the first value.
@@ -298,6 +329,7 @@ fn notes(view: &SecretView<'_>, plan: &mut SecretPlan) {
     let edited = view.locked.is_some_and(|locked| {
         !locked.declaration.generated.is_empty() && locked.declaration.generated != view.declaration.generated
     });
+    let edited = edited && !view.secret.source.is_external();
     if edited && plan.generation.is_some() && !matches!(plan.next, Next::Rotate(_) | Next::Create(_)) {
         plan.notes.push("its generator was edited; the new settings count from the next rotation".into());
     }
@@ -386,6 +418,14 @@ fn action(
         (_, Next::Rotate(_)) => (Action::Rotate, rotate_why(plan)),
         (_, Next::Revise(_)) => (Action::Revise, "the declared value was edited".into()),
         (None, _) => (Action::Spread, copied_from(view, plan)),
+        (Some(Standing::Drifted { generation }), Next::Adopt(_)) => {
+            let why = format!("a new value was put there after generation {}; it is kept", generation.number);
+            (Action::Adopt, why)
+        }
+        (Some(Standing::Ours { generation, .. }), Next::Adopt(next)) => {
+            let why = format!("it holds generation {}, generation {next} is taken over", generation.number);
+            (Action::Heal, why)
+        }
         (Some(Standing::Drifted { generation }), _) => {
             (Action::Keep, format!("its value was changed outside after generation {}", generation.number))
         }

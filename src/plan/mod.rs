@@ -65,6 +65,8 @@ pub struct SecretPlan {
     pub targets: Vec<TargetPlan>,
     /// When its rotation is due, if it has a period and a generation.
     pub due: Option<Due>,
+    /// Its value is made elsewhere, so that no command here rotates it.
+    pub external: bool,
     /// What else a reviewer should know.
     pub notes: Vec<String>,
     /// Hashes of the declaration, for the lock.

@@ -277,8 +277,11 @@ fn due(facts: &Facts<'_>, plan: &Plan) -> String {
     let mut out = format!("\n#### Rotation: {} due within {} days", soon.len(), crate::plan::DUE_SOON_DAYS);
     out.push_str(&if overdue > 0 { format!(", {overdue} overdue\n\n") } else { "\n\n".into() });
     for (secret, at) in soon.iter().take(facts.rows_max) {
-        let attended = secret.due.is_some_and(|due| !due.unattended);
-        let by_hand = if attended { "; by name only, with `secretzero rotate --secret NAME`" } else { "" };
+        let by_hand = match secret.due {
+            Some(_) if secret.external => "; it is external: put a new value there yourself",
+            Some(due) if !due.unattended => "; by name only, with `secretzero rotate --secret NAME`",
+            _ => "",
+        };
         let when = if *at <= facts.now { "was due" } else { "due" };
         out.push_str(&format!("- {} {when} {}{by_hand}\n", code(&secret.name), at.strftime("%Y-%m-%d")));
     }
@@ -289,7 +292,7 @@ fn due(facts: &Facts<'_>, plan: &Plan) -> String {
 fn drift(plan: &Plan) -> String {
     let lines: String = plan
         .targets()
-        .filter(|(_, target)| target.drifted)
+        .filter(|(_, target)| target.drifted && !target.action.is_change())
         .map(|(secret, target)| {
             format!(
                 "- {} in {} {}: {}\n",

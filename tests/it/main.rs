@@ -5,6 +5,8 @@
 mod action;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod actions;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod adoption;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "aws")]
@@ -14,6 +16,7 @@ mod conformance;
 mod crash;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod environments;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod events;
 mod excerpts;
 mod fake;
@@ -42,6 +45,7 @@ mod repository;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod review;
 mod sandbox;
+mod schema;
 mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]

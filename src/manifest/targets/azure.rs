@@ -19,7 +19,7 @@ const TAGS: TagRules = TagRules { noun: "tag", count_max: 14, name_chars_max: 25
 /// The public cloud and the sovereign ones.
 const SUFFIXES: &[&str] = &[".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"];
 
-const CERTIFICATE_TYPES: &[(&str, &str)] =
+pub(in crate::manifest) const CERTIFICATE_TYPES: &[(&str, &str)] =
     &[("application/x-pkcs12", "application/x-pkcs12"), ("application/x-pem-file", "application/x-pem-file")];
 
 /// Reads the settings of a secret.

@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::{
-    Capabilities, Error, ErrorKind, Identity, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored, VersionId,
-    WriteOptions,
+    Capabilities, Error, ErrorKind, Identity, Listed, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored,
+    VersionId, WriteOptions,
 };
 use crate::limiter::{Limiter, RateLimit, RetryPolicy};
 use crate::locator::Locator;
@@ -26,6 +26,9 @@ use crate::mark::{Generation, Mark};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, Place, SecretsManagerSettings, SsmParameterSettings, TargetKind, TargetSettings};
 use session::Session;
+
+/// Most objects of one kind that a list tells of.
+const LISTED_MAX: usize = 5000;
 
 /// How to find credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,6 +122,23 @@ fn carried_mark(options: &WriteOptions, version: &str) -> String {
 fn whole_mark(options: &WriteOptions, version: &str, carried: bool) -> String {
     let (owner, generation) = (options.owner.clone(), options.generation.clone());
     Mark { owner, generation, version: version.to_owned(), carried }.to_string()
+}
+
+/// A prefix with and without the `/` that begins the names of SSM's hierarchies; none for everything.
+fn spellings(prefix: &str) -> Vec<String> {
+    match prefix.trim_start_matches('/') {
+        "" => Vec::new(),
+        bare => vec![bare.to_owned(), format!("/{bare}")],
+    }
+}
+
+/// Refuses to go on with more objects than anybody reads.
+fn bounded<T>(found: Vec<T>) -> Result<Vec<T>> {
+    if found.len() <= LISTED_MAX {
+        return Ok(found);
+    }
+    let message = format!("more than {LISTED_MAX} objects have such a name; choose a longer prefix");
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 fn not_ours(kind: TargetKind) -> Error {
@@ -266,6 +286,15 @@ impl Provider for AwsProvider {
             TargetSettings::SecretsManager(s) => secrets_manager::write::annotate(session, s, changed, options).await,
             TargetSettings::SsmParameter(s) => ssm::write::annotate(session, s, changed, options).await,
             other => Err(not_ours(other.kind())),
+        }
+    }
+
+    async fn list(&self, kind: TargetKind, prefix: &str) -> Result<Vec<Listed>> {
+        let session = self.session().await?;
+        match kind {
+            TargetKind::SecretsManager => secrets_manager::list::list(session, &spellings(prefix)).await,
+            TargetKind::SsmParameter => ssm::list::list(session, &spellings(prefix)).await,
+            other => Err(not_ours(other)),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Facts: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/>; quotas:
 //! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
 
+pub(super) mod list;
 pub(super) mod observe;
 pub(super) mod replicas;
 pub(super) mod write;

@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>; rates:
 //! <https://docs.aws.amazon.com/general/latest/gr/ssm.html>.
 
+pub(super) mod list;
 pub(super) mod observe;
 pub(super) mod write;
 

@@ -50,6 +50,8 @@ fn every_action_has_its_row() {
     let github = FakeGithub::start();
     let permissions = [("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
     let job = Job {
+        server_url: "https://github.com".into(),
+        reference: "refs/heads/main".into(),
         api_url: github.url(),
         repository: FakeGithub::REPOSITORY.into(),
         repository_id: 1001,

@@ -15,7 +15,7 @@ use crate::provider::{Error, ErrorKind, Observed, Reading, Result};
 use crate::target::{Attributes, PRIMARY_REGION, REPLICA_FAILED, SecretsManagerSettings};
 
 /// Secrets per page of a list.
-const PAGE: i32 = 100;
+pub(super) const PAGE: i32 = 100;
 
 /// Values that one filter of a list takes.
 const FILTER_VALUES_MAX: usize = 10;
@@ -166,7 +166,7 @@ pub(super) async fn state(session: &Session, name: &str) -> Option<Error> {
 }
 
 /// What both a list and a description tell.
-struct Facts {
+pub(super) struct Facts {
     version: Option<String>,
     description: Option<String>,
     kms_key_id: Option<String>,
@@ -216,7 +216,7 @@ fn current(versions: Option<HashMap<String, Vec<String>>>) -> Option<String> {
 }
 
 impl Facts {
-    fn observed(self, session: &Session, from_list: bool) -> Observed {
+    pub(super) fn observed(self, session: &Session, from_list: bool) -> Observed {
         let tags = self.tags.iter().filter_map(|tag| Some((tag.key()?, tag.value().unwrap_or_default())));
         let mut attributes = Attributes::new();
         attributes::text(&mut attributes, "description", self.description.as_deref());

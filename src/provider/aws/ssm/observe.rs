@@ -28,7 +28,7 @@ const FILTERS_MAX: usize = 10;
 /// Pages of one filtered list; a page may be nearly empty.
 const PAGES_MAX: usize = 100;
 
-type Tags = BTreeMap<String, String>;
+pub(super) type Tags = BTreeMap<String, String>;
 type Wanted<'a> = (&'a SsmParameterSettings, Option<&'a str>);
 
 /// What stands at each place, in the order asked; with each the text of the mark expected there.
@@ -177,7 +177,7 @@ pub(super) async fn metadata(session: &Session, name: &str) -> Result<Option<Par
 }
 
 /// All tags, or `None` if the parameter does not exist.
-async fn list_tags(session: &Session, name: &str) -> Result<Option<Tags>> {
+pub(super) async fn list_tags(session: &Session, name: &str) -> Result<Option<Tags>> {
     let kind = ResourceTypeForTagging::Parameter;
     let request = session.ssm.list_tags_for_resource().resource_type(kind).resource_id(name);
     let attempt = session.attempt("ssm:ListTagsForResource", name);

@@ -129,14 +129,18 @@ fn describe(world: &mut World, request: &Request) -> Answer {
         let values = texts(filter, "Values");
         let sizes = values.iter().all(|value| (1..=1024).contains(&value.len()));
         refuse_unless((1..=50).contains(&values.len()) && sizes, "ValidationException")?;
-        refuse_unless(matches!(text(filter, "Option"), None | Some("Equals")), "InvalidFilterOption")?;
         let key = text(filter, "Key").unwrap_or_default();
+        // `BeginsWith` is for names and types, not for tags.
+        let options = matches!(text(filter, "Option"), None | Some("Equals"));
+        let begins = text(filter, "Option") == Some("BeginsWith") && key == "Name";
+        refuse_unless(options || begins, "InvalidFilterOption")?;
         refuse_unless(key == "Name" || key.starts_with("tag:"), "InvalidFilterKey")?;
     }
     let holds = |name: &str, parameter: &Parameter, filter: &Json| {
         let (key, values) = (text(filter, "Key").unwrap_or_default(), texts(filter, "Values"));
         match key.strip_prefix("tag:") {
             Some(tag) => parameter.tags.get(tag).is_some_and(|value| values.contains(&value.as_str())),
+            None if text(filter, "Option") == Some("BeginsWith") => values.iter().any(|value| name.starts_with(value)),
             None => values.contains(&name),
         }
     };
