@@ -9,9 +9,10 @@ use super::console::Tone;
 use super::exit::Exit;
 use super::report;
 use super::session::{Depth, Session, Workspace};
-use super::show::plural;
+use super::show::{hints, plural};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::policy;
+use crate::render::estimate;
 
 /// `secretzero validate`.
 pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
@@ -37,6 +38,9 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
     }
     not_set(session, "log in", &unset);
     not_set(session, "make values", &unset_values.iter().map(String::as_str).collect());
+    if session.common.verbose > 0 {
+        hints(console, manifest, None);
+    }
     let warned = warnings.iter().filter(|finding| finding.severity == Severity::Warning).count();
     let exit = if args.fail_on_warning && warned > 0 { Exit::Invalid } else { Exit::Done };
     if exit != Exit::Done {
@@ -51,6 +55,7 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
             "targets": targets,
             "unset": unset.iter().copied().chain(unset_values.iter().map(String::as_str)).collect::<BTreeSet<_>>(),
             "findings": report::findings(&source.name, warnings),
+            "hints": estimate::hints(manifest, None),
             "exit_code": exit as u8,
         }));
     }
@@ -68,21 +73,20 @@ fn not_set(session: &Session, what: &str, names: &BTreeSet<&str>) {
 /// The Secretfile with complete values, or without those whose variables are not set here, and the
 /// names of these: a value may be a credential, and checking needs none.
 fn complete(session: &Session) -> Result<(Workspace, BTreeSet<String>), Exit> {
-    let name = session.common.file.display().to_string();
-    if let Ok(source) = session.source(&session.common.file, &name) {
-        let loaded = session.read(&source, Depth::VALUES)?;
-        // A name that is nearly one of the file's own is misspelt, not unset.
-        let unset = |finding: &Diagnostic| {
-            let misspelt = finding.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
-            finding.code == "missing-variable" && !misspelt
-        };
-        let mut errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).peekable();
-        if errors.peek().is_some() && errors.clone().all(unset) {
-            let names = errors.filter_map(|finding| finding.message.split('`').nth(1).map(str::to_owned)).collect();
-            return session.open(Depth::NAMES).map(|workspace| (workspace, names));
-        }
+    let source = session.secretfile()?;
+    let loaded = session.read(&source, Depth::VALUES)?;
+    // A name that is nearly one of the file's own is misspelt, not unset.
+    let unset = |finding: &Diagnostic| {
+        let misspelt = finding.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+        finding.code == "missing-variable" && !misspelt
+    };
+    let mut errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).peekable();
+    if errors.peek().is_none() || !errors.clone().all(unset) {
+        return session.accept(source, loaded).map(|workspace| (workspace, BTreeSet::new()));
     }
-    session.open(Depth::VALUES).map(|workspace| (workspace, BTreeSet::new()))
+    let names = errors.filter_map(|finding| finding.message.split('`').nth(1).map(str::to_owned)).collect();
+    let loaded = session.read(&source, Depth::NAMES)?;
+    session.accept(source, loaded).map(|workspace| (workspace, names))
 }
 
 /// `secretzero policy`.

@@ -16,7 +16,7 @@ use crate::disk::Disk;
 use crate::environment::Environment;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
-use crate::manifest::{Credentials, Inputs, Manifest, Statics, Target, load};
+use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load};
 use crate::plan::{Scope, Stores};
 use crate::target::TargetKind;
 
@@ -79,16 +79,31 @@ impl Session {
     /// # Errors
     /// [`Exit::Invalid`], or [`Exit::Error`] if it cannot be read; both were told already.
     pub fn open(&self, depth: Depth) -> Result<Workspace, Exit> {
-        let path = &self.common.file;
-        let name = path.display().to_string();
-        let source = self.source(path, &name).map_err(|finding| {
+        let source = self.secretfile()?;
+        let loaded = self.read(&source, depth)?;
+        self.accept(source, loaded)
+    }
+
+    /// The text of the Secretfile that the flags name.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`] if it cannot be read; it was told already.
+    pub fn secretfile(&self) -> Result<Source, Exit> {
+        let name = self.common.file.display().to_string();
+        self.source(&self.common.file, &name).map_err(|finding| {
             self.findings(&Source::new(name, ""), &[finding]);
             Exit::Invalid
-        })?;
-        let loaded = self.read(&source, depth)?;
+        })
+    }
+
+    /// A Secretfile that was read, if it is valid; tells what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`]; it was told already.
+    pub fn accept(&self, source: Source, loaded: Loaded) -> Result<Workspace, Exit> {
         match loaded.manifest {
             Some(manifest) => {
-                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                let folder = self.common.file.parent().map(Path::to_path_buf).unwrap_or_default();
                 Ok(Workspace { source, manifest, warnings: loaded.diagnostics, folder })
             }
             None => {
@@ -135,7 +150,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Exit::Invalid`] if a file of variables cannot be used; it was told already.
-    pub fn read(&self, source: &Source, depth: Depth) -> Result<crate::manifest::Loaded, Exit> {
+    pub fn read(&self, source: &Source, depth: Depth) -> Result<Loaded, Exit> {
         let environment = |name: &str| self.environment.get(name).map(str::to_owned);
         let inputs = Inputs {
             var_overrides: self.variables()?,

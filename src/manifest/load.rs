@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::node::{Node, parse};
 use super::read::{Fields, Reader};
-use super::{Manifest, check, excerpt, metadata, moved, policies, providers, secrets, templates};
+use super::{Manifest, check, costs, excerpt, metadata, moved, policies, providers, secrets, templates};
 use crate::diagnostic::{Diagnostic, Source};
 
 /// The keys a Secretfile may have at top level.
 pub(super) const SECTIONS: &[&str] =
-    &["version", "metadata", "variables", "providers", "policies", "secrets", "templates", "moved"];
+    &["version", "metadata", "variables", "providers", "policies", "secrets", "templates", "moved", "costs"];
 
 /// What reading a Secretfile needs to know of the world.
 pub struct Inputs<'a> {
@@ -108,6 +108,7 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     let templates = templates::templates(reader, section("templates"));
     let mut secrets = secrets::secrets(reader, section("secrets"), &providers, &templates);
     moved::apply(reader, section("moved"), &mut secrets);
+    let costs = costs::costs(reader, section("costs"));
     file.finish();
     let anonymous = metadata.project.is_none() && metadata.project_id.is_none();
     if let Some((key, _)) = section("secrets").filter(|_| anonymous) {
@@ -121,7 +122,7 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
         );
     }
     let providers = providers.into_blocks();
-    let mut manifest = Manifest { metadata, providers, policies, secrets };
+    let mut manifest = Manifest { metadata, providers, policies, costs, secrets };
     check::targets(reader, &mut manifest);
     Some(manifest)
 }

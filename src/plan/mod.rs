@@ -3,8 +3,10 @@
 //! [`mod@observe`] is the only part that reads; [`standing`] and [`diff`] are pure functions. A plan holds
 //! names, versions and generations, never values, so it can be shown to anybody.
 
+pub mod cost;
 pub mod diff;
 pub mod digest;
+pub mod duration;
 mod hold;
 pub mod observe;
 pub mod standing;

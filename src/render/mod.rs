@@ -4,6 +4,7 @@
 //! description can break out of its place, mention anybody or become a command.
 
 pub mod comment;
+pub mod estimate;
 pub mod outcome;
 
 /// Text as inline code that fits a table cell; control characters and direction marks are shown as
