@@ -73,3 +73,43 @@ fn lacking(reader: &Reader, costs: &Costs, place: Span) {
         reader.error("missing-price", place, message, help);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::{Inputs, load};
+    use super::*;
+    use crate::diagnostic::Source;
+
+    /// What is said of a `costs:` section, each with its line.
+    fn said(costs: &str) -> Vec<String> {
+        let text = format!("metadata: {{project: shop}}\nsecrets: []\ncosts:\n{costs}");
+        let environment = |_: &str| None;
+        let inputs = Inputs::new(&environment, "2026-11-24T00:00:00Z".parse().unwrap());
+        let found = load(&Source::new("Secretfile.yml", text), &inputs).diagnostics.into_iter();
+        found.map(|f| format!("{}: {} ({})", f.span.line, f.message, f.help.unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn prices_are_decimal_numbers_in_one_currency() {
+        let none: [String; 0] = [];
+        assert_eq!(said("  aws: {secrets_manager: 0.40}\n"), none);
+        assert_eq!(said("  aws: {secrets_manager: \"0.4000\", ssm_advanced: 0}\n  currency: CHF\n"), none);
+        let wrong = "  currency: Euro\n  aws:\n    secrets_manager: -1\n    ssm_advanced: 0.12345\n";
+        insta::assert_snapshot!(said(wrong).join("\n"), @r"
+        4: `currency` cannot be `Euro` (write its three letters, such as `USD` or `EUR`)
+        6: `secrets_manager` is no price (write what one costs a month, such as `0.40`; at most four digits after the point)
+        7: `ssm_advanced` is no price (write what one costs a month, such as `0.40`; at most four digits after the point)
+        ");
+        insta::assert_snapshot!(said("  currency: EUR\n  aws: {secrets_manager: 0.37}\n").join("\n"), @"4: the list prices are in USD, not EUR (give every price under `costs.aws`; missing are: ssm_advanced)");
+    }
+
+    #[test]
+    fn a_misspelt_price_is_an_error_with_the_nearest_name() {
+        insta::assert_snapshot!(said("  aws: {secret_manager: 0.40}\n  curency: USD\n").join("\n"), @r"
+        4: `aws` has no key `secret_manager` (did you mean `secrets_manager`?)
+        5: `costs` has no key `curency` (did you mean `currency`?)
+        ");
+    }
+}

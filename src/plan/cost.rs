@@ -173,8 +173,8 @@ pub fn cheaper(manifest: &Manifest, among: impl Fn(usize, usize) -> bool) -> Vec
     let secrets = find(fits_a_parameter);
     if !secrets.is_empty() {
         let text = format!(
-            "{} in Secrets Manager that use nothing only it has (replicas, a `rotation_period`, more than 4 KB) would \
-             cost nothing as SSM parameters of tier Standard, instead of {} a month",
+            "{} in Secrets Manager without anything that only it offers (replicas, a `rotation_period`, more than 4 KB) \
+             would cost nothing in SSM's tier Standard, instead of {} a month",
             counted(secrets.len(), "secret"),
             monthly(Priced::SecretsManager, &secrets)
         );
@@ -183,8 +183,8 @@ pub fn cheaper(manifest: &Manifest, among: impl Fn(usize, usize) -> bool) -> Vec
     let secrets = find(fits_standard);
     if !secrets.is_empty() {
         let text = format!(
-            "{} of tier Advanced that fit tier Standard would cost nothing there, instead of {} a month; AWS never \
-             goes back, so choose before they are created",
+            "{} of tier Advanced, small enough for tier Standard, would cost nothing there, instead of {} a month; AWS \
+             never goes back, so choose before they are created",
             counted(secrets.len(), "SSM parameter"),
             monthly(Priced::SsmAdvanced, &secrets)
         );

@@ -10,7 +10,7 @@ use crate::plan::{Action, Plan, cost, duration};
 const NAMES_MAX: usize = 5;
 
 /// `≈ $1.20 more a month (7.20 → 8.40) · about 20 s under the documented quotas`; nothing where nothing
-/// changes, or nothing of it costs money or time. One dollar sign at most: GitHub takes what stands
+/// changes, or the bill stays and no store counts calls. One dollar sign at most: GitHub takes what stands
 /// between two for a formula.
 #[must_use]
 pub fn estimate(plan: &Plan, manifest: &Manifest) -> Option<String> {
@@ -18,17 +18,11 @@ pub fn estimate(plan: &Plan, manifest: &Manifest) -> Option<String> {
         return None;
     }
     let cost = cost::Cost::of(plan, manifest);
-    let money = (cost.before.amount.max(cost.after.amount) > 0).then(|| {
-        let (difference, more) = cost.difference();
-        match (difference.amount, more) {
-            (0, _) => format!("{} a month, as before", cost.after),
-            (_, more) => {
-                let (which, before) = (if more { "more" } else { "less" }, cost.before.amount > 0);
-                let range =
-                    if before { format!(" ({} → {})", cost.before.bare(), cost.after.bare()) } else { String::new() };
-                format!("≈ {difference} {which} a month{range}")
-            }
-        }
+    let (difference, more) = cost.difference();
+    let money = (difference.amount > 0).then(|| {
+        let which = if more { "more" } else { "less" };
+        let range = (cost.before.amount > 0).then(|| format!(" ({} → {})", cost.before.bare(), cost.after.bare()));
+        format!("≈ {difference} {which} a month{}", range.unwrap_or_default())
     });
     let time = duration::documented(plan).map(|time| format!("about {} under the documented quotas", rounded(time)));
     let parts: Vec<String> = money.into_iter().chain(time).collect();

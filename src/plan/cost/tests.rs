@@ -147,7 +147,7 @@ fn only_what_could_be_free_is_hinted_at() {
     assert_eq!(hinted(&of("short")), [1]);
     assert_eq!(hinted(&of("${CERTIFICATE}")), [0; 0], "a variable may hold anything");
     let hints = cheaper(&manifest(&secrets(3, "", &[SM])), |_, _| true);
-    insta::assert_snapshot!(hints[0].text, @"3 secrets in Secrets Manager that use nothing only it has (replicas, a `rotation_period`, more than 4 KB) would cost nothing as SSM parameters of tier Standard, instead of $1.20 a month");
+    insta::assert_snapshot!(hints[0].text, @"3 secrets in Secrets Manager without anything that only it offers (replicas, a `rotation_period`, more than 4 KB) would cost nothing in SSM's tier Standard, instead of $1.20 a month");
 }
 
 fn seconds(plan: &Plan) -> Option<f64> {
