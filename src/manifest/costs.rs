@@ -79,7 +79,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::super::{Inputs, load};
-    use super::*;
     use crate::diagnostic::Source;
 
     /// What is said of a `costs:` section, each with its line.
