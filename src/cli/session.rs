@@ -76,16 +76,31 @@ impl Session {
     /// # Errors
     /// [`Exit::Invalid`], or [`Exit::Error`] if it cannot be read; both were told already.
     pub fn open(&self, depth: Depth) -> Result<Workspace, Exit> {
-        let path = &self.common.file;
-        let name = path.display().to_string();
-        let source = self.source(path, &name).map_err(|finding| {
+        let source = self.secretfile()?;
+        let loaded = self.read(&source, depth, self.environment_name())?;
+        self.accept(source, loaded)
+    }
+
+    /// The text of the Secretfile that the flags name.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`] if it cannot be read; it was told already.
+    pub fn secretfile(&self) -> Result<Source, Exit> {
+        let name = self.common.file.display().to_string();
+        self.source(&self.common.file, &name).map_err(|finding| {
             self.findings(&Source::new(name, ""), &[finding]);
             Exit::Invalid
-        })?;
-        let loaded = self.read(&source, depth, self.environment_name())?;
+        })
+    }
+
+    /// A Secretfile that was read, if it is valid; tells what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`]; it was told already.
+    pub fn accept(&self, source: Source, loaded: Loaded) -> Result<Workspace, Exit> {
         match loaded.manifest {
             Some(manifest) => {
-                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                let folder = self.common.file.parent().map(Path::to_path_buf).unwrap_or_default();
                 Ok(Workspace { source, manifest, warnings: loaded.diagnostics, folder })
             }
             None => {

@@ -2,7 +2,9 @@
 
 use super::console::{Console, Tone};
 use crate::apply::{Done, Outcome};
+use crate::manifest::Manifest;
 use crate::plan::{Action, Cause, Hold, Next, Plan, SecretPlan, TargetPlan};
+use crate::render::estimate;
 use crate::target::TargetKind;
 
 /// `1 secret`, `2 secrets`, `3 policies`.
@@ -70,6 +72,16 @@ impl Page<'_> {
             console.line(&format!("{} already as declared", plural(kept, "target")));
         }
         self.unchanged(plan);
+    }
+
+    /// What it costs and how long it takes; what would do the same for less, for those who want to know.
+    pub(super) fn estimate(&self, plan: &Plan, manifest: &Manifest) {
+        if let Some(line) = estimate::estimate(plan, manifest) {
+            self.console.line(&line);
+        }
+        if self.verbose {
+            hints(self.console, manifest, Some(plan));
+        }
     }
 
     /// What stays as it is, and why; only for those who want to know.
@@ -166,6 +178,13 @@ impl Page<'_> {
         }
         let next = if failures > 0 { "; the next run goes on with the same values" } else { "" };
         self.console.note(&format!("{} {}{next}", self.console.paint(Tone::Warn, "!"), parts.join(", ")));
+    }
+}
+
+/// What would do the same for less.
+pub(super) fn hints(console: &Console, manifest: &Manifest, plan: Option<&Plan>) {
+    for hint in estimate::hints(manifest, plan) {
+        console.line(&console.paint(Tone::Dim, &format!("· {hint}")));
     }
 }
 

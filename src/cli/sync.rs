@@ -200,6 +200,7 @@ impl<'a> Job<'a> {
         let idle = (changes == 0 && held(plan) == Exit::Done).then(|| idle(plan));
         if dry_run {
             page.dry_run(plan);
+            page.estimate(plan, &self.workspace.manifest);
             self.idle(idle);
             page.asides(plan, None);
             page.unfinished(plan, None);
@@ -209,7 +210,9 @@ impl<'a> Job<'a> {
                 exit => exit,
             };
             if console.is_json() {
-                console.json(&json!({ "dry_run": true, "plan": report::plan(plan), "exit_code": exit as u8 }));
+                let estimate = report::estimate(plan, &self.workspace.manifest);
+                let plan = report::plan(plan);
+                console.json(&json!({ "dry_run": true, "plan": plan, "estimate": estimate, "exit_code": exit as u8 }));
             }
             return Ok(exit);
         }

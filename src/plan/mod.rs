@@ -3,9 +3,11 @@
 //! [`mod@observe`] is the only part that reads; [`standing`] and [`diff`] are pure functions. A plan holds
 //! names, versions and generations, never values, so it can be shown to anybody.
 
+pub mod cost;
 pub mod diff;
 pub mod digest;
 pub mod drift;
+pub mod duration;
 mod hold;
 pub mod observe;
 mod replica;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{code, words};
+use super::{code, estimate, words};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::manifest::{Manifest, Secret};
 use crate::plan::{Action, Next, Plan, SecretPlan, TargetPlan};
@@ -49,6 +49,9 @@ pub fn comment(facts: &Facts<'_>) -> String {
         if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     out.push_str(&format!("### SecretZero · {}{environment}\n\n", code(facts.file)));
     out.push_str(&format!("{}\n", headline(facts)));
+    if let Some(line) = facts.plan.zip(facts.manifest).and_then(|(plan, manifest)| estimate::estimate(plan, manifest)) {
+        out.push_str(&format!("\n{line}\n"));
+    }
     if let Some(why) = facts.offline {
         out.push_str(&format!("\n> [!NOTE]\n> **Planned offline.** {}\n", words(why)));
     }
@@ -61,7 +64,7 @@ pub fn comment(facts: &Facts<'_>) -> String {
     if let Some(plan) = facts.plan {
         out.push_str(&due(facts, plan));
         out.push_str(&drift(plan));
-        out.push_str(&rest(plan));
+        out.push_str(&rest(facts, plan));
     }
     out.push_str(&footer(facts));
     out
@@ -312,12 +315,19 @@ fn drift(plan: &Plan) -> String {
 }
 
 /// Everything that changes nothing, folded.
-fn rest(plan: &Plan) -> String {
+fn rest(facts: &Facts<'_>, plan: &Plan) -> String {
     let mut out = String::new();
     let notes: String = plan
         .secrets
         .iter()
         .flat_map(|secret| secret.notes.iter().map(move |note| format!("- {}: {}\n", code(&secret.name), words(note))))
+        .chain(
+            facts
+                .manifest
+                .into_iter()
+                .flat_map(|manifest| estimate::hints(manifest, Some(plan)))
+                .map(|hint| format!("- {}\n", words(&hint))),
+        )
         .collect();
     if !notes.is_empty() {
         out.push_str(&folded("Notes", &notes));

@@ -5,6 +5,7 @@
 
 pub mod comment;
 pub mod drift;
+pub mod estimate;
 pub mod explain;
 pub mod outcome;
 

@@ -19,7 +19,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("limiter", &["provider types"]),
     ("provider", &["limiter"]),
     ("lockfile", &[]),
-    ("plan", &["manifest", "policy", "lockfile", "provider types"]),
+    ("plan", &["manifest", "policy", "limiter", "lockfile", "provider types"]),
     ("apply", &["manifest", "generate", "provider types", "limiter", "lockfile", "plan", "policy"]),
     ("render", &["manifest", "policy", "lockfile", "plan", "apply"]),
     ("connect", &["manifest", "limiter", "provider", "plan"]),

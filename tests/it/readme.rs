@@ -113,6 +113,16 @@ fn every_secretfile_is_valid() {
 }
 
 #[test]
+fn the_prices_of_the_readme_are_understood() {
+    let secretfile = secretfile_of_the_terminal();
+    for snippet in of_kind("costs") {
+        let folder = folder_with(&format!("{secretfile}{}", snippet.text));
+        let output = secretzero(folder.path()).arg("validate").output().unwrap();
+        assert!(output.status.success(), "README.md:{}: {}", snippet.line, explain(&output));
+    }
+}
+
+#[test]
 fn every_shell_command_does_what_it_says() {
     let secretfile = secretfile_of_the_terminal();
     for snippet in of_kind("shell") {

@@ -44,6 +44,8 @@ pub struct Inputs {
     pub paced: bool,
     /// How often one call to a store is tried.
     pub retry_max_attempts: u32,
+    /// Whether the wait between two tries grows.
+    pub backoff_grows: bool,
     /// Exit 2 when changes are pending.
     pub detailed_exitcode: bool,
 }
@@ -214,6 +216,7 @@ impl Inputs {
             allow_env: list(environment, "allow_env"),
             paced: one_of(environment, "rate_limit", &[("auto", true), ("off", false)])?,
             retry_max_attempts: u32::try_from(number("retry_max_attempts", 5)?).unwrap_or(100).clamp(1, 100),
+            backoff_grows: one_of(environment, "retry_backoff", &[("exponential", true), ("constant", false)])?,
             detailed_exitcode: one_of(environment, "detailed_exitcode", SWITCH)?,
         })
     }

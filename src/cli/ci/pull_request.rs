@@ -265,7 +265,7 @@ impl Job<'_> {
             target_type: Vec::new(),
             rate_limit: if self.inputs.paced { RateLimit::Auto } else { RateLimit::Off },
             retry_max_attempts: self.inputs.retry_max_attempts,
-            retry_backoff: Backoff::Exponential,
+            retry_backoff: if self.inputs.backoff_grows { Backoff::Exponential } else { Backoff::Constant },
         }
     }
 
@@ -311,6 +311,7 @@ impl Job<'_> {
             "environment": unit.environment(),
             "findings": report::findings(file, &all),
             "plan": plan.as_ref().map(report::plan),
+            "estimate": plan.as_ref().zip(manifest.as_ref()).map(|(plan, manifest)| report::estimate(plan, manifest)),
         }));
         Ok(Verdict { exit, pending: plan.as_ref().is_some_and(Plan::has_changes) })
     }

@@ -21,7 +21,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::error::{Attempt, explain};
 use super::{AuthKind, AwsSettings, AwsShared};
-use crate::limiter::{ApiClass, Limiter, Repeat};
+use crate::limiter::{ApiClass, Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Identity, Result};
 use crate::secret::SecretValue;
 
@@ -30,9 +30,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest wait for the answer of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// `GetCallerIdentity` (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const STS: ApiClass = ApiClass { service: "AWS STS", name: "read", quota_per_second: 600.0 };
 
 /// One HTTP client for all services and regions, built when first needed: it loads the CA roots.
 #[derive(Clone, Default)]
@@ -81,7 +78,8 @@ impl Session {
             scope: "aws".into(),
         };
         let attempt = session.attempt("sts:GetCallerIdentity", "");
-        let caller = session.call(&STS, Repeat::Read, &attempt, || sts.get_caller_identity().send()).await?;
+        let caller =
+            session.call(&quota::IDENTITY, Repeat::Read, &attempt, || sts.get_caller_identity().send()).await?;
         session.account = caller.account.unwrap_or_default();
         session.principal = caller.arn.unwrap_or_default();
         session.scope = format!("aws/{}/{region}", session.account);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use secretzero::apply::{Rest, Intent, Ledger as _, LedgerError, Opened};
+use secretzero::apply::{Intent, Ledger as _, LedgerError, Opened, Rest};
 use secretzero::cli::ci::ref_ledger::{Holder, RefLedger};
 use secretzero::forge::State;
 use secretzero::lockfile::Lockfile;
@@ -87,7 +87,7 @@ fn a_second_run_waits_a_minute_and_then_names_the_first() {
 fn a_second_run_goes_on_as_soon_as_the_first_has_ended() {
     let stage = Stage::default();
     let first = stage.begun("1.1");
-    block_on(first.finish(&Lockfile::default(, &Rest::default()))).unwrap();
+    block_on(first.finish(&Lockfile::default(), &Rest::default())).unwrap();
     let (_, opened) = stage.open("2.1").unwrap();
     assert_eq!((stage.now(), opened.last_synced.as_deref()), (0, Some(COMMIT)));
     assert!(opened.intents.is_empty());
@@ -120,7 +120,7 @@ fn of_two_that_saw_no_lease_one_begins_and_the_other_plans_anew() {
     let (first, _) = stage.open("1.1").unwrap();
     let (second, _) = stage.open("2.1").unwrap();
     block_on(first.begin(&[], &[])).unwrap();
-    block_on(first.finish(&Lockfile::default(, &Rest::default()))).unwrap();
+    block_on(first.finish(&Lockfile::default(), &Rest::default())).unwrap();
     assert!(is_busy(&block_on(second.begin(&[], &[])), "ended meanwhile"), "its plan is older than the lock");
     assert_eq!(stage.document()["lease"], Value::Null);
 }
@@ -167,9 +167,9 @@ fn a_run_that_slept_through_its_lease_writes_nothing_after_another_took_it() {
     let theirs = stage.document();
     assert!(is_busy(&block_on(first.hold()), "run 2.1"));
     assert!(is_busy(&block_on(first.checkpoint(&Lockfile::default())), "run 2.1"));
-    assert!(is_busy(&block_on(first.finish(&Lockfile::default(, &Rest::default()))), "run 2.1"));
+    assert!(is_busy(&block_on(first.finish(&Lockfile::default(), &Rest::default())), "run 2.1"));
     assert_eq!(stage.document(), theirs);
-    block_on(second.finish(&Lockfile::default(, &Rest::default()))).unwrap();
+    block_on(second.finish(&Lockfile::default(), &Rest::default())).unwrap();
     assert!(is_busy(&block_on(first.hold()), "run 2.1"), "not even when that one has ended");
 }
 
@@ -179,7 +179,7 @@ fn a_run_that_wrote_nothing_leaves_the_lease_of_another_alone() {
     let (idle, _) = stage.open("1.1").unwrap();
     let _second = stage.begun("2.1");
     let theirs = stage.document();
-    assert!(!block_on(idle.finish(&Lockfile::default(, &Rest::default()))).unwrap());
+    assert!(!block_on(idle.finish(&Lockfile::default(), &Rest::default())).unwrap());
     assert_eq!(stage.document(), theirs);
 }
 

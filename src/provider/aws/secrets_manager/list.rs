@@ -9,9 +9,9 @@ use futures_util::future::join_all;
 use super::super::attributes::secret_key;
 use super::super::session::Session;
 use super::super::{LISTED_MAX, bounded};
-use super::LIST;
 use super::observe::{Facts, PAGE, describe};
 use crate::limiter::Repeat;
+use crate::limiter::quota::SECRET_LIST;
 use crate::mark::MARK_KEY;
 use crate::provider::{Listed, Result};
 use crate::target::{ReplicaRegion, SecretsManagerSettings, TargetSettings};
@@ -36,7 +36,7 @@ async fn entries(session: &Session, prefixes: &[String]) -> Result<Vec<SecretLis
     let (mut found, mut token) = (Vec::new(), None);
     while found.len() <= LISTED_MAX {
         let next = || request.clone().set_next_token(token.clone()).send();
-        let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
+        let page = session.call(&SECRET_LIST, Repeat::Read, &attempt, next).await?;
         let entries = page.secret_list.unwrap_or_default().into_iter();
         found.extend(entries.filter(|entry| entry.name.as_deref().is_some_and(meant)));
         token = page.next_token;

@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 
 use super::super::attributes;
 use super::super::session::Session;
-use super::{Batched, LIST, READ, batches};
-use crate::limiter::Repeat;
+use super::{Batched, batches};
+use crate::limiter::{Repeat, quota};
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Observed, Reading, Result};
 use crate::target::{Attributes, PRIMARY_REGION, REPLICA_FAILED, SecretsManagerSettings};
@@ -88,7 +88,7 @@ async fn list(
     let (mut found, mut token) = (Vec::new(), None::<String>);
     for _ in 0..pages_max {
         let next = || request.clone().set_next_token(token.clone()).send();
-        let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
+        let page = session.call(&quota::SECRET_LIST, Repeat::Read, &attempt, next).await?;
         let entries = page.secret_list.unwrap_or_default().into_iter();
         found.extend(entries.filter(|entry| entry.name.as_deref().is_some_and(&wanted)));
         // The end, or the same page over and over.
@@ -140,7 +140,7 @@ async fn confirmed_absent(session: &Session, at: &[&SecretsManagerSettings]) -> 
 pub(super) async fn describe(session: &Session, name: &str) -> Result<Option<Observed>> {
     let request = session.secrets_manager.describe_secret().secret_id(name);
     let attempt = session.attempt("secretsmanager:DescribeSecret", name);
-    match session.call(&READ, Repeat::Read, &attempt, || request.clone().send()).await {
+    match session.call(&quota::SECRET_READ, Repeat::Read, &attempt, || request.clone().send()).await {
         // A name that ends like an ARN may find the secret whose ARN it ends
         // (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>).
         Ok(answer) if answer.name.as_deref() != Some(name) => Ok(None),

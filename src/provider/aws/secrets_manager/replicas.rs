@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::super::attributes;
 use super::super::session::Session;
-use super::WRITE;
 use super::observe::describe;
 use crate::limiter::Repeat;
+use crate::limiter::quota::SECRET_WRITE;
 use crate::provider::{Error, ErrorKind, Observed, Result};
 use crate::target::{Attributes, REPLICA_FAILED, ReplicaRegion, SecretsManagerSettings};
 
@@ -50,7 +50,7 @@ pub(super) async fn replicate(
             .secret_id(&settings.name)
             .set_add_replica_regions(Some(regions));
         let attempt = session.attempt("secretsmanager:ReplicateSecretToRegions", &settings.name);
-        session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+        session.call(&SECRET_WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     }
     different.first().map_or(Ok(()), |replica| {
         let message = format!(

@@ -10,10 +10,10 @@ use aws_smithy_types::Blob;
 
 use super::super::mark;
 use super::super::session::Session;
+use super::VALUE_BYTES_MAX;
 use super::observe::{describe, state};
 use super::replicas::{replica, replicate};
-use super::{CREATE, RESTORE, TAG, VALUE_BYTES_MAX, WRITE};
-use crate::limiter::Repeat;
+use crate::limiter::{Repeat, quota};
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Value};
@@ -65,7 +65,7 @@ async fn create(
         None => request.secret_binary(Blob::new(value.expose())),
     };
     let attempt = session.attempt("secretsmanager:CreateSecret", &settings.name);
-    let answer = session.call(&CREATE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::SECRET_CREATE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(answer.version_id.unwrap_or(token))
 }
 
@@ -89,7 +89,7 @@ async fn put(
         None => request.secret_binary(Blob::new(value.expose())),
     };
     let attempt = session.attempt("secretsmanager:PutSecretValue", &settings.name);
-    let answer = session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::SECRET_WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     // A token that was used before and superseded since is accepted without becoming current.
     if answer.version_stages.is_some_and(|stages| !stages.iter().any(|stage| stage == "AWSCURRENT")) {
         return Err(unexpected(&settings.name, "this generation was written before and is no longer current"));
@@ -123,7 +123,7 @@ pub(in super::super) async fn annotate(
             .set_description(settings.description.clone().filter(|_| is_changed("description")))
             .set_kms_key_id(settings.kms_key_id.clone().filter(|_| is_changed("kms_key_id")));
         let attempt = session.attempt("secretsmanager:UpdateSecret", &settings.name);
-        session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+        session.call(&quota::SECRET_WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     }
     replicate(session, settings, &current, &is_changed).await?;
     let mark_differs = current.mark.as_deref() != Some(mark(options, version).as_str());
@@ -144,7 +144,7 @@ async fn tag(
     let tags = tags(&settings.tags, Some(changed), &mark(options, version));
     let request = session.secrets_manager.tag_resource().secret_id(&settings.name).set_tags(Some(tags));
     let attempt = session.attempt("secretsmanager:TagResource", &settings.name);
-    session.call(&TAG, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    session.call(&quota::SECRET_TAG, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(())
 }
 
@@ -152,7 +152,7 @@ async fn tag(
 pub(in super::super) async fn restore(session: &Session, settings: &SecretsManagerSettings) -> Result<()> {
     let request = session.secrets_manager.restore_secret().secret_id(&settings.name);
     let attempt = session.attempt("secretsmanager:RestoreSecret", &settings.name);
-    session.call(&RESTORE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    session.call(&quota::SECRET_RESTORE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use super::super::attributes::{canonical_policies, parameter_key};
 use super::super::session::Session;
 use super::super::{LISTED_MAX, bounded};
-use super::LIST;
 use super::observe::{Tags, list_tags};
 use crate::limiter::Repeat;
+use crate::limiter::quota::PARAMETER_LIST;
 use crate::mark::MARK_KEY;
 use crate::provider::{Listed, Result};
 use crate::target::{ParameterTier, ParameterType, SsmParameterSettings, TargetSettings};
@@ -42,7 +42,7 @@ async fn entries(session: &Session, prefixes: &[String]) -> Result<Vec<Parameter
     let (mut found, mut token) = (Vec::new(), None);
     while found.len() <= LISTED_MAX {
         let next = || request.clone().set_next_token(token.clone()).send();
-        let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
+        let page = session.call(&PARAMETER_LIST, Repeat::Read, &attempt, next).await?;
         found.extend(page.parameters.unwrap_or_default());
         token = page.next_token;
         if token.is_none() {

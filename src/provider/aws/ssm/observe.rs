@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 
 use super::super::attributes;
 use super::super::session::Session;
-use super::{LIST, TAGS, batches, get};
-use crate::limiter::Repeat;
+use super::{batches, get};
+use crate::limiter::{Repeat, quota};
 use crate::mark::{MARK_KEY, Mark};
 use crate::provider::{ErrorKind, Observed, Reading, Result};
 use crate::target::{Attributes, ParameterType, SsmParameterSettings};
@@ -159,7 +159,7 @@ async fn describe(
     let (mut known, mut token) = (HashMap::new(), None::<String>);
     for _ in 0..PAGES_MAX {
         let next = || request.clone().set_next_token(token.clone()).send();
-        let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
+        let page = session.call(&quota::PARAMETER_LIST, Repeat::Read, &attempt, next).await?;
         let parameters = page.parameters.unwrap_or_default().into_iter();
         known.extend(parameters.filter_map(|metadata| Some((metadata.name.clone()?, metadata))));
         // The end, or the same page over and over.
@@ -181,7 +181,7 @@ pub(super) async fn list_tags(session: &Session, name: &str) -> Result<Option<Ta
     let kind = ResourceTypeForTagging::Parameter;
     let request = session.ssm.list_tags_for_resource().resource_type(kind).resource_id(name);
     let attempt = session.attempt("ssm:ListTagsForResource", name);
-    match session.call(&TAGS, Repeat::Read, &attempt, || request.clone().send()).await {
+    match session.call(&quota::PARAMETER_TAG, Repeat::Read, &attempt, || request.clone().send()).await {
         Ok(answer) => {
             let tags = answer.tag_list.unwrap_or_default().into_iter();
             Ok(Some(tags.map(|tag| (tag.key, tag.value)).collect()))
