@@ -60,7 +60,8 @@ def busybox():
     (context / "Dockerfile").write_text(
         'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\nCMD ["sh"]\n'
     )
-    call("buildah", "bud", "--isolation", "chroot", "--tag", "localhost/busybox", context)
+    for arch in ("amd64", "arm64"):
+        call("buildah", "bud", "--isolation", "chroot", "--arch", arch, "--manifest", "localhost/busybox", context)
     return ("--build-context", f"{base}=container-image://localhost/busybox")
 
 

@@ -54,11 +54,11 @@ class Names(unittest.TestCase):
             with open(f"{folder}/{name}", "w") as file:
                 file.write(text)
         options = ["--network", "host", "-v", f"{folder}/hosts:/etc/hosts:ro", "-v", f"{folder}/resolv.conf:/etc/resolv.conf:ro"]
-        runner = Runner({"Secretfile.yml": secretfile("names")})
+        runner = Runner({"names.yml": secretfile("names")})
         ours = {"id": 1, "full_name": "octocat/container", "default_branch": "main"}
         side = {"sha": "1" * 40, "ref": "main", "repo": ours}
         event = {"action": "opened", "number": 1, "pull_request": {"number": 1, "head": side, "base": side, "user": {"login": "mona"}}, "repository": ours}
-        return runner.run("pull_request", event, inputs={"github_token": os.environ["EMULATE_TOKEN"]}, environment={"GITHUB_API_URL": api}, options=options)
+        return runner.run("pull_request", event, inputs={"github_token": os.environ["EMULATE_TOKEN"], "files": "names.yml", "plan_mode": "online"}, environment={"GITHUB_API_URL": api}, options=options)
 
     def setUp(self):
         self.port = os.environ["EMULATE_URL"].rsplit(":", 1)[1]
