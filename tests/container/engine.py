@@ -73,12 +73,13 @@ def free_port():
 
 def start(*command, ready, **options):
     """Starts a process that ends with this one; `ready` says when it can be used."""
-    log = open(WORK / f"{pathlib.Path(command[0]).name}.log", "w+")
-    process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+    path = WORK / f"{pathlib.Path(command[0]).name}.log"
+    with path.open("w") as log:
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
     atexit.register(stop, process)
     for _ in range(SECONDS_MAX * 10):
         if process.poll() is not None:
-            raise AssertionError(f"{command} ended: {pathlib.Path(log.name).read_text()}")
+            raise AssertionError(f"{command} ended: {path.read_text()}")
         if ready():
             return process
         try:

@@ -32,7 +32,7 @@ class Runner:
         for name, text in files.items():
             self.write(name, text)
         call("git", "init", "--quiet", "--initial-branch", "main", self.workspace)
-        call("chown", "-R", f"{OWNER}:{OWNER}", self.workspace)
+        call("chown", "-R", f"{OWNER}:{OWNER}", self.work)
 
     def write(self, name, text):
         (self.workspace / name).write_text(text)

@@ -1,5 +1,6 @@
 """The release, as far as a machine without GitHub can play it: push, pin, tag."""
 
+import fnmatch
 import json
 import os
 import pathlib
@@ -145,6 +146,17 @@ class Workflow(unittest.TestCase):
         for name, job in workflow["jobs"].items():
             self.assertIn("permissions", job, name)
             self.assertIn("timeout-minutes", job, name)
+
+    def test_the_readme_says_whose_signature_to_expect(self):
+        command = re.search(r"<!-- test: release -->\n```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+        image, version = re.search(r"cosign verify (\S+):(v\d+\.\d+\.\d+) ", command).groups()
+        workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+        self.assertEqual(image, workflow["env"]["IMAGE"])
+        tag = f"release/{version}"
+        # PyYAML reads the key `on` as true.
+        self.assertTrue(any(fnmatch.fnmatch(tag, pattern) for pattern in workflow[True]["push"]["tags"]))
+        identity = f"https://github.com/secretzero/action/.github/workflows/release.yml@refs/tags/{tag}"
+        self.assertIn(f"--certificate-identity {identity}\n", command)
 
     def test_every_script_it_runs_is_there(self):
         text = (ROOT / ".github/workflows/release.yml").read_text()

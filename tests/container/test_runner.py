@@ -72,12 +72,13 @@ class Push(unittest.TestCase):
         self.assertEqual((again.code, again.outputs["changed"]), (0, "false"), again)
         self.assertEqual(aws.stored("push/password"), value)
 
-    def test_without_a_token_it_plans_and_does_not_sync(self):
+    def test_without_a_token_it_syncs_and_keeps_no_lock(self):
         runner = Runner({"Secretfile.yml": secretfile("tokenless")})
         ours = {"id": 1, "full_name": "octocat/container", "default_branch": "main"}
         event = {"ref": "refs/heads/main", "before": "0" * 40, "after": "1" * 40, "deleted": False, "repository": ours}
         ran = runner.run("push", event, "1" * 40, environment=aws.ENVIRONMENT)
-        print(ran)
+        self.assertEqual((ran.code, ran.outputs["result"], ran.outputs["changed"]), (0, "ok", "true"), ran)
+        self.assertEqual(len(aws.stored("tokenless/password")), 32)
 
     def test_local_files_belong_to_whoever_owns_the_checkout(self):
         text = """\
@@ -104,7 +105,10 @@ secrets:
         written = runner.workspace / ".env"
         self.assertTrue(written.read_text().startswith("PASSWORD="))
         self.assertEqual(oct(written.stat().st_mode & 0o777), "0o600")
-        print("owner", written.stat().st_uid, OWNER)
+        # The next step of a job is no root.
+        made = [written, runner.workspace / ".secretzero.json", runner.temp / ran.outputs["report_json"]]
+        self.assertEqual({path.stat().st_uid for path in made[:2]}, {OWNER})
+        self.assertEqual(made[2].stat().st_uid, made[2].parent.stat().st_uid)
 
 
 class World(unittest.TestCase):
