@@ -14,6 +14,15 @@ pub trait Disk: Send + Sync {
     /// The operating system's, and one for a file above `bytes_max`.
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>>;
 
+    /// What stands in a folder, in no order; links are neither files nor folders.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let _ = folder;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed. Missing
     /// folders are made with mode 0700; what root makes belongs to the folder's owner; siblings that a
     /// killed process left are removed. A symbolic link is refused, never followed or replaced.
@@ -33,6 +42,15 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// A file or folder in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name there.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
 }
 
 /// How the name of a temporary sibling begins and ends.
@@ -56,6 +74,19 @@ impl Disk for SystemDisk {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         Ok(Some(bytes))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            // A name that is no text cannot be asked for either.
+            if let Some(name) = entry.file_name().to_str().filter(|_| kind.is_file() || kind.is_dir()) {
+                entries.push(Entry { name: name.to_owned(), is_folder: kind.is_dir() });
+            }
+        }
+        Ok(entries)
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -143,7 +174,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

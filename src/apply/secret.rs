@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::put::{Put, Write};
+use super::put::{Put, Write, may_write};
 use super::{Done, Event, Recorder, Run, SecretOutcome};
 use crate::generate::generate;
 use crate::lockfile::{LockedSecret, LockedTarget};
@@ -30,19 +30,19 @@ pub async fn apply_secret(
     outcome
 }
 
-struct Job<'a> {
-    run: &'a Run<'a>,
-    view: &'a SecretView<'a>,
-    plan: &'a SecretPlan,
+pub(super) struct Job<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) view: &'a SecretView<'a>,
+    pub(super) plan: &'a SecretPlan,
     carried: Option<&'a Value>,
 }
 
 /// The value that every target is to hold, and the target that holds it already.
-struct Settled {
-    value: Value,
-    generation: Generation,
+pub(super) struct Settled {
+    pub(super) value: Value,
+    pub(super) generation: Generation,
     generated: bool,
-    written: Option<(usize, Done)>,
+    pub(super) written: Option<(usize, Done)>,
 }
 
 impl Job<'_> {
@@ -94,6 +94,9 @@ impl Job<'_> {
             Put::Theirs { generation, version } => {
                 let (store, place) = self.place(primary.index)?;
                 let stored = store.read(&[&place]).await.pop().unwrap_or_else(|| Err(no_answer()))?;
+                if stored.version != version {
+                    return Err(Error::new(ErrorKind::Conflict, "another run is writing it at this moment; run again"));
+                }
                 let written = Some((primary.index, Done::InForce(version)));
                 Ok(Settled { value: stored.value, generation, generated: false, written })
             }
@@ -158,20 +161,20 @@ impl Job<'_> {
             failure: None,
         };
         // Attributes of the primary that the write did not carry along.
-        if let Some((index, Done::InForce(version))) = settled.written
-            && let Some(target) = self.plan.targets.get(index)
+        if let Some((index, Done::InForce(version))) = &settled.written
+            && let Some(target) = self.plan.targets.get(*index)
             && target.action != Action::Adopt
             && !target.changes.is_empty()
         {
-            let target = TargetPlan { version: Some(version), ..target.clone() };
+            let target = TargetPlan { version: Some(version.clone()), ..target.clone() };
             // Its value was told already, so only a failure is news.
             let done = self.annotate(&target, &settled.generation).await.map(Done::InForce);
             let done = self.ended(&target, done);
-            if let Some(slot) = outcome.targets.get_mut(index) {
+            if let Some(slot) = outcome.targets.get_mut(*index) {
                 *slot = done;
             }
         }
-        outcome
+        self.look_back(settled, outcome).await
     }
 
     /// Brings one target to the settled value.
@@ -193,7 +196,7 @@ impl Job<'_> {
         self.ended(target, result)
     }
 
-    fn ended(&self, target: &TargetPlan, result: Result<Done>) -> Done {
+    pub(super) fn ended(&self, target: &TargetPlan, result: Result<Done>) -> Done {
         result.unwrap_or_else(|error| {
             self.tell_failure(target, &error.message);
             Done::Failed(error.message)
@@ -247,11 +250,15 @@ impl Job<'_> {
     }
 
     async fn metadata(&self, target: &TargetPlan, generation: &Generation) -> Done {
-        let done = self.annotate(target, generation).await.map(Done::InForce);
+        let done = match self.annotate(target, generation).await {
+            Ok(version) => self.not_announced(target, version).await.map(Done::InForce),
+            Err(error) => Err(error),
+        };
         self.told(target, done)
     }
 
-    async fn annotate(&self, target: &TargetPlan, generation: &Generation) -> Result<String> {
+    pub(super) async fn annotate(&self, target: &TargetPlan, generation: &Generation) -> Result<String> {
+        may_write(self.run.ledger).await?;
         let (store, place) = self.place(target.index)?;
         let version = target.version.clone().unwrap_or_default();
         let locator = target.locator.as_ref().ok_or_else(no_answer)?;
@@ -265,12 +272,13 @@ impl Job<'_> {
         store.annotate(&place, &changed, &options).await
     }
 
-    async fn put(&self, target: &TargetPlan, value: &Value, generation: &Generation) -> Result<Put> {
+    pub(super) async fn put(&self, target: &TargetPlan, value: &Value, generation: &Generation) -> Result<Put> {
         let (store, place) = self.place(target.index)?;
-        Write { store, place: &place, plan: self.plan, target, value, generation }.run().await
+        let ledger = self.run.ledger;
+        Write { ledger, store, place: &place, plan: self.plan, target, value, generation }.run().await
     }
 
-    fn place(&self, index: usize) -> Result<(&dyn Provider, Place)> {
+    pub(super) fn place(&self, index: usize) -> Result<(&dyn Provider, Place)> {
         let (provider, place) = place_at(self.view, self.run.stores, index).ok_or_else(no_answer)?;
         let store = self.run.stores.get(provider).and_then(Option::as_ref).ok_or_else(no_answer)?;
         Ok((store.as_ref(), place))
@@ -347,6 +355,6 @@ impl Job<'_> {
     }
 }
 
-fn no_answer() -> Error {
+pub(super) fn no_answer() -> Error {
     Error::new(ErrorKind::Unavailable, "the store gave no answer; run again")
 }

@@ -25,24 +25,27 @@ pub struct Common {
     #[arg(short = 'f', long = "file", global = true, default_value = "Secretfile.yml", value_name = "PATH")]
     #[arg(display_order = 100)]
     pub file: PathBuf,
+    /// Which of the Secretfile's environments; a file without any takes any name
+    #[arg(long, global = true, value_name = "NAME", display_order = 101)]
+    pub environment: Option<String>,
     /// A YAML file of variables that win over those of the Secretfile; may be repeated
-    #[arg(long, global = true, value_name = "PATH", display_order = 101)]
+    #[arg(long, global = true, value_name = "PATH", display_order = 102)]
     pub var_file: Vec<PathBuf>,
     /// Where the lock is kept [default: .gitsecrets.lock beside the Secretfile]
-    #[arg(long, global = true, value_name = "PATH", display_order = 102)]
+    #[arg(long, global = true, value_name = "PATH", display_order = 103)]
     pub lockfile: Option<PathBuf>,
     /// How to print the result
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human, display_order = 103)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, display_order = 104)]
     pub format: Format,
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    #[arg(display_order = 104)]
+    #[arg(display_order = 105)]
     pub color: Color,
     /// Say more; up to three times. Never a value
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 105)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 106)]
     pub verbose: u8,
     /// Show this help
-    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort, display_order = 106)]
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort, display_order = 107)]
     pub help: Option<bool>,
 }
 

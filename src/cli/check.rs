@@ -8,15 +8,18 @@ use super::args::Strictness;
 use super::console::Tone;
 use super::exit::Exit;
 use super::report;
-use super::session::{Depth, Session, Workspace};
+use super::session::{Depth, Session};
 use super::show::plural;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, Source, quote};
+use crate::manifest::{self, Loaded, Manifest};
 use crate::policy;
 
 /// `secretzero validate`.
 pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
-    let (workspace, unset_values) = complete(session)?;
-    let Workspace { manifest, source, warnings, .. } = &workspace;
+    let Checked { source, environments, warnings } = &complete(session)?;
+    let Some(first) = environments.first() else { return Ok(Exit::Error) };
+    let (manifest, unset_values) = (&first.manifest, environments.iter().flat_map(|one| &one.unset_values));
+    let names: Vec<&str> = environments.iter().filter_map(|one| one.name.as_deref()).collect();
     let console = &session.console;
     let good = console.paint(Tone::Good, "✓");
     let aliases: Vec<&str> = manifest.providers.iter().map(|block| block.alias.value.as_str()).collect();
@@ -26,17 +29,22 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
         console.note("");
     }
     console.line(&format!("{good} Configuration is valid"));
+    if !names.is_empty() {
+        console.line(&format!("{good} {}: {}", plural(names.len(), "environment"), names.join(", ")));
+    }
     let list = if aliases.is_empty() { String::new() } else { format!(" ({})", aliases.join(", ")) };
     console.line(&format!("{good} {} configured{list}", plural(aliases.len(), "provider")));
     console.line(&format!("{good} {} defined", plural(manifest.secrets.len(), "secret")));
     console.line(&format!("{good} {} configured", plural(targets, "target")));
-    let unset = manifest.providers.iter().flat_map(|block| block.unresolved.values());
+    let blocks = environments.iter().flat_map(|one| &one.manifest.providers);
+    let unset = blocks.flat_map(|block| block.unresolved.values());
     let unset: BTreeSet<&str> = unset.map(|name| name.value.as_str()).collect();
     if unset.is_empty() {
         console.line(&format!("{good} All provider settings are there; `secretzero test` tries the credentials"));
     }
     not_set(session, "log in", &unset);
-    not_set(session, "make values", &unset_values.iter().map(String::as_str).collect());
+    let unset_values: BTreeSet<&str> = unset_values.map(String::as_str).collect();
+    not_set(session, "make values", &unset_values);
     let warned = warnings.iter().filter(|finding| finding.severity == Severity::Warning).count();
     let exit = if args.fail_on_warning && warned > 0 { Exit::Invalid } else { Exit::Done };
     if exit != Exit::Done {
@@ -49,7 +57,8 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
             "providers": aliases,
             "secrets": manifest.secrets.len(),
             "targets": targets,
-            "unset": unset.iter().copied().chain(unset_values.iter().map(String::as_str)).collect::<BTreeSet<_>>(),
+            "environments": names,
+            "unset": unset.union(&unset_values).collect::<BTreeSet<_>>(),
             "findings": report::findings(&source.name, warnings),
             "exit_code": exit as u8,
         }));
@@ -65,31 +74,102 @@ fn not_set(session: &Session, what: &str, names: &BTreeSet<&str>) {
     }
 }
 
+/// A Secretfile that is valid in every environment it is checked for.
+struct Checked {
+    source: Source,
+    /// At least one.
+    environments: Vec<Checking>,
+    /// Of all of them.
+    warnings: Vec<Diagnostic>,
+}
+
+/// A Secretfile as it reads in one environment.
+struct Checking {
+    /// The environment's name, if it has one.
+    name: Option<String>,
+    manifest: Manifest,
+    /// The variables that values need and that are not set here.
+    unset_values: BTreeSet<String>,
+}
+
+/// The Secretfile in the chosen environment, else in every one that it declares.
+fn complete(session: &Session) -> Result<Checked, Exit> {
+    let name = session.common.file.display().to_string();
+    let source = session.source(&session.common.file, &name).map_err(|finding| {
+        session.findings(&Source::new(name, ""), &[finding]);
+        Exit::Invalid
+    })?;
+    let declared = manifest::environments(&source).into_iter().map(|one| Some(one.name.value));
+    let mut names: Vec<Option<String>> = declared.collect();
+    if names.is_empty() || session.environment_name().is_some() {
+        names = vec![session.environment_name().map(str::to_owned)];
+    }
+    let (mut environments, mut findings) = (Vec::new(), Vec::new());
+    for name in names {
+        let (loaded, unset_values) = values(session, &source, name.as_deref())?;
+        findings.push((name.clone(), loaded.diagnostics));
+        environments.extend(loaded.manifest.map(|manifest| Checking { name, manifest, unset_values }));
+    }
+    let valid = environments.len() == findings.len();
+    let warnings = joined(findings);
+    if valid {
+        return Ok(Checked { source, environments, warnings });
+    }
+    session.findings(&source, &warnings);
+    Err(Exit::Invalid)
+}
+
 /// The Secretfile with complete values, or without those whose variables are not set here, and the
 /// names of these: a value may be a credential, and checking needs none.
-fn complete(session: &Session) -> Result<(Workspace, BTreeSet<String>), Exit> {
-    let name = session.common.file.display().to_string();
-    if let Ok(source) = session.source(&session.common.file, &name) {
-        let loaded = session.read(&source, Depth::VALUES)?;
-        // A name that is nearly one of the file's own is misspelt, not unset.
-        let unset = |finding: &Diagnostic| {
-            let misspelt = finding.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
-            finding.code == "missing-variable" && !misspelt
-        };
-        let mut errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).peekable();
-        if errors.peek().is_some() && errors.clone().all(unset) {
-            let names = errors.filter_map(|finding| finding.message.split('`').nth(1).map(str::to_owned)).collect();
-            return session.open(Depth::NAMES).map(|workspace| (workspace, names));
+fn values(session: &Session, source: &Source, name: Option<&str>) -> Result<(Loaded, BTreeSet<String>), Exit> {
+    let loaded = session.read(source, Depth::VALUES, name)?;
+    // A name that is nearly one of the file's own is misspelt, not unset.
+    let unset = |finding: &Diagnostic| {
+        let misspelt = finding.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+        finding.code == "missing-variable" && !misspelt
+    };
+    let mut errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).peekable();
+    if errors.peek().is_some() && errors.clone().all(unset) {
+        let names = errors.filter_map(|finding| finding.message.split('`').nth(1).map(str::to_owned)).collect();
+        return Ok((session.read(source, Depth::NAMES, name)?, names));
+    }
+    Ok((loaded, BTreeSet::new()))
+}
+
+/// The findings of all environments, each once, in the order of the file. What is not found in all of
+/// them says where it is.
+fn joined(findings: Vec<(Option<String>, Vec<Diagnostic>)>) -> Vec<Diagnostic> {
+    let all = findings.len();
+    let mut joined: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+    for (name, findings) in findings {
+        for finding in findings {
+            let name = quote(name.as_deref().unwrap_or_default());
+            match joined.iter_mut().find(|(known, _)| *known == finding) {
+                Some((_, names)) => names.push(name),
+                None => joined.push((finding, vec![name])),
+            }
         }
     }
-    session.open(Depth::VALUES).map(|workspace| (workspace, BTreeSet::new()))
+    joined.sort_by_key(|(finding, _)| finding.span.start);
+    let tell = |(mut finding, names): (Diagnostic, Vec<String>)| {
+        if names.len() < all {
+            let noun = if names.len() == 1 { "environment" } else { "environments" };
+            finding.message = format!("{} ({noun} {})", finding.message, names.join(", "));
+        }
+        finding
+    };
+    joined.into_iter().map(tell).collect()
 }
 
 /// `secretzero policy`.
 pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
-    let (workspace, _) = complete(session)?;
+    let Checked { source, environments, .. } = &complete(session)?;
+    let Some(first) = environments.first() else { return Ok(Exit::Error) };
     let console = &session.console;
-    let findings: Vec<Diagnostic> = policy::check(&workspace.manifest).into_iter().map(Diagnostic::from).collect();
+    let found = environments
+        .iter()
+        .map(|one| (one.name.clone(), policy::check(&one.manifest).into_iter().map(Diagnostic::from).collect()));
+    let findings = joined(found.collect());
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let exit = if errors > 0 || (args.fail_on_warning && warnings > 0) { Exit::Policy } else { Exit::Done };
@@ -98,15 +178,15 @@ pub(super) fn policy(session: &Session, args: &Strictness) -> Result<Exit, Exit>
             "passed": exit == Exit::Done,
             "errors": errors,
             "warnings": warnings,
-            "findings": report::findings(&workspace.source.name, &findings),
+            "findings": report::findings(&source.name, &findings),
             "exit_code": exit as u8,
         }));
         return Ok(exit);
     }
     if !findings.is_empty() {
-        console.line(&crate::diagnostic::render(&workspace.source, &findings, console.color()));
+        console.line(&crate::diagnostic::render(source, &findings, console.color()));
     }
-    let active = workspace.manifest.policies.iter().filter(|policy| policy.enabled).count();
+    let active = first.manifest.policies.iter().filter(|policy| policy.enabled).count();
     if active == 0 && findings.is_empty() {
         console.line(&format!("{} The Secretfile has no policies", console.paint(Tone::Good, "✓")));
         return Ok(exit);

@@ -12,6 +12,7 @@ pub mod session;
 mod show;
 mod sync;
 mod test;
+pub mod variables;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What every command starts from: the world it runs in and the Secretfile it was given.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,16 +12,13 @@ use crate::apply::{FileLedger, LedgerError};
 use crate::clock::{Clock, Entropy};
 use crate::connect::{Connect, lacks};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, render};
-use crate::disk::Disk;
+use crate::disk::{Disk, make_folder};
 use crate::environment::Environment;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
-use crate::manifest::{Credentials, Inputs, Manifest, Statics, Target, load};
+use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load, lock_name};
 use crate::plan::{Scope, Stores};
 use crate::target::TargetKind;
-
-/// Largest file of variables, in bytes.
-const VAR_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Most names listed where one was not found.
 const KNOWN_MAX: usize = 12;
@@ -85,7 +82,7 @@ impl Session {
             self.findings(&Source::new(name, ""), &[finding]);
             Exit::Invalid
         })?;
-        let loaded = self.read(&source, depth)?;
+        let loaded = self.read(&source, depth, self.environment_name())?;
         match loaded.manifest {
             Some(manifest) => {
                 let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -131,44 +128,21 @@ impl Session {
         }
     }
 
-    /// Resolves a Secretfile's text with the variables of this run.
+    /// Resolves a Secretfile's text for one of its environments, with the variables of this run.
     ///
     /// # Errors
     /// [`Exit::Invalid`] if a file of variables cannot be used; it was told already.
-    pub fn read(&self, source: &Source, depth: Depth) -> Result<crate::manifest::Loaded, Exit> {
+    pub fn read(&self, source: &Source, depth: Depth, chosen: Option<&str>) -> Result<Loaded, Exit> {
         let environment = |name: &str| self.environment.get(name).map(str::to_owned);
         let inputs = Inputs {
-            var_overrides: self.variables()?,
+            var_overrides: self.given_variables()?,
+            environment_name: chosen.map(str::to_owned),
+            environment_variables: self.environment_variables(source, chosen)?,
             statics: depth.statics,
             credentials: depth.credentials,
             ..Inputs::new(&environment, self.clock.now())
         };
         Ok(load(source, &inputs))
-    }
-
-    fn variables(&self) -> Result<BTreeMap<String, String>, Exit> {
-        let mut variables = BTreeMap::new();
-        for path in &self.common.var_file {
-            let bytes = match self.disk.read(path, VAR_FILE_BYTES_MAX) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => {
-                    let reason = format!("there is no file of variables at {}", path.display());
-                    return Err(self.fail(Exit::Invalid, &reason, "check `--var-file`"));
-                }
-                Err(error) => {
-                    let reason = format!("{} cannot be read: {error}", path.display());
-                    return Err(self.fail(Exit::Invalid, &reason, "check `--var-file`"));
-                }
-            };
-            let text = String::from_utf8(bytes).ok();
-            let parsed = text.and_then(|text| serde_saphyr::from_str::<BTreeMap<String, String>>(&text).ok());
-            let Some(parsed) = parsed else {
-                let reason = format!("{} is not a mapping of names to text", path.display());
-                return Err(self.fail(Exit::Invalid, &reason, "write one `name: value` a line"));
-            };
-            variables.extend(parsed);
-        }
-        Ok(variables)
     }
 
     /// Shows findings about a file on standard error.
@@ -222,7 +196,9 @@ impl Session {
     /// The lock's path.
     #[must_use]
     pub fn lock_path(&self, workspace: &Workspace) -> PathBuf {
-        self.common.lockfile.clone().unwrap_or_else(|| workspace.folder.join(LOCKFILE_NAME))
+        let declared = workspace.manifest.environment.as_ref().map(crate::manifest::Environment::lock_path);
+        let named = || self.environment_name().map_or_else(|| LOCKFILE_NAME.to_owned(), lock_name);
+        self.common.lockfile.clone().unwrap_or_else(|| workspace.folder.join(declared.unwrap_or_else(named)))
     }
 
     /// The lock as a file, kept from other runs if something is to be written.
@@ -230,9 +206,16 @@ impl Session {
     /// # Errors
     /// [`Exit::Locked`] if another run holds it; it was told already.
     pub fn ledger(&self, workspace: &Workspace, writes: bool) -> Result<FileLedger, Exit> {
-        let ledger = FileLedger::new(Arc::clone(&self.disk), self.lock_path(workspace));
+        let path = self.lock_path(workspace);
+        let ledger = FileLedger::new(Arc::clone(&self.disk), path.clone());
         if !writes {
             return Ok(ledger);
+        }
+        // The folder that the Secretfile names may be new; one that a flag names is probably misspelt.
+        let folder = path.parent().filter(|folder| self.common.lockfile.is_none() && !folder.as_os_str().is_empty());
+        if let Some(Err(error)) = folder.map(make_folder) {
+            let reason = format!("the folder of the lock cannot be made: {error}");
+            return Err(self.fail(Exit::Error, &reason, "check the path of the lock, its folder and its permissions"));
         }
         ledger.guarded().map_err(|error| self.ledger_failed(&error))
     }

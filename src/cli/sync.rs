@@ -1,5 +1,7 @@
 //! `sync`, `rotate` and `refresh`: plan, show, and unless it is a dry run, apply.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::args::{RotateArgs, StoreArgs, SyncArgs};
@@ -129,7 +131,7 @@ impl<'a> Job<'a> {
         if let Some(warning) = &opened.warning {
             session.console.note(&format!("{} {warning}", session.console.paint(Tone::Warn, "!")));
         }
-        let identities = Identities::of(&workspace.manifest, "", None);
+        let identities = Identities::of(&workspace.manifest, session.environment_name().unwrap_or_default(), None);
         Ok(Self { session, workspace, stores, identities, ledger, opened, scope, options })
     }
 
@@ -223,6 +225,7 @@ impl<'a> Job<'a> {
             views: &prepared.views,
             plan: &prepared.plan,
             values: prepared.values.clone(),
+            allowed: BTreeMap::new(),
             stores: &self.stores,
             lock: self.opened.lock.clone(),
             ledger: &self.ledger,
@@ -278,6 +281,9 @@ pub(super) fn held(plan: &Plan) -> Exit {
     let all = |cause: &[Cause]| !causes.is_empty() && causes.iter().all(|c| cause.contains(c));
     if all(&[Cause::NotBuilt, Cause::Invalid]) {
         return Exit::Error;
+    }
+    if all(&[Cause::Review]) {
+        return Exit::Stale;
     }
     if all(&[Cause::Store]) && causes.len() == plan.secrets.len() {
         return Exit::Provider;

@@ -233,6 +233,8 @@ pub struct CheckSeen {
     pub conclusion: Option<String>,
     /// The program that made it, such as `github-actions`.
     pub app: Option<String>,
+    /// Whether that program is we: anybody may set a check of any name.
+    pub ours: bool,
     /// Markdown.
     pub summary: String,
     /// More Markdown.

@@ -34,6 +34,7 @@ const SHOWN: &[&str] = &[
     "key_type",
     "kind",
     "length",
+    "lockfile",
     "lower",
     "max_age",
     "max_ttl",
@@ -66,6 +67,7 @@ const SHOWN: &[&str] = &[
     "to",
     "type",
     "upper",
+    "var_files",
     "vault_url",
     "version",
 ];
@@ -108,6 +110,13 @@ impl Part {
 pub(super) fn scalars(root: &Spanned<Node>) -> Vec<Scalar> {
     let mut found = Vec::new();
     walk(root, Part::Open, "", &mut found);
+    found
+}
+
+/// The same where no value may be shown at all.
+pub(super) fn closed(root: &Spanned<Node>) -> Vec<Scalar> {
+    let mut found = Vec::new();
+    walk(root, Part::Closed, "", &mut found);
     found
 }
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::environments::Defaults;
 use super::node::{Node, parse};
 use super::read::{Fields, Reader};
-use super::{Manifest, check, excerpt, metadata, moved, policies, providers, secrets, templates};
+use super::{Manifest, check, environments, excerpt, metadata, moved, policies, providers, secrets, templates};
 use crate::diagnostic::{Diagnostic, Source};
 
 /// The keys a Secretfile may have at top level.
 pub(super) const SECTIONS: &[&str] =
-    &["version", "metadata", "variables", "providers", "policies", "secrets", "templates", "moved"];
+    &["version", "metadata", "variables", "environments", "providers", "policies", "secrets", "templates", "moved"];
 
 /// What reading a Secretfile needs to know of the world.
 pub struct Inputs<'a> {
@@ -19,6 +20,11 @@ pub struct Inputs<'a> {
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     /// Variables that were set for this run; they win over those of the file.
     pub var_overrides: BTreeMap<String, String>,
+    /// The chosen one of the file's `environments:`; a file that declares none takes any name.
+    pub environment_name: Option<String>,
+    /// What the chosen environment's `var_files` hold ([`super::environments`] names them); its
+    /// `variables` win over them, and they over those at top level.
+    pub environment_variables: BTreeMap<String, String>,
     /// What happens to environment variables inside static values.
     pub statics: Statics,
     /// What happens to missing environment variables inside provider blocks.
@@ -39,6 +45,8 @@ impl<'a> Inputs<'a> {
         Self {
             environment,
             var_overrides: BTreeMap::new(),
+            environment_name: None,
+            environment_variables: BTreeMap::new(),
             statics: Statics::Resolve,
             credentials: Credentials::Require,
             withheld: false,
@@ -90,8 +98,13 @@ pub fn load(source: &Source, inputs: &Inputs) -> Loaded {
 }
 
 fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Option<Manifest> {
-    let variables = metadata::variables(reader, root);
+    let mut variables = metadata::variables(reader, root);
+    let environments = environments::read(reader, root);
+    let chosen = environments.choose(reader)?;
+    variables.extend(reader.inputs.environment_variables.clone());
+    variables.extend(chosen.map(|one| one.variables.clone()).unwrap_or_default());
     reader.variables = variables;
+    reader.own_files = environments.files();
     let reader = &*reader;
     let file = Fields::of(reader, root, root.span, "the Secretfile")?;
     if file.entries.is_empty() {
@@ -104,9 +117,14 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     metadata::version(reader, section("version"));
     let metadata = metadata::metadata(reader, section("metadata"));
     let providers = providers::providers(reader, section("providers"));
+    environments.check_defaults(reader, &providers);
     let policies = policies::policies(reader, section("policies"), &providers.aliases());
     let templates = templates::templates(reader, section("templates"));
-    let mut secrets = secrets::secrets(reader, section("secrets"), &providers, &templates);
+    let none = Defaults::default();
+    let defaults = chosen.map_or(&none, |one| &one.defaults);
+    let scope = secrets::Scope { providers: &providers, templates: &templates, defaults };
+    let mut secrets = secrets::secrets(reader, section("secrets"), scope);
+    defaults.finish(reader, &providers);
     moved::apply(reader, section("moved"), &mut secrets);
     file.finish();
     let anonymous = metadata.project.is_none() && metadata.project_id.is_none();
@@ -121,7 +139,8 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
         );
     }
     let providers = providers.into_blocks();
-    let mut manifest = Manifest { metadata, providers, policies, secrets };
+    let environment = chosen.map(|one| one.environment.clone());
+    let mut manifest = Manifest { metadata, providers, policies, secrets, environment };
     check::targets(reader, &mut manifest);
     Some(manifest)
 }

@@ -50,7 +50,8 @@ pub(super) fn variables(reader: &Reader, root: &Spanned<Node>) -> BTreeMap<Strin
     entries.iter().filter_map(|entry| variable(reader, entry)).collect()
 }
 
-fn variable(reader: &Reader, (name, node): &Entry) -> Option<(String, String)> {
+/// One of `variables:`.
+pub(super) fn variable(reader: &Reader, (name, node): &Entry) -> Option<(String, String)> {
     if !is_name(&name.value) {
         let message = format!("{} cannot be the name of a variable", quote_key(&name.value));
         reader.error("bad-name", name.span, message, "use letters, digits, `_` and `-`, and begin with a letter");

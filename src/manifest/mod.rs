@@ -6,6 +6,7 @@
 
 mod check;
 mod duration;
+mod environments;
 mod excerpt;
 mod generators;
 mod load;
@@ -24,6 +25,7 @@ mod variables;
 
 use std::collections::BTreeMap;
 
+pub use environments::{environments, lock_name, variables_file};
 pub use load::{Credentials, Inputs, Loaded, Statics, load};
 
 use crate::diagnostic::{Severity, Span, Spanned};
@@ -41,6 +43,28 @@ pub struct Manifest {
     pub policies: Vec<Policy>,
     /// `secrets:` in the order of the file.
     pub secrets: Vec<Secret>,
+    /// The chosen one of `environments:`; `None` for a file that declares none.
+    pub environment: Option<Environment>,
+}
+
+/// One of `environments:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its name: `[a-z0-9][a-z0-9-]*`, at most 32 characters.
+    pub name: Spanned<String>,
+    /// Files of variables, relative to the folder of the Secretfile; a later one wins over an earlier.
+    /// They climb out of it by no `..`, but links are for the reader of files to refuse.
+    pub var_files: Vec<Spanned<String>>,
+    /// Where its lock is kept, relative to that folder, if it says so.
+    pub lockfile: Option<Spanned<String>>,
+}
+
+impl Environment {
+    /// Where its lock is kept, relative to the folder of the Secretfile.
+    #[must_use]
+    pub fn lock_path(&self) -> String {
+        self.lockfile.as_ref().map_or_else(|| lock_name(&self.name.value), |lockfile| lockfile.value.clone())
+    }
 }
 
 /// `metadata:`; free text but for the ids and the compliance packs.

@@ -23,6 +23,8 @@ pub(super) struct Reader<'a> {
     pub(super) source: &'a Source,
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) variables: BTreeMap<String, String>,
+    /// Paths that belong to the Secretfile itself, in lower case.
+    pub(super) own_files: Vec<String>,
     pub(super) patterns: RefCell<super::statics::Patterns>,
     found: RefCell<Vec<Diagnostic>>,
     failed: Cell<bool>,
@@ -80,6 +82,7 @@ impl<'a> Reader<'a> {
             source,
             inputs,
             variables: BTreeMap::new(),
+            own_files: Vec::new(),
             patterns: RefCell::default(),
             found: RefCell::default(),
             failed: Cell::new(false),
@@ -269,6 +272,8 @@ pub(super) struct Fields<'r, 'a> {
     pub(super) span: Span,
     /// What it is, for messages: `this target`.
     pub(super) what: &'static str,
+    /// How many entries at the end are not its own: they may be unknown here.
+    pub(super) lent: usize,
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -285,7 +290,7 @@ impl<'r, 'a> Fields<'r, 'a> {
             }
         };
         duplicates(reader, entries);
-        Some(Self { reader, entries, span, what, asked: RefCell::default() })
+        Some(Self { reader, entries, span, what, lent: 0, asked: RefCell::default() })
     }
 
     /// The value of a key, unless it is missing or null.
@@ -293,6 +298,11 @@ impl<'r, 'a> Fields<'r, 'a> {
         self.asked.borrow_mut().push(key);
         let entry = self.entries.iter().find(|(name, _)| name.value == key)?;
         if entry.1.value == Node::Null { None } else { Some(entry) }
+    }
+
+    /// The keys that were asked for up to now.
+    pub(super) fn asked(&self) -> Vec<&'static str> {
+        self.asked.borrow().clone()
     }
 
     /// The value of a key that must be there.
@@ -402,7 +412,8 @@ impl<'r, 'a> Fields<'r, 'a> {
     /// Ends the reading: keys that nobody asked for are unknown.
     pub(super) fn finish(self) {
         let asked = self.asked.into_inner();
-        for (name, _) in self.entries {
+        let own = self.entries.len() - self.lent.min(self.entries.len());
+        for (name, _) in self.entries.iter().take(own) {
             if asked.contains(&name.value.as_str()) {
                 continue;
             }

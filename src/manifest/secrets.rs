@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::environments::Defaults;
 use super::generators;
 use super::names::is_secret_name;
 use super::node::{Entry, Node};
@@ -13,13 +14,17 @@ use super::templates::{self, Template, Templates};
 use super::{Secret, Source};
 use crate::diagnostic::{Span, Spanned, quote, quote_key};
 
+/// What the secrets of a file may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'r> {
+    pub(super) providers: &'r Providers,
+    pub(super) templates: &'r Templates<'r>,
+    /// Of the chosen environment.
+    pub(super) defaults: &'r Defaults,
+}
+
 /// Reads `secrets:`.
-pub(super) fn secrets(
-    reader: &Reader,
-    entry: Option<&Entry>,
-    providers: &Providers,
-    templates: &Templates,
-) -> Vec<Secret> {
+pub(super) fn secrets(reader: &Reader, entry: Option<&Entry>, scope: Scope) -> Vec<Secret> {
     let Some((_, node)) = entry else { return Vec::new() };
     let Node::List(items) = &node.value else {
         let message = format!("`secrets` is {}, not a list", node.value.name());
@@ -36,10 +41,10 @@ pub(super) fn secrets(
             continue;
         };
         let about = name.value.clone();
-        let outline = Outline { fields, name, providers, templates };
+        let outline = Outline { fields, name, scope };
         secrets.extend(reader.about(&about, || secret(outline, &mut used)));
     }
-    templates::warn_unused(reader, templates, &used);
+    templates::warn_unused(reader, scope.templates, &used);
     secrets
 }
 
@@ -79,12 +84,11 @@ fn reading_without_a_name(fields: &Fields) {
 struct Outline<'r, 'a> {
     fields: Fields<'r, 'a>,
     name: Spanned<String>,
-    providers: &'r Providers,
-    templates: &'r Templates<'r>,
+    scope: Scope<'r>,
 }
 
 fn secret<'r>(outline: Outline<'r, '_>, used: &mut Vec<String>) -> Option<Secret> {
-    let Outline { fields, name, providers, templates } = outline;
+    let Outline { fields, name, scope: Scope { providers, templates, defaults } } = outline;
     let reader = fields.reader;
     let own = templates::templates(reader, fields.get("templates"));
     let kind = fields.need_text("kind");
@@ -119,7 +123,8 @@ fn secret<'r>(outline: Outline<'r, '_>, used: &mut Vec<String>) -> Option<Secret
         fields.get("config");
     }
     fields.finish();
-    secret.targets = targets::targets(&Context { reader, providers, secret: &secret, known: source.is_some() }, list);
+    let context = Context { reader, providers, defaults, secret: &secret, known: source.is_some() };
+    secret.targets = targets::targets(&context, list);
     source.map(|_| secret)
 }
 

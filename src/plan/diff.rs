@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold::{hold, not_built, to_adopt};
-use super::standing::{Standing, fork_token, judge};
+use super::standing::{Standing, fork_token, judge, superseded};
 use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
 use crate::lockfile::{Declaration, LockedSecret};
 use crate::manifest::{GeneratorKind, Secret, Source};
@@ -76,8 +76,8 @@ pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> S
     let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
     let mut plan = blank(view);
     plan.source = source(&standings, plan.primary);
-    plan.generation = in_force(view, &standings, plan.source);
-    healed_forks(view, &mut standings, plan.generation.as_ref());
+    plan.generation = in_force(view, &standings, plan.source, now);
+    crossed(view, &mut standings, &plan);
     for (target, standing) in plan.targets.iter_mut().zip(&standings) {
         target.generation = generation_of(standing.as_ref()).cloned();
         target.drifted = matches!(standing, Some(Standing::Drifted { .. }));
@@ -169,26 +169,37 @@ fn source(standings: &[Option<Standing>], primary: Option<usize>) -> Option<usiz
     held.max_by_key(|(index, generation)| rank(*index, generation)).map(|(index, _)| index)
 }
 
-/// A fork is healed under a token of its own; a current version that is this token holds the
-/// generation in force, and only its mark is missing.
-fn healed_forks(view: &SecretView<'_>, standings: &mut [Option<Standing>], in_force: Option<&Generation>) {
-    let Some(generation) = in_force else { return };
+/// What two runs that crossed left where versions are tokens. A fork is healed under a token of its
+/// own; a current version that is this token holds the generation in force, and only its mark is
+/// missing. A version that is the token of an older generation than its mark names is a late write
+/// and is healed; at the primary it may be an operator's step back, and stays drift.
+fn crossed(view: &SecretView<'_>, standings: &mut [Option<Standing>], plan: &SecretPlan) {
+    let Some(in_force) = &plan.generation else { return };
     for (target, standing) in view.targets.iter().zip(standings) {
-        let healed = matches!(standing, Some(Standing::Drifted { .. }))
-            && target
-                .locator
-                .as_ref()
-                .zip(observed(target))
-                .is_some_and(|(at, seen)| seen.version == fork_token(&view.owner, at, generation).to_string());
-        if healed {
-            *standing = Some(Standing::Ours { generation: generation.clone(), marked: false });
+        let Some(Standing::Drifted { generation }) = standing else { continue };
+        let Some((at, seen)) = target.locator.as_ref().zip(observed(target)) else { continue };
+        if seen.version == fork_token(&view.owner, at, in_force).to_string() {
+            *standing = Some(Standing::Ours { generation: in_force.clone(), marked: false });
+        } else if Some(target.index) != plan.primary
+            && let Some(number) = superseded(&view.owner, at, generation, &seen.version)
+        {
+            let generation = Generation { number, id: String::new(), ..generation.clone() };
+            *standing = Some(Standing::Ours { generation, marked: false });
         }
     }
 }
 
 /// The generation in force; an id that an interrupted write left unknown comes from another target
 /// that holds the same number, else from what that run had meant to write, else from the lock.
-fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Option<usize>) -> Option<Generation> {
+///
+/// Lock and journal are untrusted: of the time they name only what is possible is believed, since a
+/// rotation is due by it.
+fn in_force(
+    view: &SecretView<'_>,
+    standings: &[Option<Standing>],
+    source: Option<usize>,
+    now: Timestamp,
+) -> Option<Generation> {
     let generation = generation_of(standings.get(source?)?.as_ref())?.clone();
     if !generation.id.is_empty() {
         return Some(generation);
@@ -201,7 +212,11 @@ fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Optio
         ..generation.clone()
     });
     let intended = view.intended.clone().filter(|intended| intended.number == generation.number);
-    known.or(intended).or(locked).or(Some(generation))
+    let possible = |claimed: Generation| {
+        let created = Some(claimed.created).filter(|created| (generation.created..=now).contains(created));
+        Generation { created: created.unwrap_or(generation.created), ..claimed }
+    };
+    known.or_else(|| intended.or(locked).map(possible)).or(Some(generation.clone()))
 }
 
 fn due(secret: &Secret, generation: Option<&Generation>, now: Timestamp) -> Option<Due> {

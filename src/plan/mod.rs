@@ -7,6 +7,7 @@ pub mod diff;
 pub mod digest;
 mod hold;
 pub mod observe;
+pub mod review;
 pub mod standing;
 
 use jiff::Timestamp;
@@ -101,6 +102,8 @@ pub struct Hold {
 pub enum Cause {
     /// Someone must decide: a foreign object, another repository, a filtered primary.
     Decision,
+    /// No plan that was reviewed had shown it.
+    Review,
     /// The store cannot be reached or refuses us.
     Store,
     /// The kind of target is not built yet.
@@ -212,6 +215,19 @@ impl Action {
             Self::Keep => "keep",
             Self::Held => "held",
             Self::LeftOut => "left out",
+        }
+    }
+
+    /// What is done to the target, as in "2 to copy".
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Spread => "copy",
+            Self::Revise => "replace",
+            Self::Heal => "bring up to date",
+            Self::Metadata => "change metadata of",
+            Self::ReplicaCheck => "check",
+            other => other.as_str(),
         }
     }
 

@@ -71,6 +71,7 @@ fn manifest(rules: Vec<Rule>, secrets: Vec<Secret>) -> Manifest {
         ],
         policies: rules.into_iter().map(policy).collect(),
         secrets,
+        environment: None,
     }
 }
 

@@ -105,24 +105,13 @@ fn counts(facts: &Facts<'_>) -> Option<String> {
     let mut parts: Vec<String> = Action::BY_RISK
         .iter()
         .filter_map(|action| Some((action, plan.count(*action))).filter(|(_, count)| *count > 0))
-        .map(|(action, count)| format!("{count} to {}", verb(*action)))
+        .map(|(action, count)| format!("{count} to {}", action.verb()))
         .collect();
     let kept = plan.count(Action::Keep);
     if kept > 0 {
         parts.push(format!("{kept} unchanged"));
     }
     (!parts.is_empty()).then(|| parts.join(" · "))
-}
-
-const fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Spread => "copy",
-        Action::Revise => "replace",
-        Action::Heal => "bring up to date",
-        Action::Metadata => "change metadata of",
-        Action::ReplicaCheck => "check",
-        other => other.as_str(),
-    }
 }
 
 fn problems(facts: &Facts<'_>) -> String {

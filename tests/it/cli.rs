@@ -2,6 +2,7 @@
 //! person or a script reads of it.
 
 mod check;
+mod environments;
 mod filters;
 mod held;
 mod help;

@@ -10,6 +10,8 @@ mod cli;
 mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod environments;
 mod excerpts;
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -32,6 +34,10 @@ mod policies;
 mod providers;
 mod readme;
 mod repository;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod review;
 mod sandbox;
 mod servers;
 mod sim;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod stage;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use secretzero::diagnostic::{Severity, Source, render};
 use secretzero::manifest::{
-    Credentials, Field, Generator, GeneratorKind, Inputs, Loaded, Manifest, Part, Secret, Statics, load,
+    Credentials, Field, Generator, GeneratorKind, Inputs, Loaded, Manifest, Part, Secret, Statics, environments, load,
+    lock_name, variables_file,
 };
 use secretzero::target::TargetSettings;
 
@@ -42,7 +43,10 @@ fn read(path: &Path) -> (Loaded, String) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     match Source::from_bytes(name, fs::read(path).unwrap()) {
         Ok(source) => {
-            let loaded = load(&source, &inputs(&environment));
+            // The last of a file's environments, but for the file that is about choosing none.
+            let last = environments(&source).pop().filter(|_| source.name != "environment-none.yml");
+            let environment_name = last.map(|environment| environment.name.value);
+            let loaded = load(&source, &Inputs { environment_name, ..inputs(&environment) });
             let text = render(&source, &loaded.diagnostics, false);
             (loaded, text)
         }
@@ -290,6 +294,95 @@ fn a_variable_given_for_this_run_wins_and_is_not_expanded_again() {
     let (loaded, text) = load_text(&text, &given);
     let manifest = loaded.manifest.unwrap_or_else(|| panic!("{text}"));
     assert_eq!(secret(&manifest, "database_password").targets[1].settings.name(), "staging/a.b/database/password");
+}
+
+/// The settings of the targets of `environments.yml` in one environment, with what its files of variables hold.
+fn settings_in(name: &str, from_files: &[(&str, &str)]) -> String {
+    let path = files("manifests/good").into_iter().find(|path| path.ends_with("environments.yml")).unwrap();
+    let environment_variables =
+        from_files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let chosen = Inputs { environment_name: Some(name.to_owned()), environment_variables, ..inputs(&environment) };
+    let (loaded, text) = load_text(&fs::read_to_string(path).unwrap(), &chosen);
+    let manifest = loaded.manifest.unwrap_or_else(|| panic!("{text}"));
+    let region = manifest.providers[0].setting("region").unwrap().to_owned();
+    let targets = manifest.secrets.iter().flat_map(|secret| &secret.targets);
+    targets.map(|target| format!("{region} {:?}\n", target.settings)).collect()
+}
+
+#[test]
+fn an_environment_has_variables_and_defaults_of_its_own() {
+    insta::assert_snapshot!(settings_in("staging", &[]), @r#"
+    eu-west-1 SecretsManager(SecretsManagerSettings { name: "shop-staging/token", description: None, kms_key_id: Some("alias/shop-staging"), replica_regions: [], tags: {"Environment": "staging", "Owner": "orders"} })
+    eu-west-1 SsmParameter(SsmParameterSettings { name: "/shop-staging/token", parameter_type: SecureString, tier: Advanced, data_type: "text", policies: None, expires: None, description: None, kms_key_id: None, tags: {"Environment": "staging"} })
+    "#);
+}
+
+#[test]
+fn an_environments_own_variables_win_over_its_files_and_those_over_the_rest() {
+    insta::assert_snapshot!(settings_in("production", &[("region", "us-east-1"), ("prefix", "from-file")]), @r#"
+    eu-central-1 SecretsManager(SecretsManagerSettings { name: "from-file/token", description: None, kms_key_id: None, replica_regions: [], tags: {"Environment": "production", "Owner": "orders"} })
+    eu-central-1 SsmParameter(SsmParameterSettings { name: "/from-file/token", parameter_type: SecureString, tier: Standard, data_type: "text", policies: None, expires: None, description: None, kms_key_id: None, tags: {"Environment": "production", "Owner": "platform"} })
+    "#);
+}
+
+#[test]
+fn what_an_environment_reads_is_known_before_the_file_is_loaded() {
+    let path = files("manifests/good").into_iter().find(|path| path.ends_with("environments.yml")).unwrap();
+    let source = Source::new("Secretfile.yml", fs::read_to_string(path).unwrap());
+    let told = environments(&source).into_iter().map(|one| {
+        let files: Vec<String> = one.var_files.iter().map(|file| file.value.clone()).collect();
+        format!("{} {files:?} {}", one.name.value, one.lock_path())
+    });
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    staging [] .gitsecrets.staging.lock
+    production ["environments/production.yml", "environments/common.yml"] locks/production.lock
+    "#);
+}
+
+#[test]
+fn a_file_without_environments_takes_any_name() {
+    let named = Inputs { environment_name: Some("Whatever it is".to_owned()), ..inputs(&environment) };
+    let (loaded, text) = load_text("metadata: {project: p}\nsecrets: []\n", &named);
+    assert!(loaded.manifest.is_some_and(|manifest| manifest.environment.is_none()), "{text}");
+}
+
+#[test]
+fn no_two_environments_have_one_lock_by_themselves() {
+    let names = ["prod", "Prod", "prod_", "prod/", "pr.od", "pröd", "_70rod", "p-rod"];
+    let locks: std::collections::BTreeSet<String> = names.iter().map(|name| lock_name(name).to_lowercase()).collect();
+    assert_eq!(locks.len(), names.len(), "{locks:?}");
+    assert_eq!(lock_name("prod"), ".gitsecrets.prod.lock");
+    assert!(locks.iter().all(|lock| !lock.contains('/')), "{locks:?}");
+}
+
+#[test]
+fn a_file_of_variables_says_what_is_wrong_with_it_and_shows_none() {
+    let source = Source::new("prod.yml", "name: x\nkind: [hunter2]\n2b: hunter2\nnull_one:\n");
+    let findings = variables_file(&source).unwrap_err();
+    insta::assert_snapshot!(render(&source, &findings, false), @r#"
+    error[wrong-type]: the variable `kind` is a list, not a text
+     --> prod.yml:2:1
+      |
+    2 | kind: [•••]
+      | ^^^^
+      = help: a variable holds one text or number
+
+    error[bad-name]: `2b` cannot be the name of a variable
+     --> prod.yml:3:1
+      |
+    3 | 2b: •••
+      | ^^
+      = help: use letters, digits, `_` and `-`, and begin with a letter
+
+    error[missing-value]: the variable `null_one` has no value
+     --> prod.yml:4:1
+      |
+    4 | null_one:
+      | ^^^^^^^^
+      = help: write one after it; an empty text is ""
+    "#);
+    let good = variables_file(&Source::new("prod.yml", "a: 0755\nb: yes\n")).unwrap();
+    assert_eq!(good, BTreeMap::from([("a".to_owned(), "0755".to_owned()), ("b".to_owned(), "yes".to_owned())]));
 }
 
 #[test]

@@ -16,6 +16,8 @@ fn example(name: &str) -> Manifest {
         withheld: false,
         environment: &|_| None,
         var_overrides: BTreeMap::new(),
+        environment_name: None,
+        environment_variables: BTreeMap::new(),
         statics: Statics::Leave,
         credentials: Credentials::Leave,
         allowed_hosts: Vec::new(),

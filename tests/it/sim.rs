@@ -6,6 +6,7 @@
 mod chance;
 mod concurrent;
 mod disk;
+mod lease;
 mod model;
 mod run;
 mod store;
@@ -26,7 +27,10 @@ use self::run::{Job, LOCK, World};
 use self::store::{Object, Snapshot, locator};
 
 /// Seeds of a usual run; a few seconds.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 250;
+
+/// Seeds of each test with two runs.
+const INTERLEAVINGS: u64 = 100;
 
 fn from_environment(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "an option of the test itself")]
@@ -36,9 +40,18 @@ fn from_environment(name: &str, default: u64) -> u64 {
 
 /// Runs one seed after the other; a panic names the seed.
 fn every_seed(test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    seeds(SEEDS, test);
+}
+
+/// The same for two runs at a time.
+fn every_interleaving(test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    seeds(INTERLEAVINGS, test);
+}
+
+fn seeds(usual: u64, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let first = from_environment("SECRETZERO_SIM_FIRST", 0);
     let mut failed = Vec::new();
-    for seed in first..first + from_environment("SECRETZERO_SIM_SEEDS", SEEDS) {
+    for seed in first..first + from_environment("SECRETZERO_SIM_SEEDS", usual) {
         if std::panic::catch_unwind(|| test(seed)).is_err() {
             failed.push(seed);
         }

@@ -33,6 +33,10 @@ pub struct Inputs {
     pub max_rotations: usize,
     /// Whether a pull request may ask the stores.
     pub plan_mode: PlanMode,
+    /// Whether a sync does what no reviewed plan had shown.
+    pub require_plan: RequirePlan,
+    /// Branches beside the default one whose Secretfile counts as base for pull requests into them.
+    pub base_branches: Vec<String>,
     /// Variables of the runner that a pull request may read.
     pub allow_env: Vec<String>,
     /// Whether calls to stores are paced.
@@ -88,6 +92,15 @@ pub enum PlanMode {
     Online,
     /// Never.
     Offline,
+}
+
+/// Whether a sync does what no reviewed plan had shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequirePlan {
+    /// It does, and names it.
+    Warn,
+    /// It holds it.
+    True,
 }
 
 /// An input with a word that it does not know.
@@ -172,6 +185,12 @@ impl Inputs {
                 "plan_mode",
                 &[("auto", PlanMode::Auto), ("online", PlanMode::Online), ("offline", PlanMode::Offline)],
             )?,
+            require_plan: one_of(
+                environment,
+                "require_plan",
+                &[("warn", RequirePlan::Warn), ("true", RequirePlan::True)],
+            )?,
+            base_branches: list(environment, "base_branches"),
             allow_env: list(environment, "allow_env"),
             paced: one_of(environment, "rate_limit", &[("auto", true), ("off", false)])?,
             retry_max_attempts: u32::try_from(number("retry_max_attempts", 5)?).unwrap_or(100).clamp(1, 100),

@@ -3,13 +3,16 @@
 //! A pull request is checked, held against its policies and planned; a push to the default branch is
 //! synced; a schedule rotates what is due. An explicit command never exceeds what the event allows.
 
+mod base;
 pub mod inputs;
 mod pull_request;
+mod read;
 pub mod ref_ledger;
+mod reviewed;
 mod say;
 mod sync;
+mod unit;
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use inputs::{Command, Inputs, Runner};
@@ -17,7 +20,6 @@ pub use say::Say;
 
 use super::exit::Exit;
 use super::session::Session;
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, quote};
 use crate::forge::Forge;
 use crate::forge::github::event::Event;
 
@@ -67,28 +69,6 @@ fn connect(_: &Session, _: &Inputs, _: &Runner) -> Result<Option<Arc<dyn Forge>>
 }
 
 impl Job<'_> {
-    /// The text of a Secretfile of the checkout. A link in its path is refused: a pull request could
-    /// point it at a file of the runner, and a finding would quote its keys.
-    fn secretfile(&self, file: &str) -> Result<(PathBuf, Source), Diagnostic> {
-        let path = self.runner.workspace.join(file);
-        let mut at = self.runner.workspace.clone();
-        for part in Path::new(file).components() {
-            at.push(part);
-            let plain = matches!(part, Component::Normal(_) | Component::CurDir);
-            if !plain || at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
-                return Err(Diagnostic {
-                    code: "odd-path",
-                    severity: Severity::Error,
-                    message: format!("{} leads out of the checkout or through a symbolic link", quote(file)),
-                    span: Span::default(),
-                    help: Some("name a plain file of the repository under `files`".into()),
-                    secret: None,
-                });
-            }
-        }
-        self.session.source(&path, file).map(|source| (path, source))
-    }
-
     /// The event; one that cannot be read is told and treated as a stranger's.
     fn event(&self) -> Event {
         let path = self.runner.event_path.as_deref();
@@ -113,7 +93,7 @@ impl Job<'_> {
             (Event::Other(name), _) if name == "pull_request" => self.pull_request(None).await,
             (Event::MergeGroup { head_sha, .. }, _) => self.merge_group(head_sha).await,
             (Event::Push(push), Command::Auto | Command::Sync) if push.default_branch && !push.deleted => {
-                self.sync(sync::Kind::Sync).await
+                self.sync_since(sync::Kind::Sync, push.before.as_deref()).await
             }
             (Event::Schedule { .. }, Command::Auto | Command::Rotate) => self.sync(sync::Kind::Rotate).await,
             (Event::Schedule { .. }, Command::Sync) => self.sync(sync::Kind::Sync).await,

@@ -12,8 +12,8 @@ const FORMATS: &[(&str, FileFormat)] =
 /// Names that are never a secret's file, in lower case: other programs act on them, or we do.
 const RESERVED: &[&str] =
     &[".git", ".github", ".gitlab", ".gitlab-ci.yml", ".gitignore", ".gitattributes", ".gitmodules"];
-/// Files of ours.
-const OURS: &[&str] = &[".gitsecrets.lock", ".secretzero.json"];
+/// The file beside local secrets that holds their marks.
+const SIDECAR: &str = ".secretzero.json";
 
 /// Reads the settings.
 pub(super) fn read(config: &Config) -> Option<FileSettings> {
@@ -79,13 +79,19 @@ fn check_path(config: &Config, path: &str, span: Span) {
         return;
     }
     let lower = path.to_lowercase();
-    let own = config.context.reader.source.name.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
+    let context = config.context;
+    let own = context.reader.source.name.rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
     let last = lower.rsplit('/').next().unwrap_or_default();
     if lower.split('/').any(|segment| RESERVED.contains(&segment.trim_end_matches(['.', ' ']))) {
         config.error(span, "bad-path", "the path leads into files that git or its forge act on", help);
-    } else if OURS.contains(&last) || lower == own {
+    } else if last == SIDECAR || is_lock(last) || lower == own || context.reader.own_files.contains(&lower) {
         config.error(span, "bad-path", "the path is a file of SecretZero itself", help);
     }
+}
+
+/// Whether a name is one that locks have by themselves.
+fn is_lock(name: &str) -> bool {
+    name.starts_with(".gitsecrets.") && name.ends_with(".lock") || name == ".gitsecrets.lock"
 }
 
 /// Every key that a secret takes in its file: one for each field in dotenv, else one.

@@ -8,6 +8,7 @@ mod vault;
 
 use std::collections::BTreeMap;
 
+use super::environments::Defaults;
 use super::generators;
 use super::node::Node;
 use super::providers::Providers;
@@ -24,6 +25,8 @@ pub(super) use file::keys as file_keys;
 pub(super) struct Context<'r, 'a> {
     pub(super) reader: &'r Reader<'a>,
     pub(super) providers: &'r Providers,
+    /// Of the chosen environment.
+    pub(super) defaults: &'r Defaults,
     pub(super) secret: &'r Secret,
     /// Whether the secret's source could be read; otherwise nothing is said about its value.
     pub(super) known: bool,
@@ -57,9 +60,13 @@ fn target<'r>(context: &Context<'r, '_>, item: &'r Spanned<Node>) -> Option<Targ
     let entry = fields.get("config");
     let settings = kind.and_then(|(kind, span)| {
         let (span, node) = entry.map_or((span, &empty), |(key, node)| (key.span, node));
-        let config = Fields::of(reader, node, span, "this target's config")?;
+        let filled = context.defaults.fill(node, block, kind);
+        let node = filled.as_ref().map_or(node, |filled| &filled.node);
+        let mut config = Fields::of(reader, node, span, "this target's config")?;
+        config.lent = filled.as_ref().map_or(0, |filled| filled.lent);
         spans.extend(config.places());
         let settings = settings(&Config { context, fields: &config, provider: block }, kind);
+        context.defaults.note(block, kind, &config.asked());
         config.finish();
         settings
     });

@@ -208,8 +208,12 @@ fn a_file_of_variables_wins() {
     sandbox.write("list.yml", "- team\n");
     insta::assert_snapshot!(told(&sandbox.expect(3, &["validate", "--var-file", "list.yml"])), @"
     --- stderr
-    error: list.yml is not a mapping of names to text
-      help: write one `name: value` a line
+    error[wrong-type]: a file of variables is a list, not a mapping
+     --> list.yml:1:1
+      |
+    1 | - •••
+      | ^
+      = help: write `key: value` lines, indented below it
     ");
 }
 

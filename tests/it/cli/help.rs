@@ -38,14 +38,17 @@ fn the_program_says_what_it_does() {
       -V, --version  Print version
 
     Flags of every command:
-      -f, --file <PATH>      The Secretfile [default: Secretfile.yml]
-          --var-file <PATH>  A YAML file of variables that win over those of the Secretfile; may be
-                             repeated
-          --lockfile <PATH>  Where the lock is kept [default: .gitsecrets.lock beside the Secretfile]
-          --format <FORMAT>  How to print the result [default: human] [possible values: human, json]
-          --color <WHEN>     When to use colours [default: auto] [possible values: auto, always, never]
-      -v, --verbose...       Say more; up to three times. Never a value
-      -h, --help             Show this help
+      -f, --file <PATH>         The Secretfile [default: Secretfile.yml]
+          --environment <NAME>  Which of the Secretfile's environments; a file without any takes any
+                                name
+          --var-file <PATH>     A YAML file of variables that win over those of the Secretfile; may be
+                                repeated
+          --lockfile <PATH>     Where the lock is kept [default: .gitsecrets.lock beside the Secretfile]
+          --format <FORMAT>     How to print the result [default: human] [possible values: human, json]
+          --color <WHEN>        When to use colours [default: auto] [possible values: auto, always,
+                                never]
+      -v, --verbose...          Say more; up to three times. Never a value
+      -h, --help                Show this help
 
     Begin with `secretzero demo`, or write a Secretfile.yml and run `secretzero validate`.
     ");

@@ -52,6 +52,7 @@ fn every_command_prints_one_document() {
     providers
     secrets
     targets
+    environments
     unset
     findings
     exit_code
