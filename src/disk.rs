@@ -179,7 +179,10 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     let parent = folder_of(folder);
-    make_folder(parent)?;
+    // The two are one where the folder that we stand in is gone.
+    if parent != folder {
+        make_folder(parent)?;
+    }
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
