@@ -24,7 +24,8 @@ pub trait Disk: Send + Sync {
     }
 
     /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed. Missing
-    /// folders are made with mode 0700; siblings that a killed process left are removed. A symbolic link is refused, never followed or replaced.
+    /// folders are made with mode 0700; what root makes belongs to the folder's owner; siblings that a
+    /// killed process left are removed. A symbolic link is refused, never followed or replaced.
     ///
     /// # Errors
     /// The operating system's; the old file then stands as it was.
@@ -102,6 +103,7 @@ impl Disk for SystemDisk {
         make_folder(folder)?;
         let mut file = temporary(folder)?;
         file.write_all(bytes)?;
+        give_to_owner(file.as_file(), folder);
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         sync_folder(folder)
@@ -117,6 +119,9 @@ impl Disk for SystemDisk {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
+        if is_new {
+            give_to_owner(&file, folder);
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         if is_new { sync_folder(folder) } else { Ok(()) }
@@ -188,12 +193,42 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder_of(folder);
+    // The two are one where the folder that we stand in is gone.
+    if parent != folder {
+        make_folder(parent)?;
+    }
     let mut builder = DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    match builder.create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            give_to_owner(&File::open(folder)?, parent);
+            Ok(())
+        }
+    }
 }
+
+/// Gives what root has just made to whoever owns the folder it stands in. An action's container is
+/// root on a checkout of the runner's user, whose next step could not read a private file of root's:
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user>.
+/// Where that is not allowed the file stays root's and is none the less written.
+#[cfg(unix)]
+fn give_to_owner(made: &File, folder: &Path) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let Ok((ours, theirs)) = made.metadata().and_then(|made| Ok((made, fs::metadata(folder)?))) else { return };
+    if ours.uid() == 0 && theirs.uid() != 0 {
+        let _ = fchown(made, Some(theirs.uid()), Some(theirs.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_made: &File, _folder: &Path) {}
 
 /// A rename survives a power cut only once its folder is on the disk too.
 #[cfg(unix)]

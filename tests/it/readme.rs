@@ -1,7 +1,8 @@
 //! What the README shows is run: every snippet says in a comment before it how it is tested.
 //!
 //! `<!-- test: KIND -->` stands before each fence with a language; KIND is `workflow`, `secretfile`,
-//! `json`, `shell`, `terminal` (the two commands of the quick start) or `output: COMMAND`. Shell snippets and
+//! `json`, `shell`, `terminal` (the two commands of the quick start), `output: COMMAND`, or `release` (what
+//! only a release makes true: `tests/container` looks at it). Shell snippets and
 //! outputs run in a new folder with the Secretfile marked `secretfile: terminal`, without an account.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
