@@ -9,6 +9,7 @@ pub mod disk;
 pub mod environment;
 pub mod forge;
 pub mod generate;
+pub mod hosts;
 pub mod limiter;
 pub mod locator;
 pub mod lockfile;

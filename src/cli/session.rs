@@ -14,6 +14,7 @@ use crate::connect::{Connect, lacks};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, render};
 use crate::disk::Disk;
 use crate::environment::Environment;
+use crate::hosts::Hosts;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
 use crate::manifest::{Credentials, Inputs, Manifest, Statics, Target, load};
@@ -22,6 +23,19 @@ use crate::target::TargetKind;
 
 /// Largest file of variables, in bytes.
 const VAR_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Variables that name a store's address
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+const ENDPOINT_VARIABLES: &[&str] = &[
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+];
 
 /// Most names listed where one was not found.
 const KNOWN_MAX: usize = 12;
@@ -308,6 +322,11 @@ impl Session {
         Err(Exit::Invalid)
     }
 
+    /// The addresses that the environment of this run names: whoever starts the run is trusted.
+    fn endpoints(&self) -> impl Iterator<Item = &str> {
+        ENDPOINT_VARIABLES.iter().filter_map(|name| self.environment.filled(name))
+    }
+
     /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
@@ -324,7 +343,8 @@ impl Session {
             RateLimit::Off => limiter::RateLimit::Off,
         };
         let (folder, disk, entropy) = (&workspace.folder, &self.disk, &self.entropy);
-        Connect { folder, disk, entropy, retry, rate_limit }.all(&workspace.manifest)
+        let hosts = self.endpoints().fold(Hosts::allowing(&args.allowed_hosts), Hosts::naming);
+        Connect { folder, disk, entropy, hosts, retry, rate_limit }.all(&workspace.manifest)
     }
 }
 

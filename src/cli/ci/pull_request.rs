@@ -218,6 +218,7 @@ impl Job<'_> {
             statics: Statics::Leave,
             credentials: Credentials::Leave,
             withheld: true,
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
             ..Inputs::new(&environment, self.session.clock.now())
         };
         load(source, &inputs)
@@ -297,6 +298,7 @@ impl Job<'_> {
             rate_limit: if self.inputs.paced { RateLimit::Auto } else { RateLimit::Off },
             retry_max_attempts: self.inputs.retry_max_attempts,
             retry_backoff: Backoff::Exponential,
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
         }
     }
 

@@ -127,7 +127,8 @@ impl Job<'_> {
             Err(problem) => return Err(self.refuse(file, &[problem], Exit::Invalid).await),
         };
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
-        let inputs = Inputs::new(&environment, self.session.clock.now());
+        let allowed_hosts = self.inputs.allowed_hosts.clone();
+        let inputs = Inputs { allowed_hosts, ..Inputs::new(&environment, self.session.clock.now()) };
         let loaded = load(&source, &inputs);
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(file, &loaded.diagnostics, Exit::Invalid).await);

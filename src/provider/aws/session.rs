@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::error::{Attempt, explain};
+use super::gate::Gate;
 use super::{AuthKind, AwsSettings, AwsShared};
 use crate::limiter::{ApiClass, Limiter, Repeat};
 use crate::provider::{Error, ErrorKind, Identity, Result};
@@ -69,7 +70,11 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open(settings: &AwsSettings, shared: &AwsShared) -> Result<Self> {
         let region = region(settings).await?;
-        let config = configure(settings, &region, shared.http.client()).await?;
+        let gate = Gate::new(settings.endpoint_url.iter().fold(settings.hosts.clone(), |hosts, url| hosts.naming(url)));
+        let config = configure(settings, &region, gate.before(shared.http.client())).await?;
+        if let Some(url) = config.endpoint_url() {
+            gate.name(url);
+        }
         let sts = aws_sdk_sts::Client::new(&config);
         let mut session = Self {
             secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
