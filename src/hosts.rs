@@ -52,8 +52,7 @@ fn split(authority: &str) -> Option<(&str, Option<&str>)> {
             (host, port, !host.is_empty() && host.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b)))
         }
         None => {
-            let (host, port) =
-                authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+            let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
             (host, port, is_name(host))
         }
     };
@@ -302,7 +301,9 @@ mod tests {
         assert_eq!(named.check(Cloud::Aws, "http", "169.254.169.254"), Ok(()));
         let said = |scheme, authority| named.check(Cloud::Aws, scheme, authority).unwrap_err().to_string();
         assert!(said("http", "evil.example").contains("http://evil.example: https is needed"));
-        assert!(said("https", "evil.example").contains("is no host of AWS; if it is meant, list it in `allowed_hosts`"));
+        assert!(
+            said("https", "evil.example").contains("is no host of AWS; if it is meant, list it in `allowed_hosts`")
+        );
         assert!(said("http", "127.0.0.1:4567").contains("127.0.0.1:4567"));
     }
 }

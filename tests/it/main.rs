@@ -5,6 +5,8 @@
 mod action;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod canary;
 #[cfg(feature = "aws")]
 mod cli;
 mod conformance;
@@ -20,6 +22,10 @@ mod flow_servers;
 mod forge;
 #[cfg(feature = "github")]
 mod forge_emulator;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod hostile;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod hosts;
 mod job;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]

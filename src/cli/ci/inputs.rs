@@ -122,7 +122,8 @@ fn hosts(entries: Vec<String>) -> Result<Vec<String>, UnknownInput> {
     match entries.iter().find(|entry| !is_entry(entry)) {
         None => Ok(entries),
         Some(entry) => {
-            let known = "hosts, one a line, such as `vault.example.com` or `proxy.example.com:8443`, without `https://`";
+            let known =
+                "hosts, one a line, such as `vault.example.com` or `proxy.example.com:8443`, without `https://`";
             Err(UnknownInput { name: "allowed_hosts", value: entry.clone(), known: known.to_owned() })
         }
     }

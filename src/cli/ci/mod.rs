@@ -3,6 +3,7 @@
 //! A pull request is checked, held against its policies and planned; a push to the default branch is
 //! synced; a schedule rotates what is due. An explicit command never exceeds what the event allows.
 
+mod hint;
 pub mod inputs;
 mod pull_request;
 pub mod ref_ledger;

@@ -17,7 +17,9 @@ use crate::cli::session::Workspace;
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned};
 use crate::forge::Conclusion;
 use crate::forge::github::event::PullRequestEvent;
-use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Policy, ProviderBlock, Statics, load};
+use crate::manifest::{
+    Compliance, Credentials, Inputs, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, load,
+};
 use crate::pipeline::{self, Request, prepare};
 use crate::plan::digest::PlanDigest;
 use crate::plan::{Action, Identities, Options, Plan, Scope};
@@ -43,6 +45,8 @@ enum Base {
     Unknown(String),
     /// It does not have the file.
     Absent,
+    /// Its text, and why it decides nothing but policies: the change goes to another branch.
+    Elsewhere(String, Vec<u8>),
     /// Its text.
     Text(Vec<u8>),
 }
@@ -68,11 +72,15 @@ impl Job<'_> {
             self.say.result("ok", None);
             return Ok(Exit::Done);
         }
+        let mut offline = self.offline(event);
+        if let (None, Some(event)) = (&offline, event) {
+            offline = self.disbelieved(event).await;
+        }
         let review = Review {
             number: event.map(|pull| pull.number),
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
-            offline: self.offline(event),
+            offline,
         };
         self.review(&review).await
     }
@@ -199,11 +207,13 @@ impl Job<'_> {
             Ok(tip) => tip,
             Err(error) => return Base::Unknown(error.to_string()),
         };
-        if !review.base.is_empty() && review.base != tip.branch {
-            return Base::Unknown(format!("it is merged into `{}`, not into the default branch", review.base));
-        }
+        let elsewhere = (!review.base.is_empty() && review.base != tip.branch)
+            .then(|| format!("This pull request is merged into `{}`, not into the default branch.", review.base));
         match forge.file_at(file, &tip.sha).await {
-            Ok(Some(bytes)) => Base::Text(bytes),
+            Ok(Some(bytes)) => match elsewhere {
+                Some(why) => Base::Elsewhere(why, bytes),
+                None => Base::Text(bytes),
+            },
             Ok(None) => Base::Absent,
             Err(error) => Base::Unknown(error.to_string()),
         }
@@ -226,11 +236,13 @@ impl Job<'_> {
 
     /// What the default branch has to say about the change.
     fn compare(&self, base: &Base, head: &Manifest) -> Standard {
-        let offline = |why: &str| Standard { offline: Some(why.to_owned()), policies: None, providers: None };
-        let text = match base {
+        let offline =
+            |why: &str| Standard { offline: Some(why.to_owned()), policies: None, packs: None, providers: None };
+        let (text, elsewhere) = match base {
             Base::Unknown(why) => return offline(&format!("The default branch's Secretfile is not known: {why}.")),
             Base::Absent => return offline("The default branch has no such Secretfile yet."),
-            Base::Text(text) => text.clone(),
+            Base::Elsewhere(why, text) => (text.clone(), Some(why.clone())),
+            Base::Text(text) => (text.clone(), None),
         };
         let Ok(source) = Source::from_bytes("base", text) else {
             return offline("The default branch's Secretfile cannot be read.");
@@ -242,7 +254,9 @@ impl Job<'_> {
         };
         let changed = if !same_providers(&as_head.providers, &head.providers) {
             Some("This pull request changes provider blocks or the variables they use; the stores were not asked.")
-        } else if !same_policies(&as_head.policies, &head.policies) {
+        } else if !same_policies(&as_head.policies, &head.policies)
+            || packs(&as_head.metadata.compliance) != packs(&head.metadata.compliance)
+        {
             Some(
                 "This pull request changes policies; those of the default branch decide, and the stores were not asked.",
             )
@@ -250,8 +264,9 @@ impl Job<'_> {
             None
         };
         Standard {
-            offline: changed.map(str::to_owned),
+            offline: elsewhere.or_else(|| changed.map(str::to_owned)),
             policies: Some(as_head.policies),
+            packs: Some(as_head.metadata.compliance),
             providers: changed.is_none().then_some(full.providers),
         }
     }
@@ -411,14 +426,24 @@ enum Reader {
 struct Standard {
     offline: Option<String>,
     policies: Option<Vec<Policy>>,
+    packs: Option<Vec<Spanned<Compliance>>>,
     providers: Option<Vec<ProviderBlock>>,
 }
 
 impl Standard {
     /// The change's manifest under the default branch's policies.
     fn judged(&self, head: &Manifest) -> Manifest {
-        Manifest { policies: self.policies.clone().unwrap_or_else(|| head.policies.clone()), ..head.clone() }
+        let compliance = self.packs.clone().unwrap_or_else(|| head.metadata.compliance.clone());
+        Manifest {
+            policies: self.policies.clone().unwrap_or_else(|| head.policies.clone()),
+            metadata: Metadata { compliance, ..head.metadata.clone() },
+            ..head.clone()
+        }
     }
+}
+
+fn packs(entries: &[Spanned<Compliance>]) -> Vec<Compliance> {
+    entries.iter().map(|entry| entry.value).collect()
 }
 
 fn same_policies(base: &[Policy], head: &[Policy]) -> bool {

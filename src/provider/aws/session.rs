@@ -170,6 +170,16 @@ async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClie
         return Err(missing("profile", "profile"));
     }
     let config = loader.load().await;
+    // A workflow sets a variable that is missing to nothing; over an empty address the SDK panics.
+    let config = if config.endpoint_url() == Some("") {
+        let mut builder = config.into_builder();
+        builder.set_endpoint_url(None);
+        // Or each client would look the variable up by itself.
+        builder.insert_origin("endpoint_url", aws_types::origin::Origin::shared_config());
+        builder.build()
+    } else {
+        config
+    };
     if settings.auth_kind != AuthKind::AssumeRole {
         return Ok(config);
     }
