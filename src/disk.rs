@@ -59,6 +59,7 @@ impl Disk for SystemDisk {
     }
 
     fn read_plain(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        refuse_link(path)?;
         let file = match open_plain(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
@@ -129,7 +130,6 @@ fn open_plain(path: &Path) -> io::Result<File> {
 
 #[cfg(not(unix))]
 fn open_plain(path: &Path) -> io::Result<File> {
-    refuse_link(path)?;
     File::open(path)
 }
 

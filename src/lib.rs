@@ -1,6 +1,8 @@
 //! `SecretZero` keeps the secrets that a `Secretfile.yml` declares in the stores it names.
 
 pub mod apply;
+#[cfg(any(feature = "aws", feature = "github"))]
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod connect;

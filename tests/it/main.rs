@@ -36,6 +36,8 @@ mod manifest;
 mod manifest_hostile;
 mod policies;
 mod providers;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod proxies;
 mod readme;
 mod repository;
 mod sandbox;
