@@ -213,6 +213,8 @@ impl std::error::Error for Refused {}
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
