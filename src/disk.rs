@@ -23,6 +23,15 @@ pub trait Disk: Send + Sync {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// As [`Disk::read`], but of a plain file only: a link, a pipe or a device at the path is an
+    /// error, also one that was put there a moment ago.
+    ///
+    /// # Errors
+    /// As [`Disk::read`], and one for anything that is no plain file.
+    fn read_plain(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        self.read(path, bytes_max)
+    }
+
     /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed. Missing
     /// folders are made with mode 0700; what root makes belongs to the folder's owner; siblings that a
     /// killed process left are removed. A symbolic link is refused, never followed or replaced.
@@ -70,18 +79,22 @@ pub struct SystemDisk;
 
 impl Disk for SystemDisk {
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-        let file = match File::open(path) {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => read_all(file?, bytes_max).map(Some),
+        }
+    }
+
+    fn read_plain(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        refuse_link(path)?;
+        let file = match open_plain(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too long, even one that grows meanwhile.
-        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
-            let message = format!("the file is larger than {bytes_max} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
         }
-        Ok(Some(bytes))
+        read_all(file, bytes_max).map(Some)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
@@ -145,6 +158,33 @@ impl Disk for SystemDisk {
             Ok(()) => sync_folder(folder_of(path)),
         }
     }
+}
+
+fn read_all(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too long, even one that grows meanwhile.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
+        let message = format!("the file is larger than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+/// Opens without following a link at the end, and without waiting for the other end of a pipe.
+#[cfg(unix)]
+fn open_plain(path: &Path) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let mut options = OpenOptions::new();
+    options.read(true);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
+    options.open(path)
+}
+
+#[cfg(not(unix))]
+fn open_plain(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// A new private file, which is removed if anything fails before it is renamed. Its lock, held until
@@ -289,6 +329,19 @@ mod tests {
         assert!(SystemDisk.append(&link, b"ours").is_err());
         assert_eq!(fs::read(&target).unwrap(), b"theirs");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn only_a_plain_file_is_read_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        SystemDisk.replace(&target, b"theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        assert_eq!(SystemDisk.read_plain(&target, 10).unwrap().unwrap(), b"theirs");
+        assert!(SystemDisk.read_plain(&folder.path().join("none"), 10).unwrap().is_none());
+        assert!(SystemDisk.read_plain(&link, 10).is_err());
+        assert!(SystemDisk.read_plain(Path::new("/dev/zero"), 10).is_err());
+        assert!(SystemDisk.read_plain(folder.path(), 10).is_err());
     }
 
     #[test]

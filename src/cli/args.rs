@@ -132,6 +132,9 @@ pub struct StoreArgs {
     #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
     #[arg(help_heading = "How stores are called")]
     pub retry_backoff: Backoff,
+    /// Hosts that a credential may be sent to beside its cloud's own; the action's input
+    #[arg(skip)]
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Whether calls are paced.

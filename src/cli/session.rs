@@ -14,11 +14,25 @@ use crate::connect::{Connect, lacks};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, render};
 use crate::disk::{Disk, make_folder};
 use crate::environment::Environment;
+use crate::hosts::Hosts;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
 use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load, lock_name};
 use crate::plan::{Scope, Stores};
 use crate::target::TargetKind;
+
+/// Variables that name a store's address
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+const ENDPOINT_VARIABLES: &[&str] = &[
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+];
 
 /// Most names listed where one was not found.
 const KNOWN_MAX: usize = 12;
@@ -306,11 +320,16 @@ impl Session {
         Err(Exit::Invalid)
     }
 
+    /// The addresses that the environment of this run names: whoever starts the run is trusted.
+    fn endpoints(&self) -> impl Iterator<Item = &str> {
+        ENDPOINT_VARIABLES.iter().filter_map(|name| self.environment.filled(name))
+    }
+
     /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
         let calls = (args.rate_limit, args.retry_max_attempts, args.retry_backoff);
-        self.connecting(&workspace.folder, calls).all(&workspace.manifest)
+        self.connecting(&workspace.folder, calls, &args.allowed_hosts).all(&workspace.manifest)
     }
 
     /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.
@@ -319,6 +338,7 @@ impl Session {
         &'a self,
         folder: &'a Path,
         (rate_limit, attempts_max, backoff): (RateLimit, u32, Backoff),
+        allowed_hosts: &[String],
     ) -> Connect<'a> {
         let retry = limiter::RetryPolicy {
             attempts_max,
@@ -332,7 +352,8 @@ impl Session {
             RateLimit::Auto => limiter::RateLimit::Auto,
             RateLimit::Off => limiter::RateLimit::Off,
         };
-        Connect { folder, disk: &self.disk, entropy: &self.entropy, retry, rate_limit }
+        let hosts = self.endpoints().fold(Hosts::allowing(allowed_hosts), Hosts::naming);
+        Connect { folder, disk: &self.disk, entropy: &self.entropy, hosts, retry, rate_limit }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{Url, is_region, path_problem};
+use super::names::{is_region, path_problem};
 use super::node::{Entry, Node};
 use super::policies::PROVIDER_KINDS;
 use super::read::{Environment, Fields, Piece, Reader, Text};
 use super::variables::is_name;
 use super::{ProviderBlock, ProviderKind};
 use crate::diagnostic::{Spanned, quote, quote_key};
+use crate::hosts::Url;
 use crate::secret::SecretValue;
 
 /// The providers of a file, the broken ones included, so that a target of a broken one is not told

@@ -9,6 +9,8 @@ mod actions;
 mod adoption;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod canary;
 #[cfg(feature = "aws")]
 mod cli;
 mod conformance;
@@ -30,6 +32,10 @@ mod forge;
 mod forge_emulator;
 #[cfg(feature = "aws")]
 mod forged_lock;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod hostile;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod hosts;
 mod job;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -40,6 +46,8 @@ mod manifest;
 mod manifest_hostile;
 mod policies;
 mod providers;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod proxies;
 mod readme;
 mod repository;
 #[cfg(all(feature = "aws", feature = "github"))]

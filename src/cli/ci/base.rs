@@ -9,7 +9,9 @@ use super::Job;
 use super::read::Read;
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
-use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Policy, ProviderBlock, Statics, load};
+use crate::manifest::{
+    Compliance, Credentials, Inputs, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, load,
+};
 
 /// The base's version of a Secretfile.
 pub(super) struct Base {
@@ -45,18 +47,24 @@ pub(super) struct Standard {
     /// The provider blocks to connect, with their variables.
     pub providers: Option<Vec<ProviderBlock>>,
     policies: Option<Vec<Policy>>,
+    packs: Option<Vec<Spanned<Compliance>>>,
 }
 
 impl Standard {
     /// Nothing is known of the base, and there is no way to ask.
     pub(super) fn unknown(why: &str) -> Self {
         let offline = format!("The base branch's Secretfile is not known, so its policies are not: {why}.");
-        Self { offline: Some(offline), policies: None, providers: None }
+        Self { offline: Some(offline), policies: None, packs: None, providers: None }
     }
 
     /// The change's manifest under the base's policies.
     pub(super) fn judged(&self, head: &Manifest) -> Manifest {
-        Manifest { policies: self.policies.clone().unwrap_or_else(|| head.policies.clone()), ..head.clone() }
+        let compliance = self.packs.clone().unwrap_or_else(|| head.metadata.compliance.clone());
+        Manifest {
+            policies: self.policies.clone().unwrap_or_else(|| head.policies.clone()),
+            metadata: Metadata { compliance, ..head.metadata.clone() },
+            ..head.clone()
+        }
     }
 }
 
@@ -100,6 +108,7 @@ impl Job<'_> {
             statics: Statics::Leave,
             credentials: Credentials::Leave,
             withheld: true,
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
             environment_name: unit.environment().map(str::to_owned),
             environment_variables: read.variables.clone(),
             ..Inputs::new(&environment, self.session.clock.now())
@@ -109,7 +118,8 @@ impl Job<'_> {
 
     /// What the base has to say about the change.
     pub(super) fn compare(&self, unit: &Unit, base: &Base, head: &Manifest) -> Standard {
-        let offline = |why: &str| Standard { offline: Some(why.to_owned()), policies: None, providers: None };
+        let offline =
+            |why: &str| Standard { offline: Some(why.to_owned()), policies: None, packs: None, providers: None };
         let read = match &base.read {
             None => return offline("The base branch has no such Secretfile yet."),
             Some(Err(_)) => return offline("The base branch's Secretfile cannot be read."),
@@ -124,7 +134,9 @@ impl Job<'_> {
             base.elsewhere.as_deref()
         } else if !same_providers(&as_head.providers, &head.providers) {
             Some("This pull request changes provider blocks or the variables they use; the stores were not asked.")
-        } else if !same_policies(&as_head.policies, &head.policies) {
+        } else if !same_policies(&as_head.policies, &head.policies)
+            || packs(&as_head.metadata.compliance) != packs(&head.metadata.compliance)
+        {
             Some("This pull request changes policies; those of the base branch decide, and the stores were not asked.")
         } else {
             None
@@ -132,9 +144,14 @@ impl Job<'_> {
         Standard {
             offline: changed.map(str::to_owned),
             policies: Some(as_head.policies),
+            packs: Some(as_head.metadata.compliance),
             providers: changed.is_none().then_some(full.providers),
         }
     }
+}
+
+fn packs(entries: &[Spanned<Compliance>]) -> Vec<Compliance> {
+    entries.iter().map(|entry| entry.value).collect()
 }
 
 fn same_policies(base: &[Policy], head: &[Policy]) -> bool {

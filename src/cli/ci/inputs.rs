@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::environment::Environment;
+use crate::hosts::is_entry;
 use crate::secret::SecretValue;
 
 /// The action's inputs, read and checked.
@@ -40,6 +41,8 @@ pub struct Inputs {
     pub base_branches: Vec<String>,
     /// Variables of the runner that a pull request may read.
     pub allow_env: Vec<String>,
+    /// Hosts that a credential may be sent to beside its cloud's own.
+    pub allowed_hosts: Vec<String>,
     /// Whether calls to stores are paced.
     pub paced: bool,
     /// How often one call to a store is tried.
@@ -153,6 +156,18 @@ impl Command {
     }
 }
 
+/// The entries of `allowed_hosts`, each of which must be one.
+fn hosts(entries: Vec<String>) -> Result<Vec<String>, UnknownInput> {
+    match entries.iter().find(|entry| !is_entry(entry)) {
+        None => Ok(entries),
+        Some(entry) => {
+            let known =
+                "hosts, one a line, such as `vault.example.com` or `proxy.example.com:8443`, without `https://`";
+            Err(UnknownInput { name: "allowed_hosts", value: entry.clone(), known: known.to_owned() })
+        }
+    }
+}
+
 const SWITCH: &[(&str, bool)] = &[("false", false), ("true", true)];
 
 impl Inputs {
@@ -214,6 +229,7 @@ impl Inputs {
             )?,
             base_branches: list(environment, "base_branches"),
             allow_env: list(environment, "allow_env"),
+            allowed_hosts: hosts(list(environment, "allowed_hosts"))?,
             paced: one_of(environment, "rate_limit", &[("auto", true), ("off", false)])?,
             retry_max_attempts: u32::try_from(number("retry_max_attempts", 5)?).unwrap_or(100).clamp(1, 100),
             backoff_grows: one_of(environment, "retry_backoff", &[("exponential", true), ("constant", false)])?,

@@ -54,11 +54,15 @@ impl Job<'_> {
             self.say.result("ok", None);
             return Ok(Exit::Done);
         }
+        let mut offline = self.offline(event);
+        if let (None, Some(event)) = (&offline, event) {
+            offline = self.disbelieved(event).await;
+        }
         let review = Review {
             number: event.map(|pull| pull.number),
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
-            offline: self.offline(event),
+            offline,
         };
         self.review(&review).await
     }
@@ -266,6 +270,7 @@ impl Job<'_> {
             rate_limit: if self.inputs.paced { RateLimit::Auto } else { RateLimit::Off },
             retry_max_attempts: self.inputs.retry_max_attempts,
             retry_backoff: if self.inputs.backoff_grows { Backoff::Exponential } else { Backoff::Constant },
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
         }
     }
 

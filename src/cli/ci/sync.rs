@@ -195,6 +195,7 @@ impl Job<'_> {
         let inputs = Inputs {
             environment_name: unit.environment().map(str::to_owned),
             environment_variables: variables,
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
             ..Inputs::new(&environment, self.session.clock.now())
         };
         let loaded = load(&source, &inputs);

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod error;
+mod gate;
 mod secrets_manager;
 mod session;
 mod ssm;
@@ -20,6 +21,7 @@ use super::{
     Capabilities, Error, ErrorKind, Identity, Listed, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored,
     VersionId, WriteOptions,
 };
+use crate::hosts::Hosts;
 use crate::limiter::{Limiter, RateLimit, RetryPolicy};
 use crate::locator::Locator;
 use crate::mark::{Generation, Mark};
@@ -67,6 +69,8 @@ pub struct AwsSettings {
     pub session_token: Option<SecretValue>,
     /// Another endpoint for every service; else `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
+    /// Where credentials may go beside AWS itself and `endpoint_url`.
+    pub hosts: Hosts,
 }
 
 /// What the AWS providers of one run share: quotas and connections.
