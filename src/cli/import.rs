@@ -195,7 +195,7 @@ impl Part {
             let plain = entry(&name, None, alias, &listed.settings);
             match sound(&head, &plain, &listed.settings, now) {
                 Ok(()) => {
-                    entries.push_str("\n");
+                    entries.push('\n');
                     entries.push_str(&entry(&name, twin.as_deref(), alias, &listed.settings));
                     count += 1;
                 }

@@ -53,7 +53,8 @@ fn what_exists_becomes_a_secretfile_whatever_its_tags_hold() {
     assert!(sandbox.expect(0, &["validate"]).stdout.contains("5 secrets defined"));
     // What was written down is what stands there: a sync marks it and changes nothing else.
     let plan = sandbox.expect(0, &["sync", "--dry-run"]).stdout;
-    assert!(plan.contains("adopt") && !plan.contains("create") && !plan.contains("tag:"), "{plan}");
+    assert_eq!(plan.matches("its value is kept and marked as ours").count(), 5, "{plan}");
+    assert!(!plan.contains("tag:") && !plan.contains("Would create"), "{plan}");
 }
 
 #[test]
