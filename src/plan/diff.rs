@@ -14,11 +14,15 @@ use super::standing::{Standing, fork_token, judge, superseded};
 use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
 use crate::lockfile::{Declaration, LockedSecret};
 use crate::manifest::{GeneratorKind, Secret, Source};
-use crate::mark::{Generation, Owner};
+use crate::mark::{Generation, Mark, Owner};
+use crate::provider::MarkOrder;
 use crate::target::{Attributes, TargetKind};
 
 /// A generation number of a lock that is believed at most; one rotation each second for 30 years.
 const LOCKED_NUMBER_MAX: u64 = 1_000_000_000;
+
+/// How long a list may be behind what was written.
+const LIST_LAG_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// What a run was asked to do beside bringing things in line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,7 +78,7 @@ pub struct SecretView<'a> {
 #[must_use]
 pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> SecretPlan {
     let places = view.targets.iter().chain(&view.earlier);
-    let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
+    let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target, now)).collect();
     let mut plan = blank(view);
     plan.source = source(view, &standings, plan.primary);
     plan.generation = in_force(view, &standings, plan.source, now);
@@ -144,10 +148,21 @@ pub(super) const fn observed(target: &TargetView) -> Option<&crate::provider::Ob
     }
 }
 
-pub(super) fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
+pub(super) fn standing(view: &SecretView<'_>, target: &TargetView, now: Timestamp) -> Option<Standing> {
     let seen = observed(target)?;
     let order = target.capabilities?.mark_order;
-    Some(judge(&view.owner, target.locator.as_ref()?, order, seen))
+    let judged = judge(&view.owner, target.locator.as_ref()?, order, seen);
+    // Where the mark comes first, a list that lags looks like a write that never happened. Soon after a
+    // generation was made it is taken for lag; a run that may write asks for the version itself.
+    let claimed = seen.mark.as_deref().and_then(|mark| Mark::parse(mark).ok());
+    let claimed = claimed.filter(|_| target.confirmed && seen.from_list && order == MarkOrder::MarkFirst);
+    let soon = |created: Timestamp| created.checked_add(LIST_LAG_MAX).is_ok_and(|end| now < end);
+    Some(match (judged, claimed) {
+        (Standing::Ours { marked: false, .. }, Some(Mark { generation, .. })) if soon(generation.created) => {
+            Standing::Ours { generation, marked: true }
+        }
+        (judged, _) => judged,
+    })
 }
 
 pub(super) const fn generation_of(standing: Option<&Standing>) -> Option<&Generation> {

@@ -153,7 +153,8 @@ fn judge(view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> Op
             .filter(|_| gone)
             .map(|number| (DriftKind::Missing, format!("it is gone; generation {number} was written there")));
     };
-    let standing = standing(view, target)?;
+    // Lag does not look like drift, so no moment is too soon.
+    let standing = standing(view, target, jiff::Timestamp::MAX)?;
     let ours = matches!(standing, Standing::Ours { .. } | Standing::Drifted { .. });
     if seen.pending_deletion && (ours || written.is_some()) {
         return Some((DriftKind::Deletion, "it is scheduled for deletion".into()));

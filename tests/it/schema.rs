@@ -155,6 +155,9 @@ fn places(schema: &Json) -> Vec<(String, String)> {
         one("providers: {a: {kind: aws, PROBE}}", "/definitions/provider"),
         one("providers: {a: {kind: aws, auth: {PROBE}}}", "/definitions/provider/properties/auth"),
         one("templates: {t: {PROBE}}", "/definitions/template"),
+        one("environments: {e: {PROBE}}", "/definitions/environment"),
+        one("costs: {PROBE}", "/properties/costs"),
+        one("costs: {aws: {PROBE}}", "/properties/costs/properties/aws"),
         one("templates: {t: {fields: {f: {PROBE}}}}", "/definitions/template/properties/fields/additionalProperties"),
         one(
             "templates: {t: {fields: {f: {generator: {PROBE}}}}}",

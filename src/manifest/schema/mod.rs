@@ -10,6 +10,7 @@ mod targets;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::Priced;
 use super::generators::{CHARSETS, KINDS, Kind, LENGTH_MAX};
 use super::metadata::PACKS;
 use super::policies::{self, PROVIDER_KINDS, SEVERITIES};
@@ -43,6 +44,11 @@ pub fn schema() -> Json {
             ("secrets", about(json!({ "type": ["array", "null"], "items": part("secret") }), "The secrets.")),
             ("templates", named("Values of several fields, by name.", &part("template"))),
             ("moved", moved()),
+            (
+                "environments",
+                named("What differs between the places the file is applied to, by name.", &part("environment")),
+            ),
+            ("costs", costs()),
         ],
     );
     let definitions: Map<String, Json> = definitions().into_iter().collect();
@@ -60,12 +66,44 @@ fn definitions() -> Vec<(String, Json)> {
         ("template".to_owned(), template()),
         ("provider".to_owned(), providers::provider()),
         ("policy".to_owned(), policy()),
+        ("environment".to_owned(), environment()),
     ];
     parts.extend(KINDS.iter().map(|(word, kind)| (format!("generator_{word}"), generator(*kind))));
     parts.extend(policies::KINDS.iter().map(|(word, kind)| (format!("policy_{word}"), rule(*kind))));
     parts.extend(providers::definitions());
     parts.extend(targets::definitions());
     parts
+}
+
+fn environment() -> Json {
+    object(
+        "One of the places the file is applied to.",
+        &[],
+        vec![
+            ("variables", named("Names and texts for `${name}`, before those at top level.", &needed("A text."))),
+            ("var_files", texts("Files of variables, relative to the folder of the Secretfile.")),
+            ("lockfile", text("Where its lock is kept, relative to that folder.")),
+            (
+                "defaults",
+                about(
+                    json!({ "type": ["object", "null"], "additionalProperties": { "type": ["object", "null"] } }),
+                    "Settings of targets that say nothing else, by provider, kind of provider or kind of target.",
+                ),
+            ),
+        ],
+    )
+}
+
+fn costs() -> Json {
+    let price = |priced: &Priced| (priced.as_str(), text("What one costs a month, such as `0.40`."));
+    object(
+        "What a team pays, where that is not the list price.",
+        &[],
+        vec![
+            ("currency", text("Its three letters; `USD` without it.")),
+            ("aws", object("Prices of AWS.", &[], Priced::ALL.iter().map(price).collect())),
+        ],
+    )
 }
 
 fn metadata() -> Json {

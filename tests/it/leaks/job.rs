@@ -213,7 +213,7 @@ fn no_job_lets_a_value_out_while_everything_goes_wrong() {
     stage.push(1, "a lock that cannot be saved", &text, &LOCAL);
     assert!(stage.traces.count("stdout") > said);
     stage.job.token = format!("{TOKEN}Unknown");
-    stage.pull(0, "an unknown token", &text, &ONLINE);
+    stage.pull(1, "an unknown token", &text, &ONLINE);
     stage.traces.assert_hold_no(&stage.canaries);
 }
 

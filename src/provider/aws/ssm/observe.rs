@@ -238,13 +238,7 @@ fn observed(
     let listed = metadata.map(|metadata| metadata.version);
     // A list that agrees with the mark is no rumour any more.
     let agreed = reading != Reading::List && listed.is_some() && listed == marked;
-    let version = match (certain, reading) {
-        (Some(certain), _) => Some(certain.version),
-        // Asked again, a list that is behind the mark lags. (Or the write after the mark never happened:
-        // a run that may write finds out, since it may ask for the version itself.)
-        (None, Reading::Each) => listed.max(marked),
-        (None, _) => listed.or(marked),
-    };
+    let version = certain.map(|certain| certain.version).or(listed).or(marked);
     let metadata = metadata.filter(|metadata| reading == Reading::List || Some(metadata.version) >= version);
     let mut attributes = match metadata {
         Some(metadata) => told(metadata),
