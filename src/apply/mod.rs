@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
 
-pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened};
+pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, intents as journal_intents, journal_bytes};
 pub use recorder::Recorder;
 
 use crate::clock::{Clock, Entropy};

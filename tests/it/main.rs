@@ -20,6 +20,7 @@ mod flow_servers;
 mod forge;
 #[cfg(feature = "github")]
 mod forge_emulator;
+mod fuzz;
 mod job;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
