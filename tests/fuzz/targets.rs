@@ -59,7 +59,7 @@ fn manifest(data: &[u8]) {
 }
 
 fn load_one(source: &Source, environment_name: Option<String>, takes_any: bool) {
-    let set = |name: &str| (name.len() % 2 == 0).then(|| format!("x-{name}"));
+    let set = |name: &str| name.len().is_multiple_of(2).then(|| format!("x-{name}"));
     let Ok(now) = "2026-06-01T00:00:00Z".parse() else { return };
     let named = environment_name.is_some();
     let inputs = Inputs { environment_name, ..Inputs::new(&set, now) };
@@ -109,7 +109,7 @@ fn dotenv(data: &[u8]) {
                 (Some(old), Some(new)) => old.matches(&new),
                 (old, new) => old.is_none() && new.is_none(),
             };
-            assert!(same, "{format:?}: another value changed");
+            assert!(same, "{format:?}: {name} changed\n{text}\n{}", after.as_str());
         }
         assert!(
             edited(format, &after, &key, &value).is_ok_and(|again| *again == *after),
