@@ -63,7 +63,7 @@ fn chances(sizes: &[usize], length: u32) -> Vec<f64> {
             |set: usize| needed.iter().enumerate().filter(move |(i, _)| set >> i & 1 == 1).map(|(_, size)| size);
         let term = |set: usize| {
             let left = (union - lacking(set).sum::<usize>()) as f64 / union as f64;
-            let sign = if set.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+            let sign = if set.count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
             sign * left.powi(i32::try_from(length).unwrap())
         };
         (0..1_usize << needed.len()).map(term).sum()
