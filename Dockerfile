@@ -1,13 +1,10 @@
-# The image of the action, and of the service. Static binaries on nothing but the roots of trust.
+# The image of the action, of GitLab's jobs, and of the service. Static binaries beside the roots of trust.
 #
-# The base is pinned by tag here; a release replaces the tag by the digest it has built and tested
-# with, and its action.yml names the finished image, so that no workflow compiles anything.
-#
-# With a binary that exists already only the last stages are built, from a folder that holds
-# out/secretzero, out/secretzero-webhook and etc/ssl/certs/ca-certificates.crt:
-#   buildah bud --build-context build=FOLDER --target action .
+# With binaries that exist already nothing is compiled: the stage `build` is then a folder that holds
+# out/secretzero, out/secretzero-webhook and etc/ssl/certs/ca-certificates.crt. The tests and the
+# release build so, with .github/release/build-image.
 
-FROM docker.io/library/rust:1.95-bookworm AS build
+FROM docker.io/library/rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY src src
@@ -24,9 +21,17 @@ COPY --from=build /out/secretzero-webhook /secretzero-webhook
 USER 65532:65532
 ENTRYPOINT ["/secretzero-webhook"]
 
+# GitLab runs a job's script with a shell, and no entrypoint may stand before it:
+# https://docs.gitlab.com/ci/docker/using_docker_images/#override-the-entrypoint-of-an-image
+FROM docker.io/library/busybox:1.37.0-musl@sha256:fc6dddc4c44b1bfe37f41cae8e67d1693828e8f42a91862816d7953e2c9d3f23 AS gitlab
+LABEL org.opencontainers.image.source=https://github.com/secretzero/action
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/secretzero /usr/local/bin/secretzero
+
 # Last, since GitHub builds the last stage. Root, since GitHub's runner mounts its files for root:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user
 FROM scratch AS action
+LABEL org.opencontainers.image.source=https://github.com/secretzero/action
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/secretzero /secretzero
 ENTRYPOINT ["/secretzero", "ci"]

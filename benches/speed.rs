@@ -1,4 +1,5 @@
-//! How fast the release build is, in figures: `cargo bench --locked`.
+//! How fast the release build is, in figures: `cargo bench --locked`; how it keeps to quotas:
+//! `cargo bench --locked --bench speed -- quotas`.
 //!
 //! The real binary against the fake AWS of the tests on loopback, which answers at once or after a
 //! delay. Each row is the best of a few runs, because a busy machine only ever makes it slower. The
@@ -25,6 +26,8 @@ const SECRETS: usize = 1_000;
 #[derive(Clone, Copy)]
 enum Kind {
     Aws,
+    Secrets,
+    Parameters,
     OneFile,
 }
 
@@ -37,16 +40,16 @@ fn secretfile(kind: Kind) -> String {
             "  - name: secret_{index:04}\n    kind: random_password\n    rotation_period: 90d\n    targets:\n"
         )
         .unwrap();
-        match kind {
-            Kind::Aws => {
-                let name = format!("production/bench/s{index:04}");
-                writeln!(text, "      - {{provider: aws, kind: secrets_manager, config: {{name: {name}}}}}").unwrap();
-                writeln!(text, "      - {{provider: aws, kind: ssm_parameter, config: {{name: /{name}}}}}").unwrap();
-            }
-            Kind::OneFile => {
-                let config = "{path: .env, format: dotenv, merge: true}";
-                writeln!(text, "      - {{provider: local, kind: file, config: {config}}}").unwrap();
-            }
+        let name = format!("production/bench/s{index:04}");
+        if matches!(kind, Kind::Aws | Kind::Secrets) {
+            writeln!(text, "      - {{provider: aws, kind: secrets_manager, config: {{name: {name}}}}}").unwrap();
+        }
+        if matches!(kind, Kind::Aws | Kind::Parameters) {
+            writeln!(text, "      - {{provider: aws, kind: ssm_parameter, config: {{name: /{name}}}}}").unwrap();
+        }
+        if matches!(kind, Kind::OneFile) {
+            let config = "{path: .env, format: dotenv, merge: true}";
+            writeln!(text, "      - {{provider: local, kind: file, config: {config}}}").unwrap();
         }
     }
     text
@@ -138,7 +141,41 @@ fn local() {
     row("sync, 1,000 secrets in one .env, nothing to do", &best(5, || run(folder.path(), &fake, &["sync"])), None);
 }
 
+/// One run against a quota: how much of it was used, the bucket that was full at the start aside, and
+/// how many calls were refused.
+fn quota(what: &str, kind: Kind, class: aws::Class, per_second: f64) {
+    let fake = FakeAws::start();
+    fake.delay(Duration::from_millis(50));
+    fake.quota(class, per_second);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Secretfile.yml"), secretfile(kind)).unwrap();
+    let figure = run(folder.path(), &fake, &["sync"]);
+    let written = fake.effects();
+    assert_eq!(written, SECRETS, "each secret takes one call that acts");
+    let share = |part: f64, whole: f64| 100.0 * part / whole;
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand calls")]
+    let (written, throttled) = (written as f64, fake.throttled() as f64);
+    println!(
+        "{what:<58} {:>8.1} s  {:>5.1} % of the quota used, {:.1} % of the calls throttled",
+        figure.seconds,
+        share(written - per_second, per_second * figure.seconds),
+        share(throttled, written + throttled)
+    );
+}
+
+/// All at once: each has an account of its own, and mostly waits.
+fn quotas() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| quota("1,000 secrets, documented 50/s", Kind::Secrets, aws::Class::SecretWrites, 50.0));
+        scope.spawn(|| quota("1,000 parameters, documented 40/s", Kind::Parameters, aws::Class::ParameterWrites, 40.0));
+        scope.spawn(|| quota("1,000 parameters, allowed 10/s", Kind::Parameters, aws::Class::ParameterWrites, 10.0));
+    });
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "quotas") {
+        return quotas();
+    }
     local();
     cloud(Duration::ZERO, 3);
     cloud(Duration::from_millis(50), 2);

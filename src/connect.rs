@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clock::Entropy;
 use crate::diagnostic::Spanned;
 use crate::disk::Disk;
+use crate::hosts::Hosts;
 use crate::limiter::{RateLimit, RetryPolicy};
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
 use crate::plan::Stores;
@@ -34,6 +35,8 @@ pub struct Connect<'a> {
     pub disk: &'a Arc<dyn Disk>,
     /// Random bytes.
     pub entropy: &'a Arc<dyn Entropy>,
+    /// Where credentials may go beside their clouds' own hosts.
+    pub hosts: Hosts,
     /// How calls are repeated.
     pub retry: RetryPolicy,
     /// How calls are paced.
@@ -47,7 +50,9 @@ impl Connect<'_> {
         manifest.providers.iter().map(|block| self.one(block)).collect()
     }
 
-    fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
+    /// The store of one block.
+    #[must_use]
+    pub fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
         let store = self.complete(block)?;
         Some(match lacks(block).first() {
             Some(lack) => Arc::new(Unset::new(store, format!("{} (line {})", lack.value, lack.span.line))),
@@ -87,6 +92,7 @@ impl Connect<'_> {
             secret_access_key: secret("secret_access_key"),
             session_token: secret("session_token"),
             endpoint_url: text("endpoint_url"),
+            hosts: self.hosts.clone(),
         };
         Some(Arc::new(AwsProvider::new(settings, self.retry, self.rate_limit)))
     }

@@ -14,8 +14,27 @@ pub trait Disk: Send + Sync {
     /// The operating system's, and one for a file above `bytes_max`.
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>>;
 
+    /// What stands in a folder, in no order; links are neither files nor folders.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let _ = folder;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// As [`Disk::read`], but of a plain file only: a link, a pipe or a device at the path is an
+    /// error, also one that was put there a moment ago.
+    ///
+    /// # Errors
+    /// As [`Disk::read`], and one for anything that is no plain file.
+    fn read_plain(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        self.read(path, bytes_max)
+    }
+
     /// Replaces a file as a whole: a temporary sibling with mode 0600, synced, then renamed. Missing
-    /// folders are made with mode 0700; siblings that a killed process left are removed. A symbolic link is refused, never followed or replaced.
+    /// folders are made with mode 0700; what root makes belongs to the folder's owner; siblings that a
+    /// killed process left are removed. A symbolic link is refused, never followed or replaced.
     ///
     /// # Errors
     /// The operating system's; the old file then stands as it was.
@@ -27,11 +46,28 @@ pub trait Disk: Send + Sync {
     /// The operating system's; a part may have been written.
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
+    /// The names in a folder, sorted; those that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    /// The operating system's; a disk that is no machine's need not know folders.
+    fn names(&self, _folder: &Path) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes a file; none there is fine.
     ///
     /// # Errors
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// A file or folder in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name there.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
 }
 
 /// How the name of a temporary sibling begins and ends.
@@ -43,18 +79,35 @@ pub struct SystemDisk;
 
 impl Disk for SystemDisk {
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-        let file = match File::open(path) {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => read_all(file?, bytes_max).map(Some),
+        }
+    }
+
+    fn read_plain(&self, path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        refuse_link(path)?;
+        let file = match open_plain(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too long, even one that grows meanwhile.
-        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
-            let message = format!("the file is larger than {bytes_max} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
         }
-        Ok(Some(bytes))
+        read_all(file, bytes_max).map(Some)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            // A name that is no text cannot be asked for either.
+            if let Some(name) = entry.file_name().to_str().filter(|_| kind.is_file() || kind.is_dir()) {
+                entries.push(Entry { name: name.to_owned(), is_folder: kind.is_dir() });
+            }
+        }
+        Ok(entries)
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -63,6 +116,7 @@ impl Disk for SystemDisk {
         make_folder(folder)?;
         let mut file = temporary(folder)?;
         file.write_all(bytes)?;
+        give_to_owner(file.as_file(), folder);
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         sync_folder(folder)
@@ -78,9 +132,22 @@ impl Disk for SystemDisk {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
+        if is_new {
+            give_to_owner(&file, folder);
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         if is_new { sync_folder(folder) } else { Ok(()) }
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        names.sort();
+        Ok(names)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that removes files")]
@@ -91,6 +158,33 @@ impl Disk for SystemDisk {
             Ok(()) => sync_folder(folder_of(path)),
         }
     }
+}
+
+fn read_all(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too long, even one that grows meanwhile.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
+        let message = format!("the file is larger than {bytes_max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+/// Opens without following a link at the end, and without waiting for the other end of a pipe.
+#[cfg(unix)]
+fn open_plain(path: &Path) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let mut options = OpenOptions::new();
+    options.read(true);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
+    options.open(path)
+}
+
+#[cfg(not(unix))]
+fn open_plain(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// A new private file, which is removed if anything fails before it is renamed. Its lock, held until
@@ -139,12 +233,42 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder_of(folder);
+    // The two are one where the folder that we stand in is gone.
+    if parent != folder {
+        make_folder(parent)?;
+    }
     let mut builder = DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    match builder.create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            give_to_owner(&File::open(folder)?, parent);
+            Ok(())
+        }
+    }
 }
+
+/// Gives what root has just made to whoever owns the folder it stands in. An action's container is
+/// root on a checkout of the runner's user, whose next step could not read a private file of root's:
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user>.
+/// Where that is not allowed the file stays root's and is none the less written.
+#[cfg(unix)]
+fn give_to_owner(made: &File, folder: &Path) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let Ok((ours, theirs)) = made.metadata().and_then(|made| Ok((made, fs::metadata(folder)?))) else { return };
+    if ours.uid() == 0 && theirs.uid() != 0 {
+        let _ = fchown(made, Some(theirs.uid()), Some(theirs.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_made: &File, _folder: &Path) {}
 
 /// A rename survives a power cut only once its folder is on the disk too.
 #[cfg(unix)]
@@ -205,6 +329,19 @@ mod tests {
         assert!(SystemDisk.append(&link, b"ours").is_err());
         assert_eq!(fs::read(&target).unwrap(), b"theirs");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn only_a_plain_file_is_read_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        SystemDisk.replace(&target, b"theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        assert_eq!(SystemDisk.read_plain(&target, 10).unwrap().unwrap(), b"theirs");
+        assert!(SystemDisk.read_plain(&folder.path().join("none"), 10).unwrap().is_none());
+        assert!(SystemDisk.read_plain(&link, 10).is_err());
+        assert!(SystemDisk.read_plain(Path::new("/dev/zero"), 10).is_err());
+        assert!(SystemDisk.read_plain(folder.path(), 10).is_err());
     }
 
     #[test]

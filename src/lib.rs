@@ -1,6 +1,8 @@
 //! `SecretZero` keeps the secrets that a `Secretfile.yml` declares in the stores it names.
 
 pub mod apply;
+#[cfg(any(feature = "aws", feature = "github"))]
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod connect;
@@ -9,6 +11,7 @@ pub mod disk;
 pub mod environment;
 pub mod forge;
 pub mod generate;
+pub mod hosts;
 pub mod limiter;
 pub mod locator;
 pub mod lockfile;

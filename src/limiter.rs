@@ -7,10 +7,11 @@
 //! be repeated are ([`Repeat`]).
 
 mod pace;
+pub mod quota;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ use pace::Pace;
 
 /// Calls of one service in one account and region that may be under way at a time: one connection each.
 pub const IN_FLIGHT_MAX: usize = 64;
+
+/// How often refusals are told, and how much longer a wait must be to be told at once.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How many refusals weigh as much as one failure: a refused call did nothing and is known to be sound.
 const REFUSALS_PER_ATTEMPT: u32 = 4;
@@ -102,18 +106,36 @@ pub struct Limiter {
 /// Everything in one account and region.
 #[derive(Default)]
 struct Scope {
-    /// By service.
-    connections: HashMap<&'static str, Arc<Semaphore>>,
+    /// By name.
+    services: HashMap<&'static str, Arc<Service>>,
     /// By service and name of the class.
     lanes: HashMap<(&'static str, &'static str), Arc<Lane>>,
 }
 
+/// One service in one account and region.
+struct Service {
+    connections: Semaphore,
+    /// How many repetitions after an outage are left, so that when a service is down the first calls
+    /// find that out for all: each connection's further attempts. What goes well gives one back.
+    budget: AtomicUsize,
+    budget_max: usize,
+}
+
 /// One class of calls in one account and region.
 struct Lane {
-    connections: Arc<Semaphore>,
+    service: Arc<Service>,
     /// Fair: who waits longest goes first.
     turn: tokio::sync::Mutex<()>,
     pace: Option<Mutex<Pace>>,
+    /// The refusal that was told last.
+    told: Mutex<Option<Told>>,
+}
+
+/// What a person knows of a refusal.
+#[derive(Clone, Copy)]
+struct Told {
+    at: Instant,
+    until: Instant,
 }
 
 impl Limiter {
@@ -138,8 +160,12 @@ impl Limiter {
         let lane = self.lane(scope, class);
         let (mut failures, mut refusals) = (0, 0);
         loop {
-            let error = match lane.once(&mut call).await {
-                Ok(answer) => return Ok(answer),
+            let (sent, answer) = lane.once(&mut call).await;
+            let error = match answer {
+                Ok(answer) => {
+                    lane.service.earn();
+                    return Ok(answer);
+                }
                 Err(error) => repeat.judge(error),
             };
             let asked = match &error.kind {
@@ -157,10 +183,13 @@ impl Limiter {
                 }
                 _ => return Err(error),
             };
-            let Some(delay) = self.delay(failures, refusals, asked) else { return Err(error) };
-            if matches!(error.kind, ErrorKind::Throttled(_)) {
-                lane.refused(class, delay, asked);
-            } else {
+            let delay = self.delay(failures, refusals, asked);
+            let throttled = matches!(error.kind, ErrorKind::Throttled(_));
+            if throttled {
+                lane.refused(class, sent, delay, asked);
+            }
+            let Some(delay) = delay.filter(|_| throttled || lane.service.spend()) else { return Err(error) };
+            if !throttled {
                 tracing::debug!(target: "secretzero::retry", service = class.service, "{error}; trying again");
             }
             tokio::time::sleep(delay).await;
@@ -170,12 +199,19 @@ impl Limiter {
     fn lane(&self, scope: &str, class: &ApiClass) -> Arc<Lane> {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
         let scope = scopes.entry(scope.to_owned()).or_default();
-        let connections =
-            scope.connections.entry(class.service).or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        let budget_max = IN_FLIGHT_MAX * self.retry.attempts_max.saturating_sub(1) as usize;
+        let service = scope.services.entry(class.service).or_insert_with(|| {
+            Arc::new(Service {
+                connections: Semaphore::new(IN_FLIGHT_MAX),
+                budget: AtomicUsize::new(budget_max),
+                budget_max,
+            })
+        });
         let lane = scope.lanes.entry((class.service, class.name)).or_insert_with(|| {
             let pace = (self.rate_limit == RateLimit::Auto)
                 .then(|| Mutex::new(Pace::new(class.quota_per_second, Instant::now())));
-            Arc::new(Lane { connections: Arc::clone(connections), turn: tokio::sync::Mutex::new(()), pace })
+            let (service, turn) = (Arc::clone(service), tokio::sync::Mutex::new(()));
+            Arc::new(Lane { service, turn, pace, told: Mutex::default() })
         });
         Arc::clone(lane)
     }
@@ -209,22 +245,38 @@ impl Limiter {
     }
 }
 
+impl Service {
+    /// Takes one repetition out of the budget; false if none is left.
+    fn spend(&self) -> bool {
+        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// Something went well.
+    fn earn(&self) {
+        let more = |left| (left < self.budget_max).then_some(left + 1);
+        // A full budget stays as it is.
+        let _ = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+}
+
 impl Lane {
-    async fn once<T, F, Fut>(&self, call: &mut F) -> Result<T>
+    /// Makes the call when there is room; also when that was.
+    async fn once<T, F, Fut>(&self, call: &mut F) -> (Instant, Result<T>)
     where
         F: FnMut() -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
         // The semaphore is never closed; if it were, the call would merely go unlimited.
-        let _connection = self.connections.acquire().await.ok();
-        let Some(pace) = &self.pace else { return call().await };
+        let _connection = self.service.connections.acquire().await.ok();
+        let Some(pace) = &self.pace else { return (Instant::now(), call().await) };
         self.admitted(pace).await;
+        let sent = Instant::now();
         let answer = call().await;
         let throttled = matches!(&answer, Err(Error { kind: ErrorKind::Throttled(_), .. }));
         if !throttled {
-            pace.lock().unwrap_or_else(PoisonError::into_inner).accepted(Instant::now());
+            pace.lock().unwrap_or_else(PoisonError::into_inner).accepted();
         }
-        answer
+        (sent, answer)
     }
 
     async fn admitted(&self, pace: &Mutex<Pace>) {
@@ -238,18 +290,23 @@ impl Lane {
         }
     }
 
-    /// Slows the class down and says so, once for all calls that ran into the same refusal.
-    fn refused(&self, class: &ApiClass, delay: Duration, asked: Option<Duration>) {
-        let Some(pace) = &self.pace else { return };
-        let slowed = pace.lock().unwrap_or_else(PoisonError::into_inner).refused(Instant::now(), asked);
-        if slowed {
-            let wait_seconds = (delay.as_secs_f64() * 10.0).ceil() / 10.0;
-            tracing::info!(
-                target: "secretzero::throttle",
-                service = class.service, class = class.name, wait_seconds,
-                "{}: throttled, waiting {wait_seconds} s", class.service
-            );
+    /// Slows the class down, and says so where a person would else believe that nothing goes on.
+    /// `delay` is how long this call waits, if it is repeated.
+    fn refused(&self, class: &ApiClass, sent: Instant, delay: Option<Duration>, asked: Option<Duration>) {
+        let now = Instant::now();
+        if let Some(pace) = &self.pace {
+            pace.lock().unwrap_or_else(PoisonError::into_inner).refused(sent, now, asked);
         }
+        let Some(delay) = delay else { return };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| now < told.at + TOLD_EVERY && now + delay < told.until + TOLD_EVERY) {
+            return;
+        }
+        *told = Some(Told { at: now, until: now + delay });
+        let wait_seconds = (delay.as_secs_f64() * 10.0).ceil() / 10.0;
+        tracing::info!(
+            target: "secretzero::throttle", "{}: throttled, waiting {wait_seconds} s", class.service
+        );
     }
 }
 
@@ -349,6 +406,40 @@ mod tests {
         let log = std::fs::read_to_string(log.path()).unwrap();
         assert_eq!(log.matches("throttled, waiting 0.1 s").count(), 1, "{log}");
         assert!(log.contains("secretzero::throttle: Test: throttled"), "{log}");
+    }
+
+    /// A retry must not burn an account's quota of failed logins either.
+    #[tokio::test]
+    async fn a_login_that_failed_is_not_tried_again() {
+        let limiter = limiter(5, RateLimit::Auto);
+        let (result, count) = calls(&limiter, Repeat::Read, &vec![ErrorKind::Unauthenticated; 9]).await;
+        assert_eq!((result.map_err(|e| e.kind), count), (Err(ErrorKind::Unauthenticated), 1));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_down_is_given_up_by_all_once_the_first_have_tried_in_vain() {
+        let limiter = limiter(3, RateLimit::Off);
+        let down = vec![ErrorKind::Unavailable; 9];
+        let mut made = 0;
+        for _ in 0..IN_FLIGHT_MAX {
+            made += calls(&limiter, Repeat::Read, &down).await.1;
+        }
+        assert_eq!(made, IN_FLIGHT_MAX * 3, "the first all try as often as they may");
+        assert_eq!(calls(&limiter, Repeat::Read, &down).await.1, 1, "nothing is left for the next");
+        assert_eq!(calls(&limiter, Repeat::Read, &[]).await, (Ok(()), 1));
+        assert_eq!(calls(&limiter, Repeat::Read, &down).await.1, 2, "what went well gives one back");
+    }
+
+    #[tokio::test]
+    async fn a_person_is_told_of_throttling_where_nothing_paces_as_well() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Mutex::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let _told = tracing::subscriber::set_default(subscriber);
+        let limiter = limiter(5, RateLimit::Off);
+        calls(&limiter, Repeat::Once, &[ErrorKind::Throttled(None)]).await.0.unwrap();
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert_eq!(log.matches("Test: throttled, waiting 0.1 s").count(), 1, "{log}");
     }
 
     #[tokio::test]

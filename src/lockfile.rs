@@ -4,16 +4,22 @@
 //! versions and places, and nothing is overwritten, taken over or skipped on its word alone. It
 //! holds no value and nothing derived from one. Its bytes change only when something changed.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::locator::Locator;
+use crate::mark::Generation;
 
 /// Default name of the lockfile, in the folder of the Secretfile.
 pub const LOCKFILE_NAME: &str = ".gitsecrets.lock";
 
 /// Largest lockfile read, in bytes: some 20,000 secrets with 3 targets.
 pub const LOCKFILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Places of one secret that are believed at most; a manifest has a few.
+const TARGETS_MAX: usize = 256;
 
 /// The format that this program writes.
 pub const LOCKFILE_FORMAT: u32 = 1;
@@ -72,6 +78,26 @@ pub struct Declaration {
     pub generated: String,
 }
 
+impl LockedSecret {
+    fn is_believable(&self) -> bool {
+        let names = [&self.name, &self.id].into_iter();
+        let plain = |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let versions = || self.targets.iter().map(|target| &target.version);
+        names.clone().all(|text| plain(text) && !text.is_empty())
+            && versions().all(|version| version.bytes().all(|b| b.is_ascii_graphic()))
+            && Generation::is_id(&self.generation_id)
+            && self.targets.len() <= TARGETS_MAX
+    }
+}
+
+/// Whether this program reads that format of a lock.
+///
+/// # Errors
+/// [`LockError::Newer`].
+pub const fn supported(format: u32) -> Result<(), LockError> {
+    if format > LOCKFILE_FORMAT { Err(LockError::Newer(format)) } else { Ok(()) }
+}
+
 /// A lockfile that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LockError {
@@ -101,11 +127,9 @@ impl Lockfile {
         }
         let damaged = |error: serde_json::Error| LockError::Damaged(format!("line {}", error.line()));
         let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
-        if head.format > LOCKFILE_FORMAT {
-            return Err(LockError::Newer(head.format));
-        }
+        supported(head.format)?;
         let mut lock: Self = serde_json::from_slice(bytes).map_err(damaged)?;
-        lock.sort();
+        lock.tidy();
         Ok(lock)
     }
 
@@ -142,6 +166,14 @@ impl Lockfile {
                 _ => self.put(theirs.clone()),
             }
         }
+    }
+
+    /// Sorts, and leaves out what no run of ours can have written: the lock is untrusted, and its
+    /// names and ids get into messages and marks. What is left out is only a lost cache.
+    pub fn tidy(&mut self) {
+        self.sort();
+        let mut seen = BTreeSet::new();
+        self.secrets.retain(|secret| secret.is_believable() && seen.insert(secret.id.clone()));
     }
 
     fn sort(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use secretzero::cli::console::Log;
 use secretzero::cli::{parse, run};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -32,6 +33,6 @@ fn init_tracing(verbose: u8) {
         .with_default(LevelFilter::ERROR)
         .with_target("secretzero", ours)
         .with_target("secretzero::throttle", ours.max(LevelFilter::INFO));
-    let lines = fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    let lines = fmt::layer().with_writer(|| Log).without_time().with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

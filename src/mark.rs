@@ -67,7 +67,16 @@ pub struct Generation {
     pub adopted: bool,
 }
 
+/// Longest id of a generation that is believed; ours have sixteen characters.
+const GENERATION_ID_CHARS_MAX: usize = 32;
+
 impl Generation {
+    /// Whether a text can be the random id of a generation: nothing else may get into a mark.
+    #[must_use]
+    pub fn is_id(text: &str) -> bool {
+        (1..=GENERATION_ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    }
+
     /// A new generation with a fresh random id.
     ///
     /// # Errors

@@ -6,16 +6,19 @@
 use std::collections::BTreeMap;
 
 use crate::apply::Opened;
-use crate::apply::values::{is_declared, is_needed, read, revision};
+use crate::apply::values::{is_declared, is_needed, is_taken_back, read, revision};
 use crate::clock::{Clock, Entropy};
 use crate::lockfile::Lockfile;
 use crate::manifest::Manifest;
-use crate::plan::observe::{confirm, place_at};
+use crate::plan::observe::confirm;
 use crate::plan::{
     Action, Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret,
 };
 use crate::provider::{ErrorKind, Reading};
 use crate::secret::Value;
+
+/// How often what was learned may put more in doubt; each look makes certain what it asks for.
+const LOOKS_MAX: usize = 8;
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,14 +102,14 @@ pub async fn prepare<'a>(request: &Request<'a>, depth: Depth) -> Prepared<'a> {
     }
     let mut plan = plan_all(request, &views);
     let reading = if depth == Depth::Apply { Reading::Batch } else { Reading::Each };
-    if !scope.offline && confirm(&mut views, &plan.secrets, stores, reading).await {
+    for _ in 0..LOOKS_MAX {
+        if scope.offline || !confirm(&mut views, &plan.secrets, stores, reading).await {
+            break;
+        }
         plan = plan_all(request, &views);
     }
     let mut values = BTreeMap::new();
     if depth == Depth::Apply {
-        if restore(&mut views, &plan, stores).await {
-            plan = plan_all(request, &views);
-        }
         values = read_values(request, &mut views, &mut plan).await;
     }
     Prepared { views, plan, values }
@@ -127,28 +130,13 @@ fn orphans(lock: &Lockfile, manifest: &Manifest, identities: &Identities) -> Vec
     lock.secrets.iter().filter(|locked| !declared.contains(&locked.id)).map(|locked| locked.name.clone()).collect()
 }
 
-/// Makes objects of ours usable that are scheduled for deletion, and looks at them again.
-async fn restore(views: &mut [SecretView<'_>], plan: &Plan, stores: &Stores) -> bool {
-    let mut restored = false;
-    for (view, planned) in views.iter_mut().zip(&plan.secrets) {
-        for target in planned.targets.iter().filter(|t| t.restore && t.action.is_change()) {
-            let Some((provider, place)) = place_at(view, stores, target.index) else { continue };
-            let Some(store) = stores.get(provider).and_then(Option::as_ref) else { continue };
-            restored = true;
-            if let (Err(error), Some(seen)) = (store.restore(&place).await, view.targets.get_mut(target.index)) {
-                seen.seen = crate::plan::Seen::Failed(error);
-            } else if let Some(seen) = view.targets.get_mut(target.index) {
-                seen.confirmed = false;
-            }
-        }
-    }
-    restored && confirm(views, &plan.secrets, stores, Reading::Each).await
-}
-
 /// Reads what must be compared or copied; a declared part that differs changes the plan.
 async fn read_values(request: &Request<'_>, views: &mut [SecretView<'_>], plan: &mut Plan) -> BTreeMap<usize, Value> {
     let wanted = |view: &SecretView<'_>, plan: &crate::plan::SecretPlan| {
-        is_needed(plan) || (plan.hold.is_none() && plan.source.is_some() && is_declared(&view.secret.source))
+        let wanted =
+            is_needed(plan) || (plan.hold.is_none() && plan.source.is_some() && is_declared(&view.secret.source));
+        // What is taken back first is read after that, by the run.
+        wanted && !is_taken_back(view, plan)
     };
     let read = read(views, plan, request.stores, wanted).await;
     let mut values = BTreeMap::new();

@@ -12,6 +12,18 @@ use crate::secret::Shape;
 /// the same normal form, so that a plain comparison tells what differs.
 pub type Attributes = BTreeMap<String, String>;
 
+/// Attribute of a place that has a copy in a region: `replica:<region>`, its key. A copy that failed does
+/// not count, so that it is asked for again.
+pub const REPLICA: &str = "replica:";
+/// Attribute of a copy that is not in sync: `replica_status:<region>`, the store's word for it.
+pub const REPLICA_STATUS: &str = "replica_status:";
+/// The store's word for a copy that could not be made.
+pub const REPLICA_FAILED: &str = "Failed";
+/// Attribute of a copy that failed: `replica_message:<region>`, why.
+pub const REPLICA_MESSAGE: &str = "replica_message:";
+/// Attribute of a copy, or of a place that has some: the region of the one that is written.
+pub const PRIMARY_REGION: &str = "primary_region";
+
 /// Every kind of place the specification knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetKind {

@@ -35,6 +35,12 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// Whether a run of ours can have written it; a journal may have been forged or damaged.
+    #[must_use]
+    pub fn is_believable(&self) -> bool {
+        Generation::is_id(&self.generation_id)
+    }
+
     /// The generation it speaks of.
     #[must_use]
     pub fn generation(&self) -> Generation {
@@ -74,17 +80,41 @@ pub enum LedgerError {
 /// Keeps the journal and the lock of one Secretfile in one environment.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Notes what is about to be written; nothing is written to a store before this returns.
-    async fn begin(&self, intents: &[Intent]) -> Result<(), LedgerError>;
+    /// Notes what is about to be written; nothing is written to a store before this returns. `begun`
+    /// names the changes that this run was allowed to make.
+    async fn begin(&self, intents: &[Intent], begun: &[String]) -> Result<(), LedgerError>;
 
     /// Saves the lock while the run goes on; may be skipped or put off.
     async fn checkpoint(&self, lock: &Lockfile) -> Result<(), LedgerError>;
 
+    /// Keeps what [`Ledger::begin`] took while the run goes on, however long it is stuck somewhere;
+    /// returns only when another run has it.
+    async fn keep(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    /// Asked before each write to a store.
+    ///
+    /// # Errors
+    /// [`LedgerError::Busy`] if another run may be writing by now: nothing more may be written.
+    async fn hold(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
     /// Saves the lock and forgets the intents; tells whether the lock changed.
-    async fn finish(&self, lock: &Lockfile) -> Result<bool, LedgerError>;
+    async fn finish(&self, lock: &Lockfile, rest: &Rest) -> Result<bool, LedgerError>;
 
     /// How a person knows it, such as `.gitsecrets.lock`.
     fn name(&self) -> String;
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Of the changes that it was allowed to make, those that are done.
+    pub done: Vec<String>,
+    /// Whether nothing was held and nothing failed.
+    pub complete: bool,
 }
 
 /// What was read at the start of a run.
@@ -94,6 +124,12 @@ pub struct Opened {
     pub lock: Lockfile,
     /// What an earlier run that did not end had meant to write.
     pub intents: Vec<Intent>,
+    /// Changes that an earlier run was allowed to make and did not finish.
+    pub begun: Vec<String>,
+    /// The commit that the last sync brought into force, if the ledger keeps it; untrusted.
+    pub last_synced: Option<String>,
+    /// The last such commit whose sync left nothing undone; untrusted.
+    pub last_complete: Option<String>,
     /// Why the lock was not used, if it was damaged.
     pub warning: Option<String>,
 }
@@ -136,12 +172,16 @@ impl FileLedger {
     /// [`LockError::Newer`] and what the file system says.
     pub fn open(&self) -> Result<Opened, LedgerError> {
         let mut opened = Opened::default();
-        if let Some(bytes) = self.disk.read(&self.path, LOCKFILE_BYTES_MAX).map_err(|e| self.failed("read", &e))? {
-            match Lockfile::parse(&bytes) {
-                Ok(lock) => opened.lock = lock,
-                Err(error @ LockError::Newer(_)) => return Err(error.into()),
-                Err(error) => opened.warning = Some(format!("{}: {error}", self.name())),
-            }
+        let parsed = match self.disk.read(&self.path, LOCKFILE_BYTES_MAX) {
+            Ok(bytes) => bytes.map(|bytes| Lockfile::parse(&bytes)).transpose(),
+            // Nothing of ours is that large; it is lost as a cache, and that is all.
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(LockError::Damaged(error.to_string())),
+            Err(error) => return Err(self.failed("read", &error)),
+        };
+        match parsed {
+            Ok(lock) => opened.lock = lock.unwrap_or_default(),
+            Err(error @ LockError::Newer(_)) => return Err(error.into()),
+            Err(error) => opened.warning = Some(format!("{}: {error}", self.name())),
         }
         let journal = self.disk.read(&self.journal_path(), LOCKFILE_BYTES_MAX);
         // A journal is a hint for tidier recovery; one that cannot be read is none.
@@ -163,7 +203,8 @@ impl FileLedger {
 /// Reads a journal: one intent in each line; a torn last line is left out.
 #[must_use]
 pub fn intents(bytes: &[u8]) -> Vec<Intent> {
-    bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| serde_json::from_slice(line).ok()).filter(Intent::is_believable).collect()
 }
 
 /// Writes a journal.
@@ -175,7 +216,7 @@ pub fn journal_bytes(intents: &[Intent]) -> Vec<u8> {
 
 #[async_trait]
 impl Ledger for FileLedger {
-    async fn begin(&self, intents: &[Intent]) -> Result<(), LedgerError> {
+    async fn begin(&self, intents: &[Intent], _: &[String]) -> Result<(), LedgerError> {
         let bytes = journal_bytes(intents);
         self.disk.replace(&self.journal_path(), &bytes).map_err(|error| self.failed("saved", &error))
     }
@@ -184,9 +225,12 @@ impl Ledger for FileLedger {
         self.disk.replace(&self.path, &lock.to_bytes()).map_err(|error| self.failed("saved", &error))
     }
 
-    async fn finish(&self, lock: &Lockfile) -> Result<bool, LedgerError> {
+    async fn finish(&self, lock: &Lockfile, _: &Rest) -> Result<bool, LedgerError> {
         let bytes = lock.to_bytes();
-        let old = self.disk.read(&self.path, LOCKFILE_BYTES_MAX).map_err(|error| self.failed("read", &error))?;
+        let old = match self.disk.read(&self.path, LOCKFILE_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Some(Vec::new()),
+            old => old.map_err(|error| self.failed("read", &error))?,
+        };
         let changed = old.as_deref() != Some(&bytes) && !(old.is_none() && lock.secrets.is_empty());
         if changed {
             self.disk.replace(&self.path, &bytes).map_err(|error| self.failed("saved", &error))?;

@@ -10,9 +10,26 @@
 //! - *Lost reply*: a write that may have happened is looked at ([`put`]) before it is tried again.
 //! - *Another run was first*: the conditional create or the write token refuses ours; its value is
 //!   read back and spread, ours is forgotten.
-//! - *Another run rotates at the same time*: the token or the version refuses ours; the secret is
-//!   left to that run and told as unfinished.
+//! - *Another run rotates at the same time* (two machines without one lease): the token or the version
+//!   refuses ours where a store can. Where it cannot, or where an older value was written late, each
+//!   run looks back at the primary after its last write and follows whatever stands there
+//!   (`crossing`); what is left after that, one more sync heals.
+//! - *The lease was lost* ([`Ledger::hold`]): asked before each write, the run stops there.
+//!
+//! What such a crossing may leave if the power fails in it as well. With a lease none of this can
+//! happen, and without a power cut none of it remains after one more sync:
+//! - *A late value at an SSM parameter whose writer died before it set its mark*, or *a request to SSM
+//!   that was delivered twice and whose writer died then* (this one also without another run): the
+//!   version is one that no mark names. It is told as drift, never replaced unasked; `rotate --force`
+//!   ends it.
+//! - *A late mark at a primary whose writer died before it looked back*: told as drift in the same way.
+//! - *Both runs died*, one after its value and before it looked back, the other after announcing
+//!   itself at the same version of the same SSM parameter and before its value: that parameter holds
+//!   the one's value under the other's mark, which no metadata can tell. The next rotation ends it.
+//! - *A forced rotation over drift that is cut between mark and value*: the outsider's value counts as
+//!   the previous generation there, and is healed from the other targets.
 
+mod crossing;
 pub mod ledger;
 pub mod put;
 pub mod recorder;
@@ -20,10 +37,12 @@ pub mod secret;
 pub mod values;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _};
 
-pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, intents as journal_intents, journal_bytes};
+pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, Rest, intents as journal_intents, journal_bytes};
 pub use recorder::Recorder;
 
 use crate::clock::{Clock, Entropy};
@@ -81,6 +100,9 @@ pub struct Run<'a> {
     pub plan: &'a Plan,
     /// Values that were read already, by position in `views`.
     pub values: BTreeMap<usize, Value>,
+    /// Names of the changes that were allowed, by position of the secret and of its target; kept in
+    /// the ledger until they are done, so that the next run may go on with them.
+    pub allowed: BTreeMap<(usize, usize), String>,
     /// The connected stores.
     pub stores: &'a Stores,
     /// What was in force before.
@@ -150,7 +172,8 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, LedgerError> {
     let new = generations(&run);
     let intents = intents(&run, &new);
     if run.plan.has_changes() {
-        run.ledger.begin(&intents).await?;
+        let begun: Vec<String> = run.allowed.values().cloned().collect();
+        run.ledger.begin(&intents, &begun).await?;
     }
     let recorder = Recorder::new(run.lock.clone(), run.ledger);
     let jobs = run.views.iter().zip(&run.plan.secrets).enumerate().map(|(position, (view, plan))| {
@@ -161,11 +184,33 @@ pub async fn apply(run: Run<'_>) -> Result<Outcome, LedgerError> {
             (position, outcome)
         }
     });
-    let mut done: Vec<(usize, SecretOutcome)> = stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect().await;
+    let work = stream::iter(jobs).buffer_unordered(SECRETS_AT_ONCE).collect();
+    let mut done: Vec<(usize, SecretOutcome)> = beside(work, run.ledger.keep()).await;
     done.sort_by_key(|(position, _)| *position);
-    let lock = recorder.into_lock();
-    let saved = Some(run.ledger.finish(&lock).await);
-    Ok(Outcome { secrets: done.into_iter().map(|(_, outcome)| outcome).collect(), lock, saved })
+    let (lock, secrets) = (recorder.into_lock(), done.into_iter().map(|(_, outcome)| outcome).collect());
+    let mut outcome = Outcome { secrets, lock, saved: None };
+    outcome.saved = Some(run.ledger.finish(&outcome.lock, &rest(&run, &outcome)).await);
+    Ok(outcome)
+}
+
+/// What the next run need not look after.
+fn rest(run: &Run<'_>, outcome: &Outcome) -> Rest {
+    let done = |(secret, target): &(usize, usize)| {
+        let secret = outcome.secrets.get(*secret);
+        matches!(secret.and_then(|secret| secret.targets.get(*target)), Some(Done::InForce(_)))
+    };
+    let done = run.allowed.iter().filter(|(at, _)| done(at)).map(|(_, name)| name.clone()).collect();
+    let held = run.plan.targets().any(|(_, target)| target.action == Action::Held);
+    Rest { done, complete: !held && outcome.failures() == 0 && run.plan.held().next().is_none() }
+}
+
+/// Does the work to its end while the lease is kept; one that is lost stops the next write, not
+/// the one that is on its way.
+async fn beside<T>(work: impl Future<Output = T>, keep: impl Future<Output = ()>) -> T {
+    match select(pin!(work), pin!(keep)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), work)) => work.await,
+    }
 }
 
 /// The new generation of each secret that gets one; without entropy there is none.

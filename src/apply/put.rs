@@ -5,6 +5,7 @@
 
 use uuid::Uuid;
 
+use super::ledger::Ledger;
 use crate::mark::Generation;
 use crate::plan::standing::{Standing, fork_token, judge};
 use crate::plan::{Action, SecretPlan, TargetPlan};
@@ -34,6 +35,8 @@ pub enum Put {
 
 /// What is written where.
 pub struct Write<'a> {
+    /// Whoever says whether this run may still write.
+    pub ledger: &'a dyn Ledger,
     /// The store.
     pub store: &'a dyn Provider,
     /// The place.
@@ -57,6 +60,7 @@ impl Write<'_> {
         let mut options = self.options()?;
         let mut last = Error::new(ErrorKind::Conflict, "it changed while it was written; run again");
         for _ in 0..TRIES_MAX {
+            may_write(self.ledger).await?;
             let error = match self.store.write(self.place, self.value, &options).await {
                 Ok(version) => return Ok(Put::Ours(version)),
                 Err(error) => error,
@@ -82,15 +86,19 @@ impl Write<'_> {
         // Another value may have been stored under this number, and so under this number's token: a
         // fork's, or one of an overwrite that died before its mark.
         let plain = self.plan.owner.write_token(locator, self.generation.number);
+        // So it may where a late run's value is replaced by the newer one that stood there before.
+        let held = self.target.generation.as_ref();
+        let late = |held: &Generation| self.target.action == Action::Heal && held.id.is_empty();
         let fork = self.target.action == Action::Overwrite
-            || self.target.generation.as_ref().is_some_and(|held| held.number == self.generation.number);
+            || held.is_some_and(|held| held.number == self.generation.number || late(held));
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
         Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
     }
 
     async fn look(&self) -> Result<Option<Observed>> {
         let probe = Probe { place: self.place, expected_mark: None };
-        let mut seen = self.store.observe(&[probe], Reading::Each).await;
+        // A list that lags may show the version before: what was written must be certain.
+        let mut seen = self.store.observe(&[probe], Reading::Batch).await;
         seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))
     }
 
@@ -104,6 +112,18 @@ impl Write<'_> {
         let unchanged = options.expect == Expect::Version(seen.version.clone());
         let superseded = self.target.action == Action::Heal && capabilities.mark_order == MarkOrder::ValueFirst;
         match judge(&self.plan.owner, locator, capabilities.mark_order, seen) {
+            // Where marks come first, a rival's value may stand under the mark that announced ours, and
+            // a rival's announcement over our value.
+            Standing::Ours { generation, .. }
+                if capabilities.mark_order == MarkOrder::MarkFirst
+                    && !unchanged
+                    && generation.number >= self.generation.number =>
+            {
+                let announced = generation.id == self.generation.id;
+                let again = Verdict::Again(Expect::Version(seen.version.clone()));
+                let theirs = Verdict::Done(Put::Theirs { generation, version: seen.version.clone() });
+                Ok(self.mine(seen, options).await?.unwrap_or(if announced { again } else { theirs }))
+            }
             Standing::Ours { generation, .. } if generation.id == self.generation.id => {
                 Ok(Verdict::Done(Put::Ours(seen.version.clone())))
             }
@@ -123,25 +143,34 @@ impl Write<'_> {
                 let token = fork_token(&self.plan.owner, locator, self.generation);
                 Ok(Verdict::Anew(Expect::Version(seen.version.clone()), token))
             }
-            Standing::Ours { .. } if unchanged => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
+            // An older value of ours, written or marked by another run since it was planned.
+            Standing::Ours { .. } => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
+            // A write that arrived twice counts two versions, as one that crossed another does.
             Standing::Drifted { .. } if capabilities.mark_order == MarkOrder::MarkFirst => {
-                self.delivered_twice(seen, options).await
+                let conflict = "its value was changed while it was written; run again";
+                self.mine(seen, options).await?.ok_or_else(|| Error::new(ErrorKind::Conflict, conflict))
             }
             _ => Err(error.clone()),
         }
     }
 
-    /// A write that arrived twice counts two versions: if the value there is ours, the mark follows.
-    async fn delivered_twice(&self, seen: &Observed, options: &WriteOptions) -> Result<Verdict> {
-        let conflict = || Error::new(ErrorKind::Conflict, "its value was changed while it was written; run again");
-        let stored = self.store.read(&[self.place]).await.pop().unwrap_or_else(|| Err(conflict()))?;
-        if !stored.value.matches(self.value) {
-            return Err(conflict());
+    /// If the value that stands there is ours, the mark follows.
+    async fn mine(&self, seen: &Observed, options: &WriteOptions) -> Result<Option<Verdict>> {
+        let stored = self.store.read(&[self.place]).await.pop();
+        let stored = stored.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))?;
+        if !stored.value.matches(self.value) || stored.version != seen.version {
+            return Ok(None);
         }
+        may_write(self.ledger).await?;
         let options = WriteOptions { expect: Expect::Version(seen.version.clone()), ..options.clone() };
         let version = self.store.annotate(self.place, &[], &options).await?;
-        Ok(Verdict::Done(Put::Ours(version)))
+        Ok(Some(Verdict::Done(Put::Ours(version))))
     }
+}
+
+/// Whether this run still holds what it writes under.
+pub(super) async fn may_write(ledger: &dyn Ledger) -> Result<()> {
+    ledger.hold().await.map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string()))
 }
 
 enum Verdict {

@@ -1,14 +1,19 @@
 //! One secret from plan to done: the primary, then all other targets in parallel.
 
+mod copies;
+mod restore;
+
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 
-use super::put::{Put, Write};
+use super::put::{Put, Write, may_write};
 use super::{Done, Event, Recorder, Run, SecretOutcome};
 use crate::generate::generate;
 use crate::lockfile::{LockedSecret, LockedTarget};
 use crate::mark::Generation;
 use crate::plan::observe::place_at;
-use crate::plan::{Action, Next, SecretPlan, SecretView, TargetPlan};
+use crate::plan::{Action, Next, SecretPlan, SecretView, Seen, TargetPlan};
 use crate::provider::{Error, ErrorKind, Expect, Provider, Result, WriteOptions};
 use crate::secret::Value;
 use crate::target::{Place, TargetKind};
@@ -22,27 +27,35 @@ pub async fn apply_secret(
     plan: &SecretPlan,
     new: Option<&Generation>,
 ) -> SecretOutcome {
-    let job = Job { run, view, plan, carried: run.values.get(&position) };
-    let outcome = job.run(new).await;
+    let carried = run.values.get(&position).cloned();
+    let mut job = Job { run, view, plan, carried, stuck: BTreeMap::new(), outdated: false };
+    job.restore().await;
+    let mut outcome = job.run(new).await;
     if let Some(entry) = job.entry(&outcome) {
         recorder.record(entry).await;
     }
+    job.tell_outdated(&mut outcome);
+    job.await_copies(&mut outcome).await;
     outcome
 }
 
-struct Job<'a> {
-    run: &'a Run<'a>,
-    view: &'a SecretView<'a>,
-    plan: &'a SecretPlan,
-    carried: Option<&'a Value>,
+pub(super) struct Job<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) view: &'a SecretView<'a>,
+    pub(super) plan: &'a SecretPlan,
+    carried: Option<Value>,
+    /// Places that could not be taken back from their scheduled deletion.
+    stuck: BTreeMap<usize, Error>,
+    /// The value in force was taken back and is not what the declaration says now.
+    outdated: bool,
 }
 
 /// The value that every target is to hold, and the target that holds it already.
-struct Settled {
-    value: Value,
-    generation: Generation,
+pub(super) struct Settled {
+    pub(super) value: Value,
+    pub(super) generation: Generation,
     generated: bool,
-    written: Option<(usize, Done)>,
+    pub(super) written: Option<(usize, Done)>,
 }
 
 impl Job<'_> {
@@ -78,7 +91,7 @@ impl Job<'_> {
 
     /// Makes the new value and writes the primary: the commit point.
     async fn commit(&self, new: &Generation) -> Result<Settled> {
-        let carried = self.carried.filter(|_| matches!(self.plan.next, Next::Revise(_)));
+        let carried = self.carried.as_ref().filter(|_| matches!(self.plan.next, Next::Revise(_)));
         let value = generate(&self.view.secret.source, carried, self.run.entropy)
             .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
         let primary = self.plan.primary.and_then(|primary| self.plan.targets.get(primary));
@@ -94,6 +107,9 @@ impl Job<'_> {
             Put::Theirs { generation, version } => {
                 let (store, place) = self.place(primary.index)?;
                 let stored = store.read(&[&place]).await.pop().unwrap_or_else(|| Err(no_answer()))?;
+                if stored.version != version {
+                    return Err(Error::new(ErrorKind::Conflict, "another run is writing it at this moment; run again"));
+                }
                 let written = Some((primary.index, Done::InForce(version)));
                 Ok(Settled { value: stored.value, generation, generated: false, written })
             }
@@ -104,7 +120,7 @@ impl Job<'_> {
     async fn keep(&self, left: SecretOutcome) -> SecretOutcome {
         let Some(generation) = self.plan.generation.clone() else { return left };
         let generation = self.identified(generation);
-        match self.carried {
+        match &self.carried {
             Some(value) => {
                 let settled = Settled { value: value.clone(), generation, generated: false, written: None };
                 self.fan_out(settled).await
@@ -129,7 +145,7 @@ impl Job<'_> {
     /// Takes over what stands at the source, then marks or writes the rest.
     async fn adopt(&self, left: SecretOutcome, new: &Generation) -> SecretOutcome {
         let source = self.plan.source.and_then(|source| self.plan.targets.get(source));
-        let (Some(source), Some(value)) = (source, self.carried) else {
+        let (Some(source), Some(value)) = (source, &self.carried) else {
             return self.failed(left, &Error::new(ErrorKind::Unavailable, "the value to take over could not be read"));
         };
         match self.annotate(source, new).await {
@@ -158,20 +174,20 @@ impl Job<'_> {
             failure: None,
         };
         // Attributes of the primary that the write did not carry along.
-        if let Some((index, Done::InForce(version))) = settled.written
-            && let Some(target) = self.plan.targets.get(index)
+        if let Some((index, Done::InForce(version))) = &settled.written
+            && let Some(target) = self.plan.targets.get(*index)
             && target.action != Action::Adopt
             && !target.changes.is_empty()
         {
-            let target = TargetPlan { version: Some(version), ..target.clone() };
+            let target = TargetPlan { version: Some(version.clone()), ..target.clone() };
             // Its value was told already, so only a failure is news.
             let done = self.annotate(&target, &settled.generation).await.map(Done::InForce);
             let done = self.ended(&target, done);
-            if let Some(slot) = outcome.targets.get_mut(index) {
+            if let Some(slot) = outcome.targets.get_mut(*index) {
                 *slot = done;
             }
         }
-        outcome
+        self.look_back(settled, outcome).await
     }
 
     /// Brings one target to the settled value.
@@ -193,7 +209,7 @@ impl Job<'_> {
         self.ended(target, result)
     }
 
-    fn ended(&self, target: &TargetPlan, result: Result<Done>) -> Done {
+    pub(super) fn ended(&self, target: &TargetPlan, result: Result<Done>) -> Done {
         result.unwrap_or_else(|error| {
             self.tell_failure(target, &error.message);
             Done::Failed(error.message)
@@ -230,6 +246,7 @@ impl Job<'_> {
     async fn without_value(&self, target: &TargetPlan, generation: &Generation) -> Done {
         match target.action {
             Action::Metadata => self.metadata(target, generation).await,
+            Action::Restore => self.taken_back(target, generation).await,
             Action::Keep if target.generation.is_some() && !target.drifted => {
                 target.version.clone().map_or(Done::Left, Done::InForce)
             }
@@ -247,11 +264,15 @@ impl Job<'_> {
     }
 
     async fn metadata(&self, target: &TargetPlan, generation: &Generation) -> Done {
-        let done = self.annotate(target, generation).await.map(Done::InForce);
+        let done = match self.annotate(target, generation).await {
+            Ok(version) => self.not_announced(target, version).await.map(Done::InForce),
+            Err(error) => Err(error),
+        };
         self.told(target, done)
     }
 
-    async fn annotate(&self, target: &TargetPlan, generation: &Generation) -> Result<String> {
+    pub(super) async fn annotate(&self, target: &TargetPlan, generation: &Generation) -> Result<String> {
+        may_write(self.run.ledger).await?;
         let (store, place) = self.place(target.index)?;
         let version = target.version.clone().unwrap_or_default();
         let locator = target.locator.as_ref().ok_or_else(no_answer)?;
@@ -265,12 +286,16 @@ impl Job<'_> {
         store.annotate(&place, &changed, &options).await
     }
 
-    async fn put(&self, target: &TargetPlan, value: &Value, generation: &Generation) -> Result<Put> {
+    pub(super) async fn put(&self, target: &TargetPlan, value: &Value, generation: &Generation) -> Result<Put> {
         let (store, place) = self.place(target.index)?;
-        Write { store, place: &place, plan: self.plan, target, value, generation }.run().await
+        let ledger = self.run.ledger;
+        Write { ledger, store, place: &place, plan: self.plan, target, value, generation }.run().await
     }
 
-    fn place(&self, index: usize) -> Result<(&dyn Provider, Place)> {
+    pub(super) fn place(&self, index: usize) -> Result<(&dyn Provider, Place)> {
+        if let Some(error) = self.stuck.get(&index) {
+            return Err(error.clone());
+        }
         let (provider, place) = place_at(self.view, self.run.stores, index).ok_or_else(no_answer)?;
         let store = self.run.stores.get(provider).and_then(Option::as_ref).ok_or_else(no_answer)?;
         Ok((store.as_ref(), place))
@@ -300,7 +325,9 @@ impl Job<'_> {
         let primary = self.plan.primary.or(self.plan.source)?;
         let mut targets = Vec::new();
         for (target, done) in self.plan.targets.iter().zip(&outcome.targets) {
-            let Some(locator) = &target.locator else { continue };
+            // A copy that the store keeps is no place of ours to know.
+            let is_copy = self.view.targets.get(target.index).is_some_and(|view| matches!(view.seen, Seen::Replica));
+            let Some(locator) = target.locator.as_ref().filter(|_| !is_copy) else { continue };
             let known = self.view.locked.and_then(|locked| locked.targets.iter().find(|t| t.locator == *locator));
             match done {
                 Done::InForce(version) => targets.push(LockedTarget {
@@ -338,6 +365,9 @@ impl Job<'_> {
     /// Edited generator settings stay pending until a new value is generated.
     fn declaration(&self, outcome: &SecretOutcome) -> crate::lockfile::Declaration {
         let mut declaration = self.plan.declaration.clone();
+        if self.outdated {
+            declaration.fixed = self.view.locked.map_or_else(String::new, |locked| locked.declaration.fixed.clone());
+        }
         let old = self.view.locked.filter(|locked| !locked.declaration.generated.is_empty());
         let fresh = outcome.generated && !matches!(self.plan.next, Next::Revise(_));
         if let Some(old) = old.filter(|_| !fresh) {
@@ -347,6 +377,6 @@ impl Job<'_> {
     }
 }
 
-fn no_answer() -> Error {
+pub(super) fn no_answer() -> Error {
     Error::new(ErrorKind::Unavailable, "the store gave no answer; run again")
 }

@@ -9,7 +9,7 @@ use crate::clock::Entropy;
 use crate::generate::generate;
 use crate::manifest::{GeneratorKind, Source};
 use crate::plan::observe::place_at;
-use crate::plan::{Action, Next, Plan, Revision, SecretPlan, SecretView, Stores};
+use crate::plan::{Action, Next, Plan, Revision, SecretPlan, SecretView, Seen, Stores};
 use crate::provider::{Result, Stored};
 use crate::secret::Value;
 use crate::target::Place;
@@ -62,6 +62,17 @@ pub fn is_needed(plan: &SecretPlan) -> bool {
         .iter()
         .any(|target| matches!(target.action, Action::Spread | Action::Heal | Action::Overwrite | Action::Adopt));
     matches!(plan.next, Next::Revise(_) | Next::Adopt(_)) || (plan.next == Next::Keep && copies)
+}
+
+/// Whether the place that holds the value in force must be taken back from its scheduled deletion
+/// before it can be read: a declared target that the plan restores, or a former place.
+#[must_use]
+pub fn is_taken_back(view: &SecretView<'_>, plan: &SecretPlan) -> bool {
+    let Some(source) = plan.source else { return false };
+    match (plan.targets.get(source), view.earlier.get(source.wrapping_sub(view.targets.len()))) {
+        (Some(target), _) => target.restore,
+        (None, former) => matches!(former.map(|f| &f.seen), Some(Seen::Present(seen)) if seen.pending_deletion),
+    }
 }
 
 /// Compares the declared parts of a stored value with the declaration.

@@ -84,6 +84,16 @@ pub enum Command {
     Rotate(RotateArgs),
     /// Rebuild the lock from the marks in the stores; writes to no store
     Refresh(StoreArgs),
+    /// Show what stands in the stores differently from what SecretZero left there; writes nothing
+    Drift(DriftArgs),
+    /// Write a first Secretfile with the names in `.env` files, never their values
+    Init,
+    /// Write what exists in a store already as a part of a Secretfile; reads no value
+    Import(ImportArgs),
+    /// Print the JSON Schema of the Secretfile, for editors
+    Schema,
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
     /// Do what the event of a CI job asks for (the entry point of the action)
     Ci,
     /// Run the main job on an embedded sample: a pull request, then its merge; needs no account
@@ -122,6 +132,9 @@ pub struct StoreArgs {
     #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
     #[arg(help_heading = "How stores are called")]
     pub retry_backoff: Backoff,
+    /// Hosts that a credential may be sent to beside its cloud's own; the action's input
+    #[arg(skip)]
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Whether calls are paced.
@@ -183,4 +196,55 @@ pub struct RotateArgs {
     /// Most rotations in one run [default: all that are due]
     #[arg(long, value_name = "N")]
     pub max_rotations: Option<usize>,
+}
+
+/// `drift`.
+#[derive(Debug, Clone, Args)]
+pub struct DriftArgs {
+    /// Which targets.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Exit 2 when there is drift
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// Where to look: the alias of a provider of the Secretfile or, without one, `aws`
+    #[arg(long, value_name = "NAME", help_heading = "What to look for")]
+    pub provider: String,
+    /// Only objects whose name begins like this; a `/` before it does not count
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "What to look for")]
+    pub prefix: String,
+    /// Another region than the provider's
+    #[arg(long, value_name = "NAME", help_heading = "What to look for")]
+    pub region: Option<String>,
+    /// Only targets of this kind, such as `ssm_parameter`; may be repeated
+    #[arg(long, value_name = "KIND", help_heading = "What to look for")]
+    pub target_type: Vec<String>,
+    /// A new file to write, or `-` for standard output
+    #[arg(long, value_name = "PATH", default_value = "-")]
+    pub output: PathBuf,
+    /// Pace calls to what the stores allow, or not at all (emulators and tests)
+    #[arg(long, value_enum, default_value_t = RateLimit::Auto, value_name = "MODE")]
+    #[arg(help_heading = "How stores are called")]
+    pub rate_limit: RateLimit,
+    /// How often one call is tried
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(help_heading = "How stores are called")]
+    pub retry_max_attempts: u32,
+    /// How the wait between two tries grows
+    #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
+    #[arg(help_heading = "How stores are called")]
+    pub retry_backoff: Backoff,
+}
+
+/// `completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }

@@ -9,10 +9,11 @@ use super::console::Tone;
 use super::exit::Exit;
 use super::report;
 use super::session::{Depth, Session};
-use super::show::plural;
+use super::show::{hints, plural};
 use crate::diagnostic::{Diagnostic, Severity, Source, quote};
 use crate::manifest::{self, Loaded, Manifest};
 use crate::policy;
+use crate::render::estimate;
 
 /// `secretzero validate`.
 pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exit> {
@@ -45,6 +46,9 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
     not_set(session, "log in", &unset);
     let unset_values: BTreeSet<&str> = unset_values.map(String::as_str).collect();
     not_set(session, "make values", &unset_values);
+    if session.common.verbose > 0 {
+        hints(console, manifest, None);
+    }
     let warned = warnings.iter().filter(|finding| finding.severity == Severity::Warning).count();
     let exit = if args.fail_on_warning && warned > 0 { Exit::Invalid } else { Exit::Done };
     if exit != Exit::Done {
@@ -60,6 +64,7 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
             "environments": names,
             "unset": unset.union(&unset_values).collect::<BTreeSet<_>>(),
             "findings": report::findings(&source.name, warnings),
+            "hints": estimate::hints(manifest, None),
             "exit_code": exit as u8,
         }));
     }
@@ -94,11 +99,7 @@ struct Checking {
 
 /// The Secretfile in the chosen environment, else in every one that it declares.
 fn complete(session: &Session) -> Result<Checked, Exit> {
-    let name = session.common.file.display().to_string();
-    let source = session.source(&session.common.file, &name).map_err(|finding| {
-        session.findings(&Source::new(name, ""), &[finding]);
-        Exit::Invalid
-    })?;
+    let source = session.secretfile()?;
     let declared = manifest::environments(&source).into_iter().map(|one| Some(one.name.value));
     let mut names: Vec<Option<String>> = declared.collect();
     if names.is_empty() || session.environment_name().is_some() {

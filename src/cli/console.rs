@@ -12,11 +12,27 @@ use crate::environment::Environment;
 /// How often a spinner turns.
 const SPINNER_TICK: Duration = Duration::from_millis(120);
 
+/// The bar on the terminal, of which a process has one: whoever writes takes the bar away meanwhile.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
 /// The terminal, or whatever stands in for it.
 pub struct Console {
     color: bool,
     format: Format,
-    bar: Mutex<Option<ProgressBar>>,
+}
+
+/// Standard error for log lines, which are not to run into the bar.
+#[derive(Debug, Clone, Copy)]
+pub struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        with_bar(|| std::io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }
 
 /// The colours of marks and words.
@@ -45,7 +61,7 @@ impl Console {
             Color::Always => true,
             Color::Never => false,
         };
-        Self { color, format, bar: Mutex::new(None) }
+        Self { color, format }
     }
 
     /// Whether colours are used.
@@ -63,13 +79,13 @@ impl Console {
     /// A line for people on standard output; nothing with `--format json`.
     pub fn line(&self, text: &str) {
         if !self.is_json() {
-            self.with_bar(|| print(&mut std::io::stdout(), text));
+            with_bar(|| print(&mut std::io::stdout(), text));
         }
     }
 
     /// A line on standard error.
     pub fn note(&self, text: &str) {
-        self.with_bar(|| print(&mut std::io::stderr(), text));
+        with_bar(|| print(&mut std::io::stderr(), text));
     }
 
     /// The JSON document on standard output.
@@ -79,7 +95,7 @@ impl Console {
 
     /// Text as it is on standard output, whatever the format; for documents and workflow commands.
     pub fn raw(&self, text: &str) {
-        self.with_bar(|| print(&mut std::io::stdout(), text));
+        with_bar(|| print(&mut std::io::stdout(), text));
     }
 
     /// Text in a colour.
@@ -105,7 +121,7 @@ impl Console {
         if let Ok(style) = style {
             bar.set_style(style);
         }
-        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+        *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }
 
     /// Shows on a terminal that something goes on, until [`Console::end_bar`].
@@ -115,28 +131,28 @@ impl Console {
         }
         let spinner = ProgressBar::new_spinner().with_message(what);
         spinner.enable_steady_tick(SPINNER_TICK);
-        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(spinner);
+        *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(spinner);
     }
 
     /// One step further.
     pub fn step(&self) {
-        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        if let Some(bar) = BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             bar.inc(1);
         }
     }
 
     /// Takes the bar away.
     pub fn end_bar(&self) {
-        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(bar) = BAR.lock().unwrap_or_else(PoisonError::into_inner).take() {
             bar.finish_and_clear();
         }
     }
+}
 
-    fn with_bar(&self, print: impl FnOnce()) {
-        match self.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+fn with_bar<T>(print: impl FnOnce() -> T) -> T {
+    match BAR.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(bar) => bar.suspend(print),
+        None => print(),
     }
 }
 

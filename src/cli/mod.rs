@@ -5,7 +5,11 @@ mod check;
 pub mod ci;
 pub mod console;
 mod demo;
+mod draft;
+mod drift;
 pub mod exit;
+mod import;
+mod init;
 mod progress;
 mod report;
 pub mod session;
@@ -17,7 +21,7 @@ pub mod variables;
 use std::sync::Arc;
 
 use args::{Cli, Command};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use console::{Console, Tone};
 use exit::Exit;
 use session::Session;
@@ -59,10 +63,32 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Sync(args) => sync::sync(&session, &args).await,
         Command::Rotate(args) => sync::rotate(&session, &args).await,
         Command::Refresh(args) => sync::refresh(&session, &args).await,
+        Command::Drift(args) => drift::drift(&session, &args).await,
+        Command::Init => init::init(&session),
+        Command::Import(args) => import::import(&session, &args).await,
+        Command::Schema => {
+            session.console.raw(&pretty(&crate::manifest::schema()));
+            Ok(Exit::Done)
+        }
+        Command::Completions(args) => {
+            session.console.raw(&completions(args.shell));
+            Ok(Exit::Done)
+        }
         Command::Ci => ci::run(&session).await,
         Command::Demo => demo::demo(&session).await,
     };
     result.unwrap_or_else(|exit| exit)
+}
+
+fn pretty(document: &serde_json::Value) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_default()
+}
+
+/// The script that makes a shell complete our commands and flags.
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "secretzero", &mut script);
+    String::from_utf8_lossy(&script).trim_end().to_owned()
 }
 
 /// `SECRETZERO_CACHE_TTL` is the specification's: how many seconds metadata may be reused. A run reads

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::apply::{Done, Outcome};
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Next, Plan, SecretPlan, TargetPlan};
+use crate::manifest::Manifest;
+use crate::plan::{Next, Plan, SecretPlan, TargetPlan, cost, duration};
 
 /// Findings about a file.
 #[must_use]
@@ -67,6 +68,21 @@ fn target(target: &TargetPlan) -> Value {
         "changes": target.changes,
         "drifted": target.drifted,
         "line": target.span.line,
+    })
+}
+
+/// What a plan costs and how long it takes.
+#[must_use]
+pub(super) fn estimate(plan: &Plan, manifest: &Manifest) -> Value {
+    let cost = cost::Cost::of(plan, manifest);
+    let (difference, more) = cost.difference();
+    json!({
+        "currency": cost.after.currency,
+        "monthly_before": cost.before.units(),
+        "monthly_after": cost.after.units(),
+        "monthly_difference": if more { difference.units() } else { 0.0 - difference.units() },
+        "prices_as_of": manifest.costs.prices.is_empty().then_some(cost::PRICES_AS_OF),
+        "seconds": duration::documented(plan).map(|time| time.as_secs_f64()),
     })
 }
 

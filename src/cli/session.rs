@@ -14,11 +14,25 @@ use crate::connect::{Connect, lacks};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, render};
 use crate::disk::{Disk, make_folder};
 use crate::environment::Environment;
+use crate::hosts::Hosts;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
 use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load, lock_name};
 use crate::plan::{Scope, Stores};
 use crate::target::TargetKind;
+
+/// Variables that name a store's address
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+const ENDPOINT_VARIABLES: &[&str] = &[
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+];
 
 /// Most names listed where one was not found.
 const KNOWN_MAX: usize = 12;
@@ -76,16 +90,31 @@ impl Session {
     /// # Errors
     /// [`Exit::Invalid`], or [`Exit::Error`] if it cannot be read; both were told already.
     pub fn open(&self, depth: Depth) -> Result<Workspace, Exit> {
-        let path = &self.common.file;
-        let name = path.display().to_string();
-        let source = self.source(path, &name).map_err(|finding| {
+        let source = self.secretfile()?;
+        let loaded = self.read(&source, depth, self.environment_name())?;
+        self.accept(source, loaded)
+    }
+
+    /// The text of the Secretfile that the flags name.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`] if it cannot be read; it was told already.
+    pub fn secretfile(&self) -> Result<Source, Exit> {
+        let name = self.common.file.display().to_string();
+        self.source(&self.common.file, &name).map_err(|finding| {
             self.findings(&Source::new(name, ""), &[finding]);
             Exit::Invalid
-        })?;
-        let loaded = self.read(&source, depth, self.environment_name())?;
+        })
+    }
+
+    /// A Secretfile that was read, if it is valid; tells what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Exit::Invalid`]; it was told already.
+    pub fn accept(&self, source: Source, loaded: Loaded) -> Result<Workspace, Exit> {
         match loaded.manifest {
             Some(manifest) => {
-                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                let folder = self.common.file.parent().map(Path::to_path_buf).unwrap_or_default();
                 Ok(Workspace { source, manifest, warnings: loaded.diagnostics, folder })
             }
             None => {
@@ -291,23 +320,40 @@ impl Session {
         Err(Exit::Invalid)
     }
 
+    /// The addresses that the environment of this run names: whoever starts the run is trusted.
+    fn endpoints(&self) -> impl Iterator<Item = &str> {
+        ENDPOINT_VARIABLES.iter().filter_map(|name| self.environment.filled(name))
+    }
+
     /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
+        let calls = (args.rate_limit, args.retry_max_attempts, args.retry_backoff);
+        self.connecting(&workspace.folder, calls, &args.allowed_hosts).all(&workspace.manifest)
+    }
+
+    /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.
+    #[must_use]
+    pub(super) fn connecting<'a>(
+        &'a self,
+        folder: &'a Path,
+        (rate_limit, attempts_max, backoff): (RateLimit, u32, Backoff),
+        allowed_hosts: &[String],
+    ) -> Connect<'a> {
         let retry = limiter::RetryPolicy {
-            attempts_max: args.retry_max_attempts,
-            backoff: match args.retry_backoff {
+            attempts_max,
+            backoff: match backoff {
                 Backoff::Exponential => limiter::Backoff::Exponential,
                 Backoff::Constant => limiter::Backoff::Constant,
             },
             ..limiter::RetryPolicy::default()
         };
-        let rate_limit = match args.rate_limit {
+        let rate_limit = match rate_limit {
             RateLimit::Auto => limiter::RateLimit::Auto,
             RateLimit::Off => limiter::RateLimit::Off,
         };
-        let (folder, disk, entropy) = (&workspace.folder, &self.disk, &self.entropy);
-        Connect { folder, disk, entropy, retry, rate_limit }.all(&workspace.manifest)
+        let hosts = self.endpoints().fold(Hosts::allowing(allowed_hosts), Hosts::naming);
+        Connect { folder, disk: &self.disk, entropy: &self.entropy, hosts, retry, rate_limit }
     }
 }
 

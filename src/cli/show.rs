@@ -2,7 +2,9 @@
 
 use super::console::{Console, Tone};
 use crate::apply::{Done, Outcome};
+use crate::manifest::Manifest;
 use crate::plan::{Action, Cause, Hold, Next, Plan, SecretPlan, TargetPlan};
+use crate::render::estimate;
 use crate::target::TargetKind;
 
 /// `1 secret`, `2 secrets`, `3 policies`.
@@ -29,6 +31,7 @@ const fn heading(action: Action) -> &'static str {
         Action::Rotate => "Would rotate:",
         Action::Revise => "Would replace an edited value:",
         Action::Heal => "Would bring up to date:",
+        Action::Restore => "Would restore:",
         Action::Adopt => "Would take over, keeping the value:",
         Action::Create => "Would create:",
         Action::Metadata => "Would change metadata:",
@@ -71,6 +74,16 @@ impl Page<'_> {
         self.unchanged(plan);
     }
 
+    /// What it costs and how long it takes; what would do the same for less, for those who want to know.
+    pub(super) fn estimate(&self, plan: &Plan, manifest: &Manifest) {
+        if let Some(line) = estimate::estimate(plan, manifest) {
+            self.console.line(&line);
+        }
+        if self.verbose {
+            hints(self.console, manifest, Some(plan));
+        }
+    }
+
     /// What stays as it is, and why; only for those who want to know.
     pub(super) fn unchanged(&self, plan: &Plan) {
         for (secret, target) in plan.targets().filter(|(_, target)| self.verbose && !target.drifted) {
@@ -106,11 +119,21 @@ impl Page<'_> {
             }
         }
         for (secret, target) in plan.targets().filter(|(_, t)| t.drifted && !t.action.is_change()) {
-            let help = format!("`secretzero rotate --force --secret {}` makes a new one", secret.name);
+            let help = if secret.external {
+                "`secretzero sync --adopt` takes it over".to_owned()
+            } else {
+                format!("`secretzero rotate --force --secret {}` makes a new one", secret.name)
+            };
             warn(format!("{} → {}: {}; {help}", secret.name, place(target.kind, &target.name), target.why));
         }
         for secret in plan.secrets.iter().filter(|secret| !matches!(secret.next, Next::Rotate(_))) {
-            if let Some(due) = secret.due.filter(|due| due.overdue) {
+            if let Some(due) = secret.due.filter(|due| due.overdue && secret.external) {
+                let since = due.at.strftime("%Y-%m-%d");
+                warn(format!(
+                    "{}: a new value is due since {since}; it is external: put one there yourself",
+                    secret.name
+                ));
+            } else if let Some(due) = secret.due.filter(|due| due.overdue) {
                 let name = if due.unattended { String::new() } else { format!(" --secret {}", secret.name) };
                 let since = due.at.strftime("%Y-%m-%d");
                 warn(format!("{}: its rotation is due since {since}; run `secretzero rotate{name}`", secret.name));
@@ -158,6 +181,13 @@ impl Page<'_> {
     }
 }
 
+/// What would do the same for less.
+pub(super) fn hints(console: &Console, manifest: &Manifest, plan: Option<&Plan>) {
+    for hint in estimate::hints(manifest, plan) {
+        console.line(&console.paint(Tone::Dim, &format!("· {hint}")));
+    }
+}
+
 /// A place that could not be brought in line, and why.
 pub(super) fn failed(secret: &str, kind: TargetKind, name: &str, reason: &str) -> String {
     format!("{secret} → {}: {reason}", place(kind, name))
@@ -165,7 +195,7 @@ pub(super) fn failed(secret: &str, kind: TargetKind, name: &str, reason: &str) -
 
 fn detail(target: &TargetPlan) -> String {
     let mut parts = Vec::new();
-    if !target.changes.is_empty() && target.action == Action::Metadata {
+    if !target.changes.is_empty() && matches!(target.action, Action::Metadata | Action::Restore) {
         parts.push(target.changes.join(", "));
     }
     if !target.why.is_empty() {
@@ -190,6 +220,7 @@ pub(super) fn done(action: Action, kind: TargetKind, name: &str) -> String {
         Action::Adopt => "Adopted",
         Action::Overwrite => "Overwrote",
         Action::Metadata => "Updated metadata of",
+        Action::Restore => "Restored",
         _ => "Updated",
     };
     format!("{verb} {what}: {name}")

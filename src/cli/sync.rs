@@ -1,5 +1,7 @@
 //! `sync`, `rotate` and `refresh`: plan, show, and unless it is a dry run, apply.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::args::{RotateArgs, StoreArgs, SyncArgs};
@@ -30,6 +32,7 @@ pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit,
     let attended = !args.stores.secret.is_empty();
     let options = Options { force: args.force, rotate_due: true, attended, ..Options::default() };
     let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
+    job.no_external(&args.stores.secret)?;
     let mut prepared = job.prepare(args.dry_run).await;
     let next = next_due(&prepared.plan);
     prepared.retain(|plan| is_rotation(plan) || is_overdue(plan));
@@ -133,6 +136,16 @@ impl<'a> Job<'a> {
         Ok(Self { session, workspace, stores, identities, ledger, opened, scope, options })
     }
 
+    /// Whoever asks by name for a new value of an external secret is told who makes it.
+    fn no_external(&self, named: &[String]) -> Result<(), Exit> {
+        let secrets = &self.workspace.manifest.secrets;
+        let found = secrets.iter().find(|secret| named.contains(&secret.name.value) && secret.source.is_external());
+        let Some(secret) = found else { return Ok(()) };
+        let reason = format!("`{}` is external: its value is made elsewhere, never here", secret.name.value);
+        let help = "put a new value there yourself; the next `secretzero sync --adopt` takes it over and copies it";
+        Err(self.session.fail(Exit::Error, &reason, help))
+    }
+
     fn request(&self) -> Request<'_> {
         Request {
             manifest: &self.workspace.manifest,
@@ -187,6 +200,7 @@ impl<'a> Job<'a> {
         let idle = (changes == 0 && held(plan) == Exit::Done).then(|| idle(plan));
         if dry_run {
             page.dry_run(plan);
+            page.estimate(plan, &self.workspace.manifest);
             self.idle(idle);
             page.asides(plan, None);
             page.unfinished(plan, None);
@@ -196,7 +210,9 @@ impl<'a> Job<'a> {
                 exit => exit,
             };
             if console.is_json() {
-                console.json(&json!({ "dry_run": true, "plan": report::plan(plan), "exit_code": exit as u8 }));
+                let estimate = report::estimate(plan, &self.workspace.manifest);
+                let plan = report::plan(plan);
+                console.json(&json!({ "dry_run": true, "plan": plan, "estimate": estimate, "exit_code": exit as u8 }));
             }
             return Ok(exit);
         }
@@ -223,6 +239,7 @@ impl<'a> Job<'a> {
             views: &prepared.views,
             plan: &prepared.plan,
             values: prepared.values.clone(),
+            allowed: BTreeMap::new(),
             stores: &self.stores,
             lock: self.opened.lock.clone(),
             ledger: &self.ledger,
@@ -278,6 +295,9 @@ pub(super) fn held(plan: &Plan) -> Exit {
     let all = |cause: &[Cause]| !causes.is_empty() && causes.iter().all(|c| cause.contains(c));
     if all(&[Cause::NotBuilt, Cause::Invalid]) {
         return Exit::Error;
+    }
+    if all(&[Cause::Review]) {
+        return Exit::Stale;
     }
     if all(&[Cause::Store]) && causes.len() == plan.secrets.len() {
         return Exit::Provider;

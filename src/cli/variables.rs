@@ -35,19 +35,29 @@ pub fn var_files(disk: &dyn Disk, folder: &Path, environment: &Environment) -> R
         let path = inside(folder, file).map_err(BadVarFile::of_secretfile)?;
         let bytes = disk.read(&path, VAR_FILE_BYTES_MAX);
         let bytes = bytes.map_err(|error| BadVarFile::of_secretfile(unusable(file, &error.to_string())))?;
-        let bytes = bytes.ok_or_else(|| BadVarFile::of_secretfile(unusable(file, "it does not exist")))?;
+        let bytes = bytes.ok_or_else(|| BadVarFile::missing(file))?;
         variables.extend(parsed(&path.display().to_string(), bytes)?);
     }
     Ok(variables)
 }
 
 impl BadVarFile {
+    /// A file that is not there.
+    #[must_use]
+    pub fn missing(file: &Spanned<String>) -> Self {
+        Self::of_secretfile(unusable(file, "it does not exist"))
+    }
+
     fn of_secretfile(finding: Diagnostic) -> Self {
         Self { file: None, findings: vec![finding] }
     }
 }
 
-fn parsed(name: &str, bytes: Vec<u8>) -> Result<Variables, BadVarFile> {
+/// The variables in the bytes of one file.
+///
+/// # Errors
+/// [`BadVarFile`] with findings about that file.
+pub fn parsed(name: &str, bytes: Vec<u8>) -> Result<Variables, BadVarFile> {
     if bytes.trim_ascii().is_empty() {
         return Ok(Variables::new());
     }

@@ -39,6 +39,35 @@ pub trait Forge: Send + Sync {
     /// [`Error::Forbidden`] if the token may not comment: fall back to the summary and a notice.
     async fn upsert_comment(&self, pull: u64, marker: &Marker, body: &str) -> Result<Posted>;
 
+    /// A comment on an issue or pull request as it reads now; `None` if it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if the token may not read comments.
+    async fn comment(&self, id: u64) -> Result<Option<CommentSeen>>;
+
+    /// Our issue with this marker: an open one, else the one that was closed last.
+    ///
+    /// Only an issue that starts with the marker **and** was opened by our own identity is ours.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if the token may not read issues, [`Error::NotFound`] if there are none here.
+    async fn find_issue(&self, marker: &Marker) -> Result<Option<Issue>>;
+
+    /// Makes our open issue with this marker read so: edits the one there, else opens it.
+    ///
+    /// Of duplicates (two racing writers) the oldest stays open. What stands there already costs no
+    /// write; a body above [`COMMENT_UNITS_MAX`] is cut, visibly.
+    ///
+    /// # Errors
+    /// As [`Forge::find_issue`], for writing.
+    async fn upsert_issue(&self, marker: &Marker, title: &str, body: &str) -> Result<Posted>;
+
+    /// Closes an issue as completed, with a last comment; closing it again does no harm.
+    ///
+    /// # Errors
+    /// As [`Forge::find_issue`], for writing.
+    async fn close_issue(&self, number: u64, comment: &str) -> Result<()>;
+
     /// Sets a check on a commit and returns its id.
     ///
     /// An unfinished check of ours with the same name and external id is updated, else a new one is
@@ -71,6 +100,12 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// The forge's.
     async fn default_branch_tip(&self) -> Result<Tip>;
+
+    /// The commits that a commit was made on, in its own order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such commit.
+    async fn parents(&self, sha: &str) -> Result<Vec<String>>;
 
     /// How one commit stands to another, and what came in between.
     ///
@@ -121,6 +156,39 @@ pub struct Posted {
     pub url: String,
     /// Whether it is new.
     pub created: bool,
+}
+
+/// A comment as the forge tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommentSeen {
+    /// The issue or pull request it stands on.
+    pub issue: u64,
+    /// The text, untrusted.
+    pub body: String,
+    /// Who wrote it.
+    pub author: String,
+    /// Whether a program wrote it, under its own name or a person's.
+    pub automated: bool,
+    /// Whether it was changed after it was written, or that is not known: its author is then not
+    /// certainly who wrote what it says.
+    pub edited: bool,
+    /// Where a person reads it.
+    pub url: String,
+}
+
+/// An issue of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its number.
+    pub number: u64,
+    /// Where a person reads it.
+    pub url: String,
+    /// Whether it is open.
+    pub open: bool,
+    /// Whether someone closed it as not planned.
+    pub dismissed: bool,
+    /// Its text.
+    pub body: String,
 }
 
 /// A check as we want it to stand.
@@ -233,6 +301,8 @@ pub struct CheckSeen {
     pub conclusion: Option<String>,
     /// The program that made it, such as `github-actions`.
     pub app: Option<String>,
+    /// Whether that program is we: anybody may set a check of any name.
+    pub ours: bool,
     /// Markdown.
     pub summary: String,
     /// More Markdown.

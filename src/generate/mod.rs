@@ -158,6 +158,7 @@ fn random_or_kept(
         GeneratorKind::Password(settings) => password::password(subject, settings, draws),
         GeneratorKind::Text(settings) => text::text(subject, settings, draws),
         GeneratorKind::Uuid => Ok(uuid::uuid(draws)?),
+        GeneratorKind::External => Err(impossible(subject, "its value is made elsewhere; put it there yourself")),
         GeneratorKind::Static(_) => Err(impossible(subject, "a static value is not random; this is a bug, report it")),
     }
 }

@@ -1,4 +1,10 @@
-//! The rate of one class of calls: additive growth while all goes well, a cut to what was really accepted.
+//! The rate of one class of calls, learned from what the store accepts and when it refuses.
+//!
+//! A store counts with a token bucket: it is empty at the moment of a refusal. So what was accepted
+//! between two refusals, over the time between them, is the quota itself, however large the bucket
+//! is and however much of it others use. After the first refusal only a guess is possible, and the
+//! guess is that the bucket had held one second's worth. The pace settles just below the estimate and
+//! grows again the more gently the more calls the estimate rests on, since a probe costs refusals.
 //!
 //! Pure: time is handed in, so that a test can run an hour in a millisecond.
 
@@ -12,23 +18,47 @@ const RATE_MIN: f64 = 1.0;
 /// How much of a second's calls may go at once.
 const BURST: Duration = Duration::from_millis(100);
 
-/// One refusal speaks for all calls that were under way: no second cut within this time.
-const CUT_EVERY: Duration = Duration::from_millis(500);
-
 /// How long the class rests after a refusal that names no time.
 const REST: Duration = Duration::from_millis(250);
 
 /// How often a clean second may raise the rate.
 const GROW_EVERY: Duration = Duration::from_secs(1);
 
-/// Settles this far below the rate at which refusals began.
-const BELOW_CEILING: f64 = 0.95;
+/// Settles this far below the estimated quota.
+const BELOW_QUOTA: f64 = 0.98;
+
+/// Growth per second while nothing was ever refused.
+const GROWTH_FREE: f64 = 0.02;
+
+/// Least and most growth per second on the guess after the first refusal.
+const GROWTH_GUESS: (f64, f64) = (0.01, 0.25);
+
+/// Least and most growth per second on a measured quota. At the least it takes half a minute to empty
+/// a bucket of one second's calls, so that some thirty seconds' calls pay for one refusal.
+const GROWTH_MEASURED: (f64, f64) = (0.002, 0.05);
+
+/// How long a measurement counts in full, in seconds; what is older counts half, and half again.
+const MEMORY_SECONDS: f64 = 60.0;
+
+/// So many calls more or less between two refusals are chance: they were under way.
+const CHANCE: f64 = 2.0;
+
+/// So far above a guess, a measurement shows that it was wrong.
+const GUESS_WRONG: f64 = 1.15;
+
+/// So far above the estimate nothing was refused: more is allowed than before.
+const DISPROVED: f64 = 1.2;
+
+/// One refusal slows the pace to this share at most.
+const CUT_MOST: f64 = 0.2;
+
+/// After so long without a call, what the store has left is unknown again.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The pace of one class.
 pub(super) struct Pace {
     rate: f64,
-    /// The rate at which the last refusal came.
-    ceiling: Option<f64>,
+    quota: Option<Estimate>,
     /// When the next call is due, if calls came evenly.
     due: Instant,
     blocked_until: Instant,
@@ -36,27 +66,55 @@ pub(super) struct Pace {
     grown: Instant,
     /// Whether somebody had to wait since the rate last grew: an idle class proves nothing.
     waited: bool,
-    window: Window,
+    /// When counting began, and what was accepted since.
+    since: Instant,
+    accepted: f64,
+    /// Whether the store's bucket was empty when counting began.
+    from_empty: bool,
 }
 
-/// How many calls were accepted in this second and the one before.
-struct Window {
-    start: Instant,
-    now: f64,
-    before: f64,
+/// What a store seems to allow.
+#[derive(Clone, Copy)]
+struct Estimate {
+    /// Calls counted.
+    calls: f64,
+    /// The time they took.
+    seconds: f64,
+    /// How much faster to try each second.
+    growth: f64,
+    /// Counted from one refusal to another, not guessed from one alone.
+    measured: bool,
+}
+
+impl Estimate {
+    fn per_second(self) -> f64 {
+        self.calls / self.seconds.max(0.001)
+    }
+
+    /// Both measurements, unless the last shows that the quota has changed.
+    fn joined(self, last: Self) -> Self {
+        let expected = self.per_second() * last.seconds;
+        if (last.calls - expected).abs() > CHANCE.max(expected * 0.1) {
+            return last;
+        }
+        let weight = if self.seconds > MEMORY_SECONDS { 0.5 } else { 1.0 };
+        Self { calls: self.calls * weight + last.calls, seconds: self.seconds * weight + last.seconds, ..last }
+    }
 }
 
 impl Pace {
     pub(super) fn new(quota_per_second: f64, now: Instant) -> Self {
         Self {
             rate: quota_per_second.max(RATE_MIN),
-            ceiling: None,
+            quota: None,
             due: now,
             blocked_until: now,
             last_cut: None,
             grown: now,
             waited: false,
-            window: Window { start: now, now: 0.0, before: 0.0 },
+            since: now,
+            accepted: 0.0,
+            from_empty: false,
         }
     }
 
@@ -68,133 +126,255 @@ impl Pace {
             self.waited = true;
             return Err(wait);
         }
+        if now > self.due + IDLE {
+            self.count_from(now, false);
+        }
         self.due = self.due.max(now) + Duration::from_secs_f64(1.0 / self.rate);
         Ok(())
     }
 
     /// A call got through (whatever its answer).
-    pub(super) fn accepted(&mut self, now: Instant) {
-        self.window.roll(now);
-        self.window.now += 1.0;
+    pub(super) fn accepted(&mut self) {
+        self.accepted += 1.0;
     }
 
-    /// A call was refused; whether that slowed the class down (else an earlier refusal had already).
-    pub(super) fn refused(&mut self, now: Instant, asked: Option<Duration>) -> bool {
-        let rest = asked.unwrap_or(REST);
-        if asked.is_some() || self.last_cut.is_none_or(|cut| now >= cut + CUT_EVERY) {
+    /// A call that was sent at `sent` was refused; whether that slowed the class down (else an earlier
+    /// refusal had already).
+    pub(super) fn refused(&mut self, sent: Instant, now: Instant, asked: Option<Duration>) -> bool {
+        // What was under way at the last cut says nothing of the pace since.
+        let known = self.last_cut.is_some_and(|cut| sent <= cut);
+        if let Some(rest) = asked.or((!known).then_some(REST)) {
             self.blocked_until = self.blocked_until.max(now + rest);
         }
-        if self.last_cut.is_some_and(|cut| now < cut + CUT_EVERY) {
+        if known {
             return false;
         }
-        let accepted = self.window.per_second(now);
-        self.ceiling = Some(self.rate);
-        self.rate = (accepted * BELOW_CEILING).clamp(self.rate * 0.25, self.rate * 0.9).max(RATE_MIN);
+        let estimate = self.estimate(now);
+        let (least, most) = (self.rate * CUT_MOST, self.rate * BELOW_QUOTA);
+        self.rate = (estimate.per_second() * BELOW_QUOTA).clamp(least, most).max(RATE_MIN);
+        self.quota = Some(estimate);
         self.last_cut = Some(now);
-        self.grown = now + rest;
+        self.count_from(now, true);
+        self.grown = now;
         self.waited = false;
-        self.due = now;
+        // No burst on the way back: the bucket has only what came in meanwhile.
+        self.due = self.blocked_until + BURST;
         true
     }
 
-    /// After each clean second in which somebody waited: quickly back up to just below the ceiling,
-    /// then so slowly that probing costs well below one call in a hundred.
+    fn count_from(&mut self, now: Instant, from_empty: bool) {
+        (self.since, self.accepted, self.from_empty) = (now, 0.0, from_empty);
+    }
+
+    /// What the store allows, at the moment of a refusal: its bucket is empty now.
+    fn estimate(&self, now: Instant) -> Estimate {
+        let seconds = now.duration_since(self.since).as_secs_f64();
+        // The half is the call that would have come next.
+        let calls = self.accepted + 0.5;
+        let measured = self.quota.filter(|quota| quota.measured);
+        if !self.from_empty {
+            // The shorter the time, the more depends on the size of the bucket, which is a guess.
+            let growth = (0.1 / seconds.max(0.001)).clamp(GROWTH_GUESS.0, GROWTH_GUESS.1);
+            return measured.unwrap_or(Estimate { calls, seconds: seconds + 1.0, growth, measured: false });
+        }
+        let last = Estimate { calls, seconds, growth: 0.0, measured: true };
+        let guess = self.quota.filter(|quota| !quota.measured);
+        if guess.is_some_and(|guess| last.per_second() > guess.per_second() * GUESS_WRONG) {
+            // The bucket is smaller than guessed, so some of what it was given since ran over.
+            let between = (last.per_second() * self.rate).sqrt();
+            return Estimate { calls: between * seconds, growth: GROWTH_MEASURED.1, measured: false, ..last };
+        }
+        let all = measured.map_or(last, |before| before.joined(last));
+        Estimate { growth: (0.5 / all.calls).clamp(GROWTH_MEASURED.0, GROWTH_MEASURED.1), ..all }
+    }
+
+    /// After each clean second in which somebody waited.
     fn grow(&mut self, now: Instant) {
         if now < self.grown + GROW_EVERY || !self.waited {
             return;
         }
-        let settled = self.ceiling.map(|ceiling| ceiling * BELOW_CEILING);
-        self.rate = match settled {
-            None => self.rate * 1.02,
-            Some(settled) if self.rate < settled => (self.rate * 1.1).min(settled),
-            Some(_) => self.rate * 1.002,
-        };
+        self.rate *= 1.0
+            + match self.quota {
+                Some(quota) if self.rate < quota.per_second() * DISPROVED => quota.growth,
+                Some(quota) => quota.growth.max(GROWTH_FREE),
+                None => GROWTH_FREE,
+            };
         self.grown = now;
         self.waited = false;
     }
 }
 
-impl Window {
-    fn roll(&mut self, now: Instant) {
-        let elapsed = now.duration_since(self.start).as_secs();
-        if elapsed >= 1 {
-            self.before = if elapsed == 1 { self.now } else { 0.0 };
-            self.now = 0.0;
-            self.start += Duration::from_secs(elapsed);
-        }
-    }
-
-    /// The rate of the last one to two seconds.
-    fn per_second(&mut self, now: Instant) -> f64 {
-        self.roll(now);
-        let seconds = 1.0 + now.duration_since(self.start).as_secs_f64();
-        (self.now + self.before) / if self.before > 0.0 { seconds } else { (seconds - 1.0).max(1.0) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+
     use super::*;
 
-    /// A store with a token bucket of one second.
-    struct Store {
-        rate: f64,
+    /// A store that counts with a token bucket and answers after a while, and the calls of a run.
+    struct Run {
+        start: f64,
+        quota: f64,
+        /// Size of the bucket, in calls.
+        bucket: f64,
+        calls: u32,
+        latency: Duration,
+    }
+
+    /// What a run came to.
+    #[derive(Debug)]
+    struct Figures {
+        /// Of the calls that the quota allows in the time taken, the burst at the beginning aside, how many were made.
+        used: f64,
+        /// Of the calls made, how many were refused.
+        refused: f64,
+    }
+
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    enum Step {
+        /// Whoever waits asks whether it may go.
+        Ask,
+        /// A refused call is ready to go again.
+        Again,
+        Arrives {
+            sent: Instant,
+        },
+        Answered {
+            sent: Instant,
+            accepted: bool,
+        },
+    }
+
+    const AT_ONCE: u32 = 64;
+
+    /// The state of a run: a clock of its own, many calls at once, refused ones again after a while.
+    struct Play {
+        pace: Pace,
         tokens: f64,
-        at: Instant,
+        counted: Instant,
+        steps: BinaryHeap<Reverse<(Instant, Step)>>,
+        asking: bool,
+        waiting: u32,
+        under_way: u32,
+        done: u32,
+        refused: u32,
     }
 
-    impl Store {
-        fn accepts(&mut self, now: Instant) -> bool {
-            self.tokens = (self.tokens + now.duration_since(self.at).as_secs_f64() * self.rate).min(self.rate);
-            self.at = now;
-            let accepted = self.tokens >= 1.0;
-            self.tokens -= f64::from(u8::from(accepted));
-            accepted
+    impl Play {
+        fn at(&mut self, at: Instant, step: Step) {
+            self.steps.push(Reverse((at, step)));
         }
-    }
 
-    /// Runs until `calls` were accepted, one after the other; seconds taken and calls refused.
-    fn simulate(start: f64, real: f64, calls: u32) -> (f64, u32) {
-        let begin = Instant::now();
-        let mut now = begin;
-        let mut pace = Pace::new(start, now);
-        let mut store = Store { rate: real, tokens: real, at: now };
-        let (mut done, mut refused) = (0, 0);
-        while done < calls {
-            match pace.admit(now) {
-                Err(wait) => now += wait,
-                Ok(()) if store.accepts(now) => {
-                    pace.accepted(now);
-                    done += 1;
-                }
-                Ok(()) => {
-                    pace.refused(now, None);
-                    refused += 1;
+        /// Everybody who waits asks at once; the next time when the pace has said.
+        fn ask(&mut self, now: Instant, latency: Duration) {
+            self.asking = false;
+            while self.waiting > 0 && self.under_way < AT_ONCE {
+                match self.pace.admit(now) {
+                    Ok(()) => {
+                        (self.waiting, self.under_way) = (self.waiting - 1, self.under_way + 1);
+                        self.at(now + latency / 2, Step::Arrives { sent: now });
+                    }
+                    Err(wait) => {
+                        self.asking = true;
+                        return self.at(now + wait, Step::Ask);
+                    }
                 }
             }
         }
-        (now.duration_since(begin).as_secs_f64(), refused)
+
+        fn arrives(&mut self, now: Instant, sent: Instant, run: &Run) {
+            let earned = now.duration_since(self.counted).as_secs_f64() * run.quota;
+            (self.tokens, self.counted) = ((self.tokens + earned).min(run.bucket), now);
+            let accepted = self.tokens >= 1.0;
+            self.tokens -= f64::from(u8::from(accepted));
+            self.at(now + run.latency / 2, Step::Answered { sent, accepted });
+        }
+
+        fn answered(&mut self, now: Instant, sent: Instant, accepted: bool) {
+            self.under_way -= 1;
+            if accepted {
+                self.done += 1;
+                self.pace.accepted();
+            } else {
+                self.refused += 1;
+                self.pace.refused(sent, now, None);
+                // Spread a little, as jitter does.
+                self.at(now + Duration::from_millis(250 + u64::from(self.refused * 61 % 250)), Step::Again);
+            }
+        }
+    }
+
+    impl Run {
+        fn play(&self) -> Figures {
+            let begin = Instant::now();
+            let mut play = Play {
+                pace: Pace::new(self.start, begin),
+                tokens: self.bucket,
+                counted: begin,
+                steps: BinaryHeap::from([Reverse((begin, Step::Ask))]),
+                asking: true,
+                waiting: self.calls,
+                under_way: 0,
+                done: 0,
+                refused: 0,
+            };
+            let mut now = begin;
+            while let Some(Reverse((at, step))) = play.steps.pop().filter(|_| play.done < self.calls) {
+                now = at;
+                match step {
+                    Step::Ask => play.ask(now, self.latency),
+                    Step::Again => play.waiting += 1,
+                    Step::Arrives { sent } => play.arrives(now, sent, self),
+                    Step::Answered { sent, accepted } => play.answered(now, sent, accepted),
+                }
+                if !play.asking {
+                    play.ask(now, self.latency);
+                }
+            }
+            let (done, refused) = (f64::from(play.done), f64::from(play.refused));
+            let allowed = now.duration_since(begin).as_secs_f64() * self.quota;
+            Figures { used: (done - self.bucket) / allowed, refused: refused / (done + refused) }
+        }
+    }
+
+    fn run(start: f64, quota: f64, bucket: f64, calls: u32) -> Figures {
+        Run { start, quota, bucket, calls, latency: Duration::from_millis(50) }.play()
     }
 
     #[test]
     fn a_documented_quota_is_used_to_the_full_with_hardly_a_refusal() {
-        let (seconds, refused) = simulate(50.0, 50.0, 5000);
-        assert!(seconds < 5000.0 / 50.0 * 1.06, "{seconds} s");
-        assert!(refused < 50, "{refused} refused");
+        for (quota, calls) in [(50.0, 1000), (40.0, 1000), (50.0, 5000)] {
+            let figures = run(quota, quota, quota, calls);
+            assert!(figures.used > 0.98 && figures.refused < 0.005, "{quota} × {calls}: {figures:?}");
+        }
     }
 
     #[test]
-    fn a_quota_far_below_the_documented_one_is_found_and_kept() {
-        let (seconds, refused) = simulate(40.0, 3.0, 1000);
-        assert!(seconds < 1000.0 / 3.0 * 1.1, "{seconds} s");
-        assert!(refused < 30, "{refused} refused");
+    fn an_undocumented_lower_quota_is_found_at_once_and_used_to_the_full() {
+        for (start, quota, calls) in [(40.0, 10.0, 1000), (50.0, 25.0, 1000), (50.0, 49.0, 1000), (40.0, 10.0, 5000)] {
+            let figures = run(start, quota, quota, calls);
+            assert!(figures.used > 0.97 && figures.refused < 0.01, "{quota} × {calls}: {figures:?}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_of_another_size_than_guessed_costs_little() {
+        for (start, quota, bucket) in [(40.0, 10.0, 40.0), (50.0, 25.0, 50.0), (50.0, 25.0, 5.0), (50.0, 45.0, 10.0)] {
+            let figures = run(start, quota, bucket, 1000);
+            assert!(figures.used > 0.9 && figures.refused < 0.012, "{quota}, {bucket}: {figures:?}");
+        }
+    }
+
+    #[test]
+    fn three_calls_a_second_are_kept_as_well() {
+        let figures = run(40.0, 3.0, 3.0, 1000);
+        assert!(figures.used > 0.95 && figures.refused < 0.04, "{figures:?}");
     }
 
     #[test]
     fn a_higher_quota_is_grown_into() {
-        let (seconds, refused) = simulate(40.0, 1000.0, 20_000);
-        assert!(seconds < 20_000.0 / 40.0 * 0.3, "{seconds} s");
-        assert_eq!(refused, 0);
+        let figures = run(40.0, 1000.0, 1000.0, 20_000);
+        assert!(figures.used > 0.14 && figures.refused == 0.0, "three times the documented rate: {figures:?}");
     }
 
     #[test]
@@ -203,7 +383,7 @@ mod tests {
         let mut pace = Pace::new(40.0, now);
         for _ in 0..100 {
             now += Duration::from_secs(1);
-            pace.refused(now, None);
+            pace.refused(now, now, None);
         }
         now += Duration::from_secs(1);
         assert!(pace.admit(now).is_ok() && (pace.rate - RATE_MIN).abs() < f64::EPSILON);
@@ -211,10 +391,11 @@ mod tests {
 
     #[test]
     fn nobody_goes_before_the_moment_that_the_store_named() {
-        let mut now = Instant::now();
-        let mut pace = Pace::new(40.0, now);
-        assert!(pace.refused(now, Some(Duration::from_secs(4))));
-        assert!(!pace.refused(now, None), "the same overload cuts once");
+        let sent = Instant::now();
+        let mut now = sent + Duration::from_millis(50);
+        let mut pace = Pace::new(40.0, sent);
+        assert!(pace.refused(sent, now, Some(Duration::from_secs(4))));
+        assert!(!pace.refused(sent, now, None), "the same overload cuts once");
         let mut waited = Duration::ZERO;
         while let Err(wait) = pace.admit(now) {
             waited += wait;

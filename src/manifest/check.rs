@@ -212,7 +212,10 @@ fn places(reader: &Reader, block: &ProviderBlock, secret: &Secret, target: &Targ
         }
         TargetSettings::SecretsManager(settings) => secrets_manager(block, setting("region"), settings),
         TargetSettings::SsmParameter(settings) => {
-            format!("aws-ssm|{}|{}|{}", identity(block), setting("region"), settings.name)
+            // `/x` and `x` are one name
+            // (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html>).
+            let name = settings.name.trim_start_matches('/');
+            format!("aws-ssm|{}|{}|{name}", identity(block), setting("region"))
         }
         TargetSettings::KeyVault(settings) => azure(&settings.vault_url, &settings.secret_name),
         TargetSettings::KeyVaultCertificate(settings) => azure(&settings.vault_url, &settings.certificate_name),

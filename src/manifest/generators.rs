@@ -11,7 +11,7 @@ use super::{Generator, GeneratorKind, PasswordSettings, TextSettings};
 use crate::diagnostic::Spanned;
 
 /// Longest generated text, in characters.
-const LENGTH_MAX: u64 = 4096;
+pub(super) const LENGTH_MAX: u64 = 4096;
 /// Length when none is declared.
 const LENGTH: u32 = 32;
 
@@ -24,7 +24,7 @@ const DIGITS: &str = "0123456789";
 const SPECIAL: &str = "!#$%&()*+,-./:;<=>?@[]^_|~";
 
 /// The charsets of `random_string` by name.
-const CHARSETS: &[(&str, &[&str])] = &[
+pub(super) const CHARSETS: &[(&str, &[&str])] = &[
     ("alphanumeric", &[UPPER, LOWER, DIGITS]),
     ("alpha", &[UPPER, LOWER]),
     ("numeric", &[DIGITS]),
@@ -76,11 +76,13 @@ pub(super) fn generator(parent: &Fields, kind: Kind, word: &Text, siblings: Opti
             Some(Static { settings, fields }) => (Some(GeneratorKind::Static(settings)), fields),
             None => (None, Vec::new()),
         },
-        Kind::External => {
-            let help = "use `random_password`, `random_string`, `uuid` or `static` until then";
-            reader.error("not-yet", word.span, "the generator `external` comes with a later release", help);
+        Kind::External if siblings.is_some() => {
+            let message = "a field of a template cannot be `external`: the others would have to be made around it";
+            let help = "declare a secret of its own with `kind: external`";
+            reader.error("external-field", word.span, message, help);
             return None;
         }
+        Kind::External => (Some(GeneratorKind::External), Vec::new()),
     };
     fields.finish();
     let declaration = declaration(&word.value, node);
@@ -217,7 +219,8 @@ pub(super) fn may_open_braces(kind: &GeneratorKind) -> bool {
     match kind {
         GeneratorKind::Password(settings) => settings.classes.iter().any(|class| class.contains('{')),
         GeneratorKind::Text(settings) => settings.alphabet.contains('{'),
-        GeneratorKind::Static(_) | GeneratorKind::Uuid => false,
+        // What an external value holds is known to nobody here.
+        GeneratorKind::Static(_) | GeneratorKind::Uuid | GeneratorKind::External => false,
     }
 }
 
@@ -229,6 +232,7 @@ pub(super) fn bytes_min(kind: &GeneratorKind) -> (usize, bool) {
         }
         GeneratorKind::Text(settings) => (settings.length as usize, settings.alphabet.is_ascii()),
         GeneratorKind::Uuid => (36, true),
+        GeneratorKind::External => (0, false),
         GeneratorKind::Static(settings) => statics::bytes_min(settings),
     }
 }

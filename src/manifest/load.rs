@@ -7,12 +7,22 @@ use jiff::Timestamp;
 use super::environments::Defaults;
 use super::node::{Node, parse};
 use super::read::{Fields, Reader};
-use super::{Manifest, check, environments, excerpt, metadata, moved, policies, providers, secrets, templates};
+use super::{Manifest, check, costs, environments, excerpt, metadata, moved, policies, providers, secrets, templates};
 use crate::diagnostic::{Diagnostic, Source};
 
 /// The keys a Secretfile may have at top level.
-pub(super) const SECTIONS: &[&str] =
-    &["version", "metadata", "variables", "environments", "providers", "policies", "secrets", "templates", "moved"];
+pub(super) const SECTIONS: &[&str] = &[
+    "version",
+    "metadata",
+    "variables",
+    "environments",
+    "providers",
+    "policies",
+    "secrets",
+    "templates",
+    "moved",
+    "costs",
+];
 
 /// What reading a Secretfile needs to know of the world.
 pub struct Inputs<'a> {
@@ -126,6 +136,7 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     let mut secrets = secrets::secrets(reader, section("secrets"), scope);
     defaults.finish(reader, &providers);
     moved::apply(reader, section("moved"), &mut secrets);
+    let costs = costs::costs(reader, section("costs"));
     file.finish();
     let anonymous = metadata.project.is_none() && metadata.project_id.is_none();
     if let Some((key, _)) = section("secrets").filter(|_| anonymous) {
@@ -140,7 +151,7 @@ fn manifest(reader: &mut Reader, root: &crate::diagnostic::Spanned<Node>) -> Opt
     }
     let providers = providers.into_blocks();
     let environment = chosen.map(|one| one.environment.clone());
-    let mut manifest = Manifest { metadata, providers, policies, secrets, environment };
+    let mut manifest = Manifest { metadata, providers, policies, costs, secrets, environment };
     check::targets(reader, &mut manifest);
     Some(manifest)
 }

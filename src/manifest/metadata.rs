@@ -8,7 +8,7 @@ use super::variables::is_name;
 use super::{Compliance, Metadata};
 use crate::diagnostic::{Spanned, quote, quote_key};
 
-const PACKS: &[(&str, Compliance)] =
+pub(super) const PACKS: &[(&str, Compliance)] =
     &[("soc2", Compliance::Soc2), ("iso27001", Compliance::Iso27001), ("pci-dss", Compliance::PciDss)];
 
 /// Checks the version of the format; a missing one is 1.0.

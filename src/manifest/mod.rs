@@ -5,6 +5,7 @@
 //! environment: what is needed of them is handed in.
 
 mod check;
+mod costs;
 mod duration;
 mod environments;
 mod excerpt;
@@ -17,6 +18,7 @@ mod node;
 mod policies;
 mod providers;
 mod read;
+mod schema;
 mod secrets;
 mod statics;
 mod targets;
@@ -27,6 +29,8 @@ use std::collections::BTreeMap;
 
 pub use environments::{environments, lock_name, variables_file};
 pub use load::{Credentials, Inputs, Loaded, Statics, load};
+pub use names::is_secret_name;
+pub use schema::schema;
 
 use crate::diagnostic::{Severity, Span, Spanned};
 use crate::secret::{SecretValue, Shape};
@@ -41,6 +45,8 @@ pub struct Manifest {
     pub providers: Vec<ProviderBlock>,
     /// `policies:` in the order of the file.
     pub policies: Vec<Policy>,
+    /// `costs:`.
+    pub costs: Costs,
     /// `secrets:` in the order of the file.
     pub secrets: Vec<Secret>,
     /// The chosen one of `environments:`; `None` for a file that declares none.
@@ -91,6 +97,49 @@ pub enum Compliance {
     Soc2,
     Iso27001,
     PciDss,
+}
+
+/// `costs:`: what a team pays, where that is not the list price.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// Three letters; that of the list prices when missing. With another one every price is given.
+    pub currency: Option<String>,
+    /// What one object costs a month, in ten-thousandths of the currency.
+    pub prices: BTreeMap<Priced, u64>,
+}
+
+impl Costs {
+    /// The currency of the list prices.
+    pub const LIST_CURRENCY: &str = "USD";
+
+    /// The currency of every price.
+    #[must_use]
+    pub fn currency(&self) -> &str {
+        self.currency.as_deref().unwrap_or(Self::LIST_CURRENCY)
+    }
+}
+
+/// What has a price for each month that it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priced {
+    /// A secret or a replica in Secrets Manager.
+    SecretsManager,
+    /// A parameter of SSM's tier Advanced.
+    SsmAdvanced,
+}
+
+impl Priced {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::SecretsManager, Self::SsmAdvanced];
+
+    /// The word of the Secretfile.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretsManager => "secrets_manager",
+            Self::SsmAdvanced => "ssm_advanced",
+        }
+    }
 }
 
 /// What a provider block connects to.
@@ -191,6 +240,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether the value is made elsewhere, so that nothing here may ever generate it.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        matches!(self, Self::Single(Generator { kind: GeneratorKind::External, .. }))
+    }
+
     /// How the value is built.
     #[must_use]
     pub fn shape(&self) -> Shape {
@@ -233,6 +288,8 @@ pub enum GeneratorKind {
     Static(StaticSettings),
     /// `uuid`, version 4.
     Uuid,
+    /// `external`: made elsewhere; it is taken over and copied, never generated.
+    External,
 }
 
 /// `random_password`.

@@ -7,11 +7,13 @@ use super::{AccessList, Period, Policy, ProviderKind, Rule};
 use crate::diagnostic::{Severity, Spanned};
 use crate::target::TargetKind;
 
-const SEVERITIES: &[(&str, Severity)] =
+/// Severities by their words.
+pub(super) const SEVERITIES: &[(&str, Severity)] =
     &[("error", Severity::Error), ("warning", Severity::Warning), ("info", Severity::Info)];
 
+/// The kinds of policy.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Rotation,
     Audit,
     Encryption,
@@ -19,7 +21,8 @@ enum Kind {
     Complexity,
 }
 
-const KINDS: &[(&str, Kind)] = &[
+/// The words for them.
+pub(super) const KINDS: &[(&str, Kind)] = &[
     ("rotation", Kind::Rotation),
     ("audit", Kind::Audit),
     ("encryption", Kind::Encryption),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{Url, is_region, path_problem};
+use super::names::{is_region, path_problem};
 use super::node::{Entry, Node};
 use super::policies::PROVIDER_KINDS;
 use super::read::{Environment, Fields, Piece, Reader, Text};
 use super::variables::is_name;
 use super::{ProviderBlock, ProviderKind};
 use crate::diagnostic::{Spanned, quote, quote_key};
+use crate::hosts::Url;
 use crate::secret::SecretValue;
 
 /// The providers of a file, the broken ones included, so that a target of a broken one is not told
@@ -51,7 +52,7 @@ pub(super) fn providers(reader: &Reader, entry: Option<&Entry>) -> Providers {
 }
 
 /// The ways to log in at a kind of provider, the usual one first.
-const fn auth_kinds(kind: ProviderKind) -> &'static [&'static str] {
+pub(super) const fn auth_kinds(kind: ProviderKind) -> &'static [&'static str] {
     match kind {
         ProviderKind::Local => &["none"],
         ProviderKind::Aws => &["ambient", "profile", "assume_role", "static", "oidc"],
@@ -62,7 +63,7 @@ const fn auth_kinds(kind: ProviderKind) -> &'static [&'static str] {
 }
 
 /// The settings a kind of provider knows.
-const fn settings(kind: ProviderKind) -> &'static [&'static str] {
+pub(super) const fn settings(kind: ProviderKind) -> &'static [&'static str] {
     match kind {
         ProviderKind::Local => &[],
         ProviderKind::Aws => &[
@@ -113,7 +114,7 @@ const fn settings(kind: ProviderKind) -> &'static [&'static str] {
 }
 
 /// The settings that a way to log in cannot do without.
-fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
+pub(super) fn required(kind: ProviderKind, auth: &str) -> &'static [&'static str] {
     match (kind, auth) {
         (ProviderKind::Aws, "static") => &["access_key_id", "secret_access_key"],
         (ProviderKind::Aws, "assume_role") => &["role_arn"],

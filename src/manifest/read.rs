@@ -230,6 +230,10 @@ impl<'a> Reader<'a> {
         let near = nearest(name, self.variables.keys().take(KNOWN_MAX).map(String::as_str));
         let help = match near {
             Some(known) if file_only => format!("did you mean `{known}`?"),
+            Some(known) if self.inputs.withheld => format!(
+                "did you mean `{known}`? One of the environment is used in a pull request only if the input `allow_env` \
+                 names it"
+            ),
             Some(known) => format!("did you mean `{known}`? Otherwise set it in the environment"),
             None if self.inputs.withheld && !file_only => {
                 format!(

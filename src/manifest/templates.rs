@@ -10,7 +10,7 @@ use super::variables::is_name;
 use crate::diagnostic::{Span, Spanned, quote, quote_key};
 
 /// Most fields of one template; what its fields name of one another is compared one by one.
-const FIELDS_MAX: usize = 256;
+pub(super) const FIELDS_MAX: usize = 256;
 /// Most templates that a suggestion looks at.
 const KINDS_LISTED: usize = 200;
 

@@ -9,12 +9,13 @@ use std::cmp::Reverse;
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold::{hold, not_built, to_adopt};
-use super::standing::{Standing, fork_token, judge};
+use super::replica;
+use super::standing::{Standing, fork_token, judge, superseded};
 use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
 use crate::lockfile::{Declaration, LockedSecret};
 use crate::manifest::{GeneratorKind, Secret, Source};
 use crate::mark::{Generation, Owner};
-use crate::target::Attributes;
+use crate::target::{Attributes, TargetKind};
 
 /// A generation number of a lock that is believed at most; one rotation each second for 30 years.
 const LOCKED_NUMBER_MAX: u64 = 1_000_000_000;
@@ -75,9 +76,9 @@ pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> S
     let places = view.targets.iter().chain(&view.earlier);
     let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target)).collect();
     let mut plan = blank(view);
-    plan.source = source(&standings, plan.primary);
-    plan.generation = in_force(view, &standings, plan.source);
-    healed_forks(view, &mut standings, plan.generation.as_ref());
+    plan.source = source(view, &standings, plan.primary);
+    plan.generation = in_force(view, &standings, plan.source, now);
+    crossed(view, &mut standings, &plan);
     for (target, standing) in plan.targets.iter_mut().zip(&standings) {
         target.generation = generation_of(standing.as_ref()).cloned();
         target.drifted = matches!(standing, Some(Standing::Drifted { .. }));
@@ -106,7 +107,7 @@ fn blank(view: &SecretView<'_>) -> SecretPlan {
         version: observed(target).map(|seen| seen.version.clone()),
         generation: None,
         drifted: false,
-        restore: observed(target).is_some_and(|seen| seen.pending_deletion),
+        restore: false,
         capabilities: target.capabilities,
     });
     SecretPlan {
@@ -121,6 +122,7 @@ fn blank(view: &SecretView<'_>) -> SecretPlan {
         hold: None,
         targets: targets.collect(),
         due: None,
+        external: view.secret.source.is_external(),
         notes: Vec::new(),
         declaration: view.declaration.clone(),
     }
@@ -135,14 +137,14 @@ fn primary(targets: &[TargetView]) -> Option<usize> {
         .map(|target| target.index)
 }
 
-const fn observed(target: &TargetView) -> Option<&crate::provider::Observed> {
+pub(super) const fn observed(target: &TargetView) -> Option<&crate::provider::Observed> {
     match &target.seen {
         Seen::Present(observed) => Some(observed),
         _ => None,
     }
 }
 
-fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
+pub(super) fn standing(view: &SecretView<'_>, target: &TargetView) -> Option<Standing> {
     let seen = observed(target)?;
     let order = target.capabilities?.mark_order;
     Some(judge(&view.owner, target.locator.as_ref()?, order, seen))
@@ -157,38 +159,53 @@ pub(super) const fn generation_of(standing: Option<&Standing>) -> Option<&Genera
 
 /// The place whose value is in force: the highest generation. On a tie one whose mark says so goes
 /// before one whose write was interrupted, then the primary. Places that only the lock still names
-/// count after the declared ones.
-fn source(standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
+/// count after the declared ones; a file among them only if none of those is ours: whoever can forge
+/// a lock in the repository can put a file with a mark of its own beside it.
+fn source(view: &SecretView<'_>, standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
     let held = standings.iter().enumerate().filter_map(|(index, standing)| match standing {
         Some(Standing::Ours { generation, .. }) => Some((index, generation)),
         _ => None,
     });
+    let former_file = |index: usize| {
+        index >= view.targets.len() && view.earlier.iter().any(|t| t.index == index && t.kind == TargetKind::File)
+    };
     let rank = |index, generation: &Generation| {
-        (generation.number, !generation.id.is_empty(), Some(index) == primary, Reverse(index))
+        (!former_file(index), generation.number, !generation.id.is_empty(), Some(index) == primary, Reverse(index))
     };
     held.max_by_key(|(index, generation)| rank(*index, generation)).map(|(index, _)| index)
 }
 
-/// A fork is healed under a token of its own; a current version that is this token holds the
-/// generation in force, and only its mark is missing.
-fn healed_forks(view: &SecretView<'_>, standings: &mut [Option<Standing>], in_force: Option<&Generation>) {
-    let Some(generation) = in_force else { return };
+/// What two runs that crossed left where versions are tokens. A fork is healed under a token of its
+/// own; a current version that is this token holds the generation in force, and only its mark is
+/// missing. A version that is the token of an older generation than its mark names is a late write
+/// and is healed; at the primary it may be an operator's step back, and stays drift.
+fn crossed(view: &SecretView<'_>, standings: &mut [Option<Standing>], plan: &SecretPlan) {
+    let Some(in_force) = &plan.generation else { return };
     for (target, standing) in view.targets.iter().zip(standings) {
-        let healed = matches!(standing, Some(Standing::Drifted { .. }))
-            && target
-                .locator
-                .as_ref()
-                .zip(observed(target))
-                .is_some_and(|(at, seen)| seen.version == fork_token(&view.owner, at, generation).to_string());
-        if healed {
-            *standing = Some(Standing::Ours { generation: generation.clone(), marked: false });
+        let Some(Standing::Drifted { generation }) = standing else { continue };
+        let Some((at, seen)) = target.locator.as_ref().zip(observed(target)) else { continue };
+        if seen.version == fork_token(&view.owner, at, in_force).to_string() {
+            *standing = Some(Standing::Ours { generation: in_force.clone(), marked: false });
+        } else if Some(target.index) != plan.primary
+            && let Some(number) = superseded(&view.owner, at, generation, &seen.version)
+        {
+            let generation = Generation { number, id: String::new(), ..generation.clone() };
+            *standing = Some(Standing::Ours { generation, marked: false });
         }
     }
 }
 
 /// The generation in force; an id that an interrupted write left unknown comes from another target
 /// that holds the same number, else from what that run had meant to write, else from the lock.
-fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Option<usize>) -> Option<Generation> {
+///
+/// Lock and journal are untrusted: of the time they name only what is possible is believed, since a
+/// rotation is due by it.
+fn in_force(
+    view: &SecretView<'_>,
+    standings: &[Option<Standing>],
+    source: Option<usize>,
+    now: Timestamp,
+) -> Option<Generation> {
     let generation = generation_of(standings.get(source?)?.as_ref())?.clone();
     if !generation.id.is_empty() {
         return Some(generation);
@@ -201,13 +218,18 @@ fn in_force(view: &SecretView<'_>, standings: &[Option<Standing>], source: Optio
         ..generation.clone()
     });
     let intended = view.intended.clone().filter(|intended| intended.number == generation.number);
-    known.or(intended).or(locked).or(Some(generation))
+    let possible = |claimed: Generation| {
+        let created = Some(claimed.created).filter(|created| (generation.created..=now).contains(created));
+        Generation { created: created.unwrap_or(generation.created), ..claimed }
+    };
+    known.or_else(|| intended.or(locked).map(possible)).or(Some(generation.clone()))
 }
 
 fn due(secret: &Secret, generation: Option<&Generation>, now: Timestamp) -> Option<Due> {
     let (period, generation) = (secret.rotation_period.as_ref()?, generation?);
     let at = generation.created.checked_add(SignedDuration::from_secs(period.value.seconds)).ok()?;
-    Some(Due { at, overdue: at <= now, unattended: !secret.one_time && !generation.adopted })
+    let unattended = !secret.one_time && !generation.adopted && !secret.source.is_external();
+    Some(Due { at, overdue: at <= now, unattended })
 }
 
 impl Due {
@@ -227,11 +249,23 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     if plan.generation.is_none() && highest.is_none() {
         return first(view, standings, plan, options);
     }
+    let after = highest.unwrap_or(0).saturating_add(1);
+    let external = view.secret.source.is_external();
+    if let Some(index) = replaced(view, standings, plan.primary, options).filter(|_| external) {
+        // The new value is what the reminder was for.
+        (plan.source, plan.due) = (Some(index), None);
+        return Next::Adopt(after);
+    }
     if plan.generation.is_none() {
         plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
         plan.generation = standings.iter().find_map(|standing| generation_of(standing.as_ref())).cloned();
     }
-    let after = highest.unwrap_or(0).saturating_add(1);
+    if external {
+        if options.force {
+            plan.notes.push("its value is made elsewhere, so no new one is made here".into());
+        }
+        return Next::Keep;
+    }
     let ready = |target: &TargetView| target.selected && target.refused.is_none() && !failed(target);
     let primary_ready = plan.primary.and_then(|primary| view.targets.get(primary)).is_some_and(ready);
     if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
@@ -253,6 +287,23 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
             Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
         };
     if edited { Next::Revise(after) } else { Next::Keep }
+}
+
+/// The place where somebody put the next value of an external secret that may be taken over: the
+/// primary, else the first.
+fn replaced(
+    view: &SecretView<'_>,
+    standings: &[Option<Standing>],
+    primary: Option<usize>,
+    options: Options,
+) -> Option<usize> {
+    let new = |index: &usize| {
+        let selected = view.targets.get(*index).is_some_and(|target| target.selected);
+        selected && matches!(standings.get(*index), Some(Some(Standing::Drifted { .. })))
+    };
+    let allowed = options.adopt || view.secret.adopt;
+    let found = primary.filter(new).or_else(|| (0..view.targets.len()).find(new));
+    found.filter(|_| allowed)
 }
 
 /// Nothing of ours stands anywhere: take something over, or make the first value.
@@ -278,6 +329,7 @@ fn notes(view: &SecretView<'_>, plan: &mut SecretPlan) {
     let edited = view.locked.is_some_and(|locked| {
         !locked.declaration.generated.is_empty() && locked.declaration.generated != view.declaration.generated
     });
+    let edited = edited && !view.secret.source.is_external();
     if edited && plan.generation.is_some() && !matches!(plan.next, Next::Rotate(_) | Next::Create(_)) {
         plan.notes.push("its generator was edited; the new settings count from the next rotation".into());
     }
@@ -294,17 +346,48 @@ const NOTHING_IN_FORCE: &str = "no value of ours is left to copy: what stands at
 /// Decides one target's action.
 fn settle(view: &SecretView<'_>, standing: Option<&Standing>, plan: &mut SecretPlan, index: usize, options: Options) {
     let Some(target) = view.targets.get(index) else { return };
-    let (action, why) = action(target, standing, plan, options);
+    let (action, why) = match &target.seen {
+        Seen::Replica => replica::check(view, target),
+        _ => taken_back(target, standing, action(view, target, standing, plan, options)),
+    };
     let changes = changes(target, standing, plan, action);
     let Some(planned) = plan.targets.get_mut(index) else { return };
     planned.action = if action == Action::Keep && !changes.is_empty() { Action::Metadata } else { action };
     planned.why = why;
     planned.changes = changes;
+    planned.restore = is_pending(target) && action.is_change();
 }
 
-fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, options: Options) -> (Action, String) {
+/// Whether an object cannot be used because it is scheduled for deletion.
+pub(super) fn is_pending(target: &TargetView) -> bool {
+    observed(target).is_some_and(|seen| seen.pending_deletion)
+}
+
+/// What is to be done with an object that is scheduled for deletion begins with taking it back, and
+/// often that is all.
+fn taken_back(target: &TargetView, standing: Option<&Standing>, planned: (Action, String)) -> (Action, String) {
+    if !is_pending(target) {
+        return planned;
+    }
+    match planned {
+        (Action::Keep, _) if matches!(standing, Some(Standing::Ours { .. })) => (Action::Restore, RESTORED.into()),
+        (action, why) if action.is_change() && why.is_empty() => (action, RESTORED.into()),
+        (action, why) if action.is_change() => (action, format!("{RESTORED}; {why}")),
+        other => other,
+    }
+}
+
+/// What a plan says of an object that is taken back.
+const RESTORED: &str = "restored from its scheduled deletion";
+
+fn action(
+    view: &SecretView<'_>,
+    target: &TargetView,
+    standing: Option<&Standing>,
+    plan: &SecretPlan,
+    options: Options,
+) -> (Action, String) {
     match &target.seen {
-        Seen::Replica => return (Action::ReplicaCheck, "the store keeps this copy itself".into()),
         Seen::LeftOut(why) => return (Action::LeftOut, why.clone()),
         Seen::NotBuilt if !target.selected => return (Action::LeftOut, "not built into this version".into()),
         Seen::NotBuilt if plan.hold.is_none() => return (Action::Held, not_built(target)),
@@ -334,12 +417,17 @@ fn action(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, o
         (None, Next::Create(_)) => (Action::Create, String::new()),
         (_, Next::Rotate(_)) => (Action::Rotate, rotate_why(plan)),
         (_, Next::Revise(_)) => (Action::Revise, "the declared value was edited".into()),
-        (None, _) => (Action::Spread, copied_from(plan)),
+        (None, _) => (Action::Spread, copied_from(view, plan)),
+        (Some(Standing::Drifted { generation }), Next::Adopt(_)) => {
+            let why = format!("a new value was put there after generation {}; it is kept", generation.number);
+            (Action::Adopt, why)
+        }
+        (Some(Standing::Ours { generation, .. }), Next::Adopt(next)) => {
+            let why = format!("it holds generation {}, generation {next} is taken over", generation.number);
+            (Action::Heal, why)
+        }
         (Some(Standing::Drifted { generation }), _) => {
             (Action::Keep, format!("its value was changed outside after generation {}", generation.number))
-        }
-        (Some(Standing::Ours { .. }), _) if observed(target).is_some_and(|seen| seen.pending_deletion) => {
-            (Action::Heal, "it is scheduled for deletion and is restored first".into())
         }
         (Some(Standing::Ours { generation, .. }), _) => compare(target.index, generation, plan),
         (Some(_), _) => (Action::Keep, String::new()),
@@ -372,12 +460,16 @@ fn rotate_why(plan: &SecretPlan) -> String {
     }
 }
 
-fn copied_from(plan: &SecretPlan) -> String {
-    let source = plan.source.and_then(|source| plan.targets.get(source));
-    source.map_or_else(
-        || "copied from its former place".to_owned(),
-        |source| format!("copied from {} `{}`", source.kind.title(), source.name),
-    )
+fn copied_from(view: &SecretView<'_>, plan: &SecretPlan) -> String {
+    let Some(source) = plan.source else { return String::new() };
+    if let Some(source) = view.targets.get(source) {
+        return format!("copied from {} `{}`", source.kind.title(), source.name);
+    }
+    let Some(former) = view.earlier.get(source - view.targets.len()) else { return String::new() };
+    let region = former.locator.as_ref().and_then(|at| at.region()).map(|region| format!(" in {region}"));
+    let restored = if is_pending(former) { format!(", which is {RESTORED} first") } else { String::new() };
+    let region = region.unwrap_or_default();
+    format!("copied from its former place, {} `{}`{region}{restored}", former.kind.title(), former.name)
 }
 
 /// The attributes to change at an object that stays, and `mark` if the mark must be set again.
@@ -388,9 +480,10 @@ fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, 
     let Some(seen) = observed(target).filter(|_| !untouched) else { return Vec::new() };
     let mut changes = differing(&target.desired, &seen.attributes);
     let wants_mark = match standing {
-        Some(Standing::Ours { marked: false, generation }) => {
-            plan.generation.as_ref().is_some_and(|g| g.number == generation.number && action == Action::Keep)
-        }
+        Some(Standing::Ours { marked: false, generation }) => plan
+            .generation
+            .as_ref()
+            .is_some_and(|g| g.number == generation.number && matches!(action, Action::Keep | Action::Restore)),
         _ => false,
     };
     if wants_mark {
@@ -400,7 +493,7 @@ fn changes(target: &TargetView, standing: Option<&Standing>, plan: &SecretPlan, 
 }
 
 /// The desired attributes that are missing or have another value; what others set does not count.
-fn differing(desired: &Attributes, seen: &Attributes) -> Vec<String> {
+pub(super) fn differing(desired: &Attributes, seen: &Attributes) -> Vec<String> {
     desired.iter().filter(|(name, value)| seen.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect()
 }
 

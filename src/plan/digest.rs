@@ -6,52 +6,155 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Action, Plan};
+use super::{Action, Plan, SecretPlan, TargetPlan};
+use crate::target::TargetKind;
+
+/// Entries that one check has room for: 12 characters each of its 65,535.
+pub const ENTRIES_MAX: usize = 5_400;
+
+/// How a plan was made: what it may approve depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// The stores were asked.
+    Online,
+    /// They were not: it approves nothing riskier than a new object and its metadata.
+    #[default]
+    Offline,
+}
+
+impl Mode {
+    /// The word that is kept.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+        }
+    }
+}
 
 /// The hash of a whole plan and of its entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlanDigest {
-    /// Sorted entry hashes, each 16 hexadecimal digits.
+    /// How the plan was made.
+    pub mode: Mode,
+    /// Sorted entry hashes of 64 bits, each 11 characters of base64url.
     pub entries: Vec<String>,
 }
 
 impl PlanDigest {
-    /// The digest of a plan; `file` and `environment` tell several Secretfiles apart.
+    /// The digest of a plan; `subject` tells several Secretfiles and environments apart.
     #[must_use]
-    pub fn of(plan: &Plan, file: &str, environment: &str, desired: impl Fn(usize, usize) -> String) -> Self {
-        let changing = plan.targets().filter(|(_, target)| {
-            target.action.is_change()
-                && target.action != Action::Rotate
-                && target.kind != crate::target::TargetKind::File
-        });
-        let mut entries: Vec<String> = changing
-            .map(|(secret, target)| {
-                let place = target.locator.as_ref().map_or(target.name.as_str(), |locator| locator.as_str());
-                let desired = desired(secret.index, target.index);
-                let parts = [
-                    file,
-                    environment,
-                    &secret.name,
-                    target.action.as_str(),
-                    &target.provider,
-                    place,
-                    &desired,
-                    &secret.declaration.fixed,
-                ];
-                short(&parts.join("\u{0}"))
+    pub fn of(plan: &Plan, subject: &Subject<'_>) -> Self {
+        let mode = if plan.offline { Mode::Offline } else { Mode::Online };
+        let mut entries: Vec<String> = plan
+            .targets()
+            .filter(|(_, target)| counts(target))
+            .filter_map(|(secret, target)| match mode {
+                Mode::Offline => subject.unseen(secret, target).or_else(|| changed(subject, secret, target)),
+                Mode::Online => changed(subject, secret, target),
             })
             .collect();
         entries.sort();
-        Self { entries }
+        Self { mode, entries }
     }
 
     /// One hash over all entries.
     #[must_use]
     pub fn total(&self) -> String {
-        short(&self.entries.join(","))
+        hash(&[&self.entries.join(",")])
     }
 }
 
-fn short(text: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..8])
+fn changed(subject: &Subject<'_>, secret: &SecretPlan, target: &TargetPlan) -> Option<String> {
+    target.action.is_change().then(|| subject.entry(secret, target))
+}
+
+/// Whether a review is about this target at all: rotations are due by the Secretfile, and local
+/// files belong to the machine one stands on.
+#[must_use]
+pub fn counts(target: &TargetPlan) -> bool {
+    target.action != Action::Rotate && target.kind != TargetKind::File
+}
+
+/// The settings of a target as text, by index of its secret and of the target within it.
+pub type Desired<'a> = dyn Fn(usize, usize) -> String + Sync + 'a;
+
+/// One Secretfile in one environment, which a plan is about.
+pub struct Subject<'a> {
+    /// Path of the Secretfile in the repository.
+    pub file: &'a str,
+    /// Name of the environment; empty without one.
+    pub environment: &'a str,
+    /// The settings that a target is to have.
+    pub desired: &'a Desired<'a>,
+}
+
+impl Subject<'_> {
+    /// What would be done at this target, as planned with the stores asked.
+    #[must_use]
+    pub fn entry(&self, secret: &SecretPlan, target: &TargetPlan) -> String {
+        let place = target.locator.as_ref().map_or(target.name.as_str(), |locator| locator.as_str());
+        self.hash(target.action.as_str(), secret, target, place)
+    }
+
+    /// What an offline plan says of this target, if that is no more than a new object, metadata or
+    /// nothing; such a plan knows no account, and a lock that lags tells `keep` from `create` wrongly.
+    #[must_use]
+    pub fn unseen(&self, secret: &SecretPlan, target: &TargetPlan) -> Option<String> {
+        let mild = matches!(target.action, Action::Create | Action::Metadata | Action::Keep);
+        mild.then(|| self.hash("offline", secret, target, &target.name))
+    }
+
+    /// The target as declared, whatever is done there: what a run that did not end goes on with.
+    #[must_use]
+    pub fn place(&self, secret: &SecretPlan, target: &TargetPlan) -> String {
+        let place = target.locator.as_ref().map_or(target.name.as_str(), |locator| locator.as_str());
+        self.hash("resume", secret, target, place)
+    }
+
+    fn hash(&self, verb: &str, secret: &SecretPlan, target: &TargetPlan, place: &str) -> String {
+        let desired = (self.desired)(secret.index, target.index);
+        let fixed = &secret.declaration.fixed;
+        hash(&[self.file, self.environment, &secret.name, verb, &target.provider, place, &desired, fixed])
+    }
+}
+
+/// 64 bits of SHA-256 over parts that are told apart by their lengths.
+fn hash(parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.len().to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    data_encoding::BASE64URL_NOPAD.encode(&hasher.finalize()[..8])
+}
+
+/// How the kept form begins; a reader refuses another number.
+const HEAD: &str = "<!-- secretzero-plan:1 ";
+
+impl PlanDigest {
+    /// The form that is kept in a check: hidden in Markdown, at most [`ENTRIES_MAX`] entries. What
+    /// does not fit counts as not reviewed.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{HEAD}{}", self.mode.as_str());
+        for entry in self.entries.iter().take(ENTRIES_MAX) {
+            text.push(' ');
+            text.push_str(entry);
+        }
+        text.push_str(" -->");
+        text
+    }
+
+    /// Reads the kept form; `None` for anything else.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (inside, _) = text.strip_prefix(HEAD)?.split_once(" -->")?;
+        let mut words = inside.split(' ');
+        let mode = words.next()?;
+        let mode = [Mode::Online, Mode::Offline].into_iter().find(|known| known.as_str() == mode)?;
+        let entries: Vec<String> = words.take(ENTRIES_MAX).map(str::to_owned).collect();
+        entries.iter().all(|entry| entry.len() == 11).then_some(Self { mode, entries })
+    }
 }

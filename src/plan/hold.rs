@@ -33,7 +33,11 @@ pub(super) fn hold(
                 });
             }
             (_, Some(Standing::Foreign(why))) if !(options.adopt || options.overwrite || view.secret.adopt) => {
-                let help = "keep its value with `--adopt` or `adopt: true`, or replace it with `--overwrite`";
+                let help = if view.secret.source.is_external() {
+                    "take its value over with `--adopt` or `adopt: true`"
+                } else {
+                    "keep its value with `--adopt` or `adopt: true`, or replace it with `--overwrite`"
+                };
                 let known =
                     view.locked.is_some_and(|l| l.targets.iter().any(|t| Some(&t.locator) == target.locator.as_ref()));
                 let known = if known { "; the lock knows it, so its mark was stripped" } else { "" };
@@ -50,7 +54,35 @@ pub(super) fn hold(
             _ => {}
         }
     }
-    unknown.or_else(|| former_unknown(view, plan)).or_else(|| first_but_filtered(view, standings, plan, options))
+    unknown
+        .or_else(|| former_unknown(view, plan))
+        .or_else(|| nothing_external(view, standings, plan, options))
+        .or_else(|| first_but_filtered(view, standings, plan, options))
+}
+
+/// The first value of an external secret comes from nowhere but a target.
+fn nothing_external(
+    view: &SecretView<'_>,
+    standings: &[Option<Standing>],
+    plan: &SecretPlan,
+    options: Options,
+) -> Option<Hold> {
+    let ours = || standings.iter().any(|standing| generation_of(standing.as_ref()).is_some());
+    if !view.secret.source.is_external() || ours() || to_adopt(view, standings, plan.primary, options).is_some() {
+        return None;
+    }
+    let target = plan.primary.and_then(|primary| view.targets.get(primary))?;
+    let place = format!("{} `{}`", target.kind.title(), target.name);
+    let foreign = standings.iter().any(|standing| matches!(standing, Some(Standing::Foreign(_))));
+    let (reason, help) = if foreign {
+        let reason = "it is external, so there is no value to overwrite anything with".to_owned();
+        (reason, "take over what stands there with `--adopt` or `adopt: true`".to_owned())
+    } else {
+        let adopt = if view.secret.adopt { "the next run takes it over" } else { "run again with `--adopt`" };
+        let reason = "it is external, so its value is made elsewhere, and no target holds it yet".to_owned();
+        (reason, format!("put it into {place} yourself, then {adopt}"))
+    };
+    Some(Hold { reason, help, span: target.span, cause: Cause::Decision })
 }
 
 /// A former place that cannot be read may hold the value.

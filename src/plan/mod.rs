@@ -3,10 +3,15 @@
 //! [`mod@observe`] is the only part that reads; [`standing`] and [`diff`] are pure functions. A plan holds
 //! names, versions and generations, never values, so it can be shown to anybody.
 
+pub mod cost;
 pub mod diff;
 pub mod digest;
+pub mod drift;
+pub mod duration;
 mod hold;
 pub mod observe;
+mod replica;
+pub mod review;
 pub mod standing;
 
 use jiff::Timestamp;
@@ -19,7 +24,7 @@ use crate::diagnostic::Span;
 use crate::locator::Locator;
 use crate::lockfile::Declaration;
 use crate::mark::{Generation, Owner};
-use crate::provider::{Capabilities, Error, VersionId};
+use crate::provider::{Capabilities, Error, Observed, Result, VersionId};
 use crate::target::{Attributes, TargetKind};
 
 /// How long before its due date a rotation is announced, in days.
@@ -62,6 +67,8 @@ pub struct SecretPlan {
     pub targets: Vec<TargetPlan>,
     /// When its rotation is due, if it has a period and a generation.
     pub due: Option<Due>,
+    /// Its value is made elsewhere, so that no command here rotates it.
+    pub external: bool,
     /// What else a reviewer should know.
     pub notes: Vec<String>,
     /// Hashes of the declaration, for the lock.
@@ -101,6 +108,8 @@ pub struct Hold {
 pub enum Cause {
     /// Someone must decide: a foreign object, another repository, a filtered primary.
     Decision,
+    /// No plan that was reviewed had shown it.
+    Review,
     /// The store cannot be reached or refuses us.
     Store,
     /// The kind of target is not built yet.
@@ -147,7 +156,7 @@ pub struct TargetPlan {
     pub generation: Option<Generation>,
     /// The value was changed outside since the mark was set.
     pub drifted: bool,
-    /// The object must be restored from its scheduled deletion first.
+    /// The action begins with taking the object back from its scheduled deletion.
     pub restore: bool,
     /// What the store can do, for the applier.
     pub capabilities: Option<Capabilities>,
@@ -166,6 +175,8 @@ pub enum Action {
     Revise,
     /// A target that is behind gets the value in force.
     Heal,
+    /// An object that is scheduled for deletion is taken back with its value.
+    Restore,
     /// A foreign object is taken over with its value.
     Adopt,
     /// Something new is made.
@@ -184,12 +195,13 @@ pub enum Action {
 
 impl Action {
     /// What a reader is shown, most dangerous first.
-    pub const BY_RISK: [Self; 9] = [
+    pub const BY_RISK: [Self; 10] = [
         Self::Overwrite,
         Self::Spread,
         Self::Rotate,
         Self::Revise,
         Self::Heal,
+        Self::Restore,
         Self::Adopt,
         Self::Create,
         Self::Metadata,
@@ -205,6 +217,7 @@ impl Action {
             Self::Rotate => "rotate",
             Self::Revise => "revise",
             Self::Heal => "heal",
+            Self::Restore => "restore",
             Self::Adopt => "adopt",
             Self::Create => "create",
             Self::Metadata => "metadata",
@@ -212,6 +225,19 @@ impl Action {
             Self::Keep => "keep",
             Self::Held => "held",
             Self::LeftOut => "left out",
+        }
+    }
+
+    /// What is done to the target, as in "2 to copy".
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Spread => "copy",
+            Self::Revise => "replace",
+            Self::Heal => "bring up to date",
+            Self::Metadata => "change metadata of",
+            Self::ReplicaCheck => "check",
+            other => other.as_str(),
         }
     }
 
@@ -245,6 +271,8 @@ pub struct TargetView {
     pub capabilities: Option<Capabilities>,
     /// What stands there.
     pub seen: Seen,
+    /// What stands at the place of a [`Seen::Replica`], if it was asked.
+    pub copy: Option<Result<Option<Observed>>>,
     /// Whether a read of the object itself says so, not only a list.
     pub confirmed: bool,
     /// Whether filters allow to write it.
@@ -259,14 +287,15 @@ pub enum Seen {
     /// Nothing stands there.
     Absent,
     /// Something does.
-    Present(crate::provider::Observed),
+    Present(Observed),
     /// The store could not tell.
     Failed(Error),
     /// This program cannot reach that kind of store yet.
     NotBuilt,
     /// Not to be looked at here, for this reason.
     LeftOut(String),
-    /// The explicit target is a copy that the store itself keeps for another target.
+    /// The explicit target is a copy that the store itself keeps for another target; what stands there
+    /// is in [`TargetView::copy`].
     Replica,
     /// Not asked; the lock says something is there.
     Assumed,

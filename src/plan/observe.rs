@@ -148,23 +148,30 @@ pub async fn observe<'a>(
         assume(&mut views, stores);
     } else {
         locate(&mut views, stores).await;
-        look(&mut views, stores, Reading::List, |view| !view.confirmed).await;
+        look(&mut views, stores, Reading::List, |_, target| !target.confirmed).await;
     }
     views
 }
 
-/// Asks again, object by object, for what would be changed or held on a list's word alone.
+/// Asks again, object by object, for what would be changed or held on a list's word alone; tells
+/// whether anything was asked. What is learned may put more in doubt: plan anew and ask again.
 pub async fn confirm(views: &mut [SecretView<'_>], plans: &[SecretPlan], stores: &Stores, reading: Reading) -> bool {
-    for (view, plan) in views.iter_mut().zip(plans) {
-        for (target, planned) in view.targets.iter_mut().zip(&plan.targets) {
-            let settled = matches!(planned.action, Action::Keep | Action::LeftOut | Action::ReplicaCheck);
-            target.confirmed |= settled && !planned.drifted;
-        }
-        // One doubtful target puts the whole secret in doubt only where nothing is known to exist.
-        let new = plan.generation.is_none();
-        view.earlier.iter_mut().for_each(|target| target.confirmed |= !new);
-    }
-    look(views, stores, reading, |target| !target.confirmed).await > 0
+    let doubtful = |plan: &SecretPlan| {
+        let planned = plan.targets.iter().map(|target| {
+            let settled = matches!(target.action, Action::Keep | Action::LeftOut | Action::ReplicaCheck);
+            !settled || target.drifted
+        });
+        planned.collect::<Vec<bool>>()
+    };
+    let doubtful: Vec<(Vec<bool>, bool)> =
+        plans.iter().map(|plan| (doubtful(plan), plan.generation.is_none())).collect();
+    // One doubtful target puts the whole secret in doubt only where nothing is known to exist.
+    let wanted = |position: usize, target: &TargetView| {
+        let doubt = doubtful.get(position);
+        let doubt = doubt.is_some_and(|(targets, new)| targets.get(target.index).copied().unwrap_or(*new));
+        doubt && !target.confirmed
+    };
+    look(views, stores, reading, wanted).await > 0
 }
 
 fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope, now: Timestamp) -> TargetView {
@@ -185,8 +192,9 @@ fn target_view(manifest: &Manifest, target: &Target, index: usize, scope: &Scope
         locator: None,
         desired: BTreeMap::new(),
         capabilities: None,
-        confirmed: matches!(seen, Seen::LeftOut(_) | Seen::Replica),
+        confirmed: matches!(seen, Seen::LeftOut(_)),
         seen,
+        copy: None,
         selected: scope.selects_target(manifest, target),
         refused: refused(target, now),
     }
@@ -227,9 +235,9 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
             if target.capabilities.is_none() || target.confirmed {
                 continue;
             }
+            let is_copy = matches!(target.seen, Seen::Replica);
             if let Some(Some(Err(error))) = ready.get(declared.provider) {
-                target.seen = Seen::Failed(error.clone());
-                target.confirmed = true;
+                settle(target, Err(error.clone()), Reading::Each);
                 continue;
             }
             let place = place(view.secret, declared);
@@ -237,9 +245,9 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
                 Ok(locator) => {
                     target.locator = Some(locator);
                     target.desired = store.desired(&place, None);
-                    target.seen = Seen::Absent;
+                    target.seen = if is_copy { Seen::Replica } else { Seen::Absent };
                 }
-                Err(error) => target.seen = Seen::Failed(error),
+                Err(error) => settle(target, Err(error), Reading::List),
             }
         }
         recall(view, stores, &ready);
@@ -305,6 +313,7 @@ fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetVie
         desired: BTreeMap::new(),
         capabilities: None,
         seen: Seen::Absent,
+        copy: None,
         confirmed: false,
         selected: false,
         refused: None,
@@ -345,7 +354,8 @@ fn assume(views: &mut [SecretView<'_>], stores: &Stores) {
         for (target, declared) in view.targets.iter_mut().zip(&view.secret.targets) {
             let built = stores.get(declared.provider).and_then(Option::as_ref);
             target.capabilities = built.and_then(|store| store.capabilities(target.kind));
-            if target.confirmed || target.capabilities.is_none() {
+            let is_copy = matches!(target.seen, Seen::Replica);
+            if target.confirmed || is_copy || target.capabilities.is_none() {
                 continue;
             }
             let mut known = view.locked.iter().flat_map(|locked| &locked.targets);
@@ -361,7 +371,10 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
     let (scheme, end) = match settings {
         TargetSettings::File(file) => ("file:", format!("{}#{}", file.path, file.key)),
         TargetSettings::SecretsManager(secret) => ("aws-sm://", format!("/{}", secret.name)),
-        TargetSettings::SsmParameter(parameter) => ("aws-ssm://", format!("/{}", parameter.name)),
+        TargetSettings::SsmParameter(parameter) => {
+            let nowhere = Locator::ssm_parameter("", "", &parameter.name);
+            ("aws-ssm://", nowhere.as_str().strip_prefix("aws-ssm:///").unwrap_or_default().to_owned())
+        }
         _ => return false,
     };
     at.as_str().starts_with(scheme) && at.as_str().ends_with(&end)
@@ -379,12 +392,12 @@ async fn look(
     views: &mut [SecretView<'_>],
     stores: &Stores,
     reading: Reading,
-    wanted: impl Fn(&TargetView) -> bool,
+    wanted: impl Fn(usize, &TargetView) -> bool,
 ) -> usize {
     let mut questions: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
     for (index, view) in views.iter().enumerate() {
         for target in view.targets.iter().chain(&view.earlier) {
-            if target.locator.is_none() || !wanted(target) {
+            if target.locator.is_none() || !wanted(index, target) {
                 continue;
             }
             if let Some((provider, place)) = place_at(view, stores, target.index) {
@@ -423,6 +436,10 @@ async fn look(
 fn settle(target: &mut TargetView, answer: Result<Option<Observed>>, reading: Reading) {
     target.confirmed =
         reading != Reading::List || answer.as_ref().is_ok_and(|seen| seen.as_ref().is_some_and(|s| !s.from_list));
+    if matches!(target.seen, Seen::Replica) {
+        target.copy = Some(answer);
+        return;
+    }
     target.seen = match answer {
         Ok(Some(observed)) => Seen::Present(observed),
         Ok(None) => Seen::Absent,

@@ -11,6 +11,9 @@ use crate::locator::Locator;
 use crate::mark::{Generation, Mark, Owner, UnreadableMark};
 use crate::provider::{MarkOrder, Observed, VersionId};
 
+/// How many generations before and after the one that a mark names are known by their tokens.
+const TOKENS_AROUND: u64 = 8;
+
 /// The place of one object in our world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -64,6 +67,14 @@ pub fn fork_token(owner: &Owner, at: &Locator, generation: &Generation) -> Uuid 
     Uuid::new_v5(&owner.write_token(at, generation.number), generation.id.as_bytes())
 }
 
+/// The generation of ours that stands under its token where the mark already names a newer one: a
+/// run that was late stored it over the newer value.
+#[must_use]
+pub fn superseded(owner: &Owner, at: &Locator, marked: &Generation, version: &VersionId) -> Option<u64> {
+    let oldest = marked.number.saturating_sub(TOKENS_AROUND).max(1);
+    (oldest..=marked.number).rev().find(|number| *version == owner.write_token(at, *number).to_string())
+}
+
 fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId, mark: Mark) -> Standing {
     let generation = mark.generation;
     if *version == mark.version {
@@ -72,9 +83,11 @@ fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId
     let interrupted = |number| Generation { number, id: String::new(), ..generation.clone() };
     match order {
         MarkOrder::ValueFirst => {
-            let next = generation.number.saturating_add(1);
-            if *version == owner.write_token(at, next).to_string() {
-                return Standing::Ours { generation: interrupted(next), marked: false };
+            // More than one ahead: a run that was late set its older mark over newer ones.
+            let ahead = (1..=TOKENS_AROUND).map(|ahead| generation.number.saturating_add(ahead));
+            let token = |number: &u64| *version == owner.write_token(at, *number).to_string();
+            if let Some(number) = ahead.into_iter().find(token) {
+                return Standing::Ours { generation: interrupted(number), marked: false };
             }
         }
         MarkOrder::MarkFirst => {
@@ -152,7 +165,14 @@ mod tests {
         let judge = |v: &str| judge(&owner(None), &at(), MarkOrder::ValueFirst, &seen(3, &token(3), v));
         assert_eq!(number(&judge(&token(3))), Some((3, true)));
         assert_eq!(number(&judge(&token(4))), Some((4, false)));
+        assert_eq!(number(&judge(&token(6))), Some((6, false)), "a late mark hides newer values of ours");
         assert!(matches!(judge("someone-elses"), Standing::Drifted { .. }));
+        let older = |v: &str| {
+            let Standing::Drifted { generation } = judge(v) else { return None };
+            superseded(&owner(None), &at(), &generation, &v.to_owned())
+        };
+        assert_eq!(older(&token(2)), Some(2), "a late value is known by its token");
+        assert_eq!(older("someone-elses"), None);
     }
 
     #[test]

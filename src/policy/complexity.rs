@@ -8,7 +8,7 @@ use crate::manifest::{Generator, GeneratorKind, Secret, Source};
 const UUID_CHARS: u32 = 36;
 
 /// Generators whose settings promise too little. Static values are left out: to judge one would tell
-/// something of it.
+/// something of it; external ones are made elsewhere.
 pub(super) fn check(secret: &Secret, min_length: Option<u32>, min_classes: Option<u32>) -> Vec<(Span, Breach)> {
     let name = &secret.name.value;
     match &secret.source {
@@ -54,7 +54,7 @@ fn strength(kind: &GeneratorKind) -> Option<(u32, u32)> {
         GeneratorKind::Text(settings) => Some((settings.length, classes_of(&settings.alphabet))),
         // Its hyphens stand in fixed places, so they are no class of their own.
         GeneratorKind::Uuid => Some((UUID_CHARS, 2)),
-        GeneratorKind::Static(_) => None,
+        GeneratorKind::Static(_) | GeneratorKind::External => None,
     }
 }
 

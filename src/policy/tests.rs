@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::diagnostic::Spanned;
 use crate::manifest::{
-    AccessList, Compliance, Field, Generator, GeneratorKind, Metadata, PasswordSettings, Period, ProviderBlock,
+    AccessList, Compliance, Costs, Field, Generator, GeneratorKind, Metadata, PasswordSettings, Period, ProviderBlock,
     ProviderKind, Source, StaticSettings, TextSettings,
 };
 use crate::target::{
@@ -70,6 +70,7 @@ fn manifest(rules: Vec<Rule>, secrets: Vec<Secret>) -> Manifest {
             provider("here", ProviderKind::Local, None),
         ],
         policies: rules.into_iter().map(policy).collect(),
+        costs: Costs::default(),
         secrets,
         environment: None,
     }

@@ -12,6 +12,8 @@ pub mod local;
 pub mod memory;
 pub mod unset;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -20,7 +22,7 @@ pub use error::{Error, ErrorKind, Result};
 use crate::locator::Locator;
 use crate::mark::{Generation, Owner};
 use crate::secret::{Shape, Value};
-use crate::target::{Attributes, Place, TargetKind};
+use crate::target::{Attributes, Place, TargetKind, TargetSettings};
 
 /// How a mark and the value it describes get into a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,21 @@ pub struct Stored {
     pub version: VersionId,
 }
 
+/// One object that exists in a store, as [`Provider::list`] tells it. Never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The settings that describe it as it is: name, tags, description, key, replicas.
+    pub settings: TargetSettings,
+    /// The text of the tag `secretzero`, if there is one.
+    pub mark: Option<String>,
+    /// Who rotates or owns it instead of us, if the store says so.
+    pub managed_by: Option<String>,
+    /// It is scheduled for deletion.
+    pub pending_deletion: bool,
+    /// It has a current version.
+    pub has_value: bool,
+}
+
 /// Who the store takes us for, as far as it tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -176,6 +193,19 @@ pub trait Provider: Send + Sync {
 
     /// Makes an object that is scheduled for deletion usable again.
     async fn restore(&self, at: &Place) -> Result<()>;
+
+    /// Waits until the copies that the store keeps of this place by itself (replicas in other regions)
+    /// hold what stands here; tells of each that does not, by region, what it does: `failed (…)`. Every store bounds the wait.
+    async fn await_copies(&self, _at: &Place) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// What exists of a kind whose name begins with a prefix (a `/` before it does not count), by name;
+    /// never a value. [`ErrorKind::Unsupported`] where a store cannot be listed.
+    async fn list(&self, kind: TargetKind, _prefix: &str) -> Result<Vec<Listed>> {
+        let message = format!("a store of kind `{}` cannot be asked for what it holds", kind.as_str());
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
 
     /// Lets go of what was borrowed (a token that can be revoked); called once at the end.
     async fn close(&self) {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Capabilities, Error, ErrorKind, Identity, Observed, Probe, Provider, Reading, Result, Stored};
+use super::{Capabilities, Error, ErrorKind, Identity, Listed, Observed, Probe, Provider, Reading, Result, Stored};
 use super::{VersionId, WriteOptions};
 use crate::locator::Locator;
 use crate::mark::Generation;
@@ -65,6 +65,10 @@ impl Provider for Unset {
     }
 
     async fn restore(&self, _: &Place) -> Result<()> {
+        self.refuse()
+    }
+
+    async fn list(&self, _: TargetKind, _: &str) -> Result<Vec<Listed>> {
         self.refuse()
     }
 }

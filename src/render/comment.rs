@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{code, words};
+use super::{code, estimate, words};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Secret};
 use crate::plan::{Action, Next, Plan, SecretPlan, TargetPlan};
 use crate::target::TargetKind;
 
@@ -49,6 +49,9 @@ pub fn comment(facts: &Facts<'_>) -> String {
         if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     out.push_str(&format!("### SecretZero · {}{environment}\n\n", code(facts.file)));
     out.push_str(&format!("{}\n", headline(facts)));
+    if let Some(line) = facts.plan.zip(facts.manifest).and_then(|(plan, manifest)| estimate::estimate(plan, manifest)) {
+        out.push_str(&format!("\n{line}\n"));
+    }
     if let Some(why) = facts.offline {
         out.push_str(&format!("\n> [!NOTE]\n> **Planned offline.** {}\n", words(why)));
     }
@@ -61,7 +64,7 @@ pub fn comment(facts: &Facts<'_>) -> String {
     if let Some(plan) = facts.plan {
         out.push_str(&due(facts, plan));
         out.push_str(&drift(plan));
-        out.push_str(&rest(plan));
+        out.push_str(&rest(facts, plan));
     }
     out.push_str(&footer(facts));
     out
@@ -105,24 +108,13 @@ fn counts(facts: &Facts<'_>) -> Option<String> {
     let mut parts: Vec<String> = Action::BY_RISK
         .iter()
         .filter_map(|action| Some((action, plan.count(*action))).filter(|(_, count)| *count > 0))
-        .map(|(action, count)| format!("{count} to {}", verb(*action)))
+        .map(|(action, count)| format!("{count} to {}", action.verb()))
         .collect();
     let kept = plan.count(Action::Keep);
     if kept > 0 {
         parts.push(format!("{kept} unchanged"));
     }
     (!parts.is_empty()).then(|| parts.join(" · "))
-}
-
-const fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Spread => "copy",
-        Action::Revise => "replace",
-        Action::Heal => "bring up to date",
-        Action::Metadata => "change metadata of",
-        Action::ReplicaCheck => "check",
-        other => other.as_str(),
-    }
 }
 
 fn problems(facts: &Facts<'_>) -> String {
@@ -149,11 +141,16 @@ fn finding_line(facts: &Facts<'_>, finding: &Diagnostic) -> String {
 
 /// A link to a line of the Secretfile at the head commit.
 fn line_link(facts: &Facts<'_>, line: u32) -> String {
-    if facts.blob_url.is_empty() {
-        return format!("line {line}:");
+    format!("{}:", link(facts.blob_url, facts.file, line))
+}
+
+/// A line of a file, as a link where it is known what to.
+pub(super) fn link(blob_url: &str, file: &str, line: u32) -> String {
+    if blob_url.is_empty() {
+        return format!("line {line}");
     }
-    let path: Vec<String> = facts.file.split('/').map(percent).collect();
-    format!("[line {line}]({}/{}#L{line}):", facts.blob_url, path.join("/"))
+    let path: Vec<String> = file.split('/').map(percent).collect();
+    format!("[line {line}]({blob_url}/{}#L{line})", path.join("/"))
 }
 
 /// One path segment of a URL.
@@ -222,7 +219,7 @@ fn badge(action: Action) -> String {
     let mark = match action {
         Action::Overwrite => "🔴",
         Action::Spread | Action::Rotate | Action::Revise => "🟠",
-        Action::Heal | Action::Adopt => "🟡",
+        Action::Heal | Action::Restore | Action::Adopt => "🟡",
         Action::Create => "🟢",
         _ => "⚪",
     };
@@ -230,9 +227,11 @@ fn badge(action: Action) -> String {
 }
 
 fn people(facts: &Facts<'_>, secret: &SecretPlan) -> Vec<String> {
-    let Some(declared) = facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)) else {
-        return Vec::new();
-    };
+    facts.manifest.and_then(|manifest| manifest.secrets.get(secret.index)).map(who).unwrap_or_default()
+}
+
+/// Who answers for a secret and who reads it.
+pub(super) fn who(declared: &Secret) -> Vec<String> {
     let list = |label: &str, names: &[String]| {
         let names: Vec<String> = names.iter().map(|name| code(name)).collect();
         (!names.is_empty()).then(|| format!("{label} {}", names.join(", ")))
@@ -281,8 +280,11 @@ fn due(facts: &Facts<'_>, plan: &Plan) -> String {
     let mut out = format!("\n#### Rotation: {} due within {} days", soon.len(), crate::plan::DUE_SOON_DAYS);
     out.push_str(&if overdue > 0 { format!(", {overdue} overdue\n\n") } else { "\n\n".into() });
     for (secret, at) in soon.iter().take(facts.rows_max) {
-        let attended = secret.due.is_some_and(|due| !due.unattended);
-        let by_hand = if attended { "; by name only, with `secretzero rotate --secret NAME`" } else { "" };
+        let by_hand = match secret.due {
+            Some(_) if secret.external => "; it is external: put a new value there yourself",
+            Some(due) if !due.unattended => "; by name only, with `secretzero rotate --secret NAME`",
+            _ => "",
+        };
         let when = if *at <= facts.now { "was due" } else { "due" };
         out.push_str(&format!("- {} {when} {}{by_hand}\n", code(&secret.name), at.strftime("%Y-%m-%d")));
     }
@@ -293,7 +295,7 @@ fn due(facts: &Facts<'_>, plan: &Plan) -> String {
 fn drift(plan: &Plan) -> String {
     let lines: String = plan
         .targets()
-        .filter(|(_, target)| target.drifted)
+        .filter(|(_, target)| target.drifted && !target.action.is_change())
         .map(|(secret, target)| {
             format!(
                 "- {} in {} {}: {}\n",
@@ -313,21 +315,24 @@ fn drift(plan: &Plan) -> String {
 }
 
 /// Everything that changes nothing, folded.
-fn rest(plan: &Plan) -> String {
+fn rest(facts: &Facts<'_>, plan: &Plan) -> String {
     let mut out = String::new();
     let notes: String = plan
         .secrets
         .iter()
         .flat_map(|secret| secret.notes.iter().map(move |note| format!("- {}: {}\n", code(&secret.name), words(note))))
         .chain(
-            plan.orphans
-                .iter()
-                .map(|name| format!("- {}: no longer declared; what is stored stays where it is\n", code(name))),
+            facts
+                .manifest
+                .into_iter()
+                .flat_map(|manifest| estimate::hints(manifest, Some(plan)))
+                .map(|hint| format!("- {}\n", words(&hint))),
         )
         .collect();
     if !notes.is_empty() {
         out.push_str(&folded("Notes", &notes));
     }
+    out.push_str(&orphans(&plan.orphans));
     let list = |wanted: fn(&TargetPlan) -> bool| -> Vec<(&SecretPlan, &TargetPlan)> {
         plan.targets().filter(|(_, target)| wanted(target)).collect()
     };
@@ -342,6 +347,16 @@ fn rest(plan: &Plan) -> String {
         out.push_str(&folded(&format!("{} unchanged", count(kept.len(), "target")), &lines));
     }
     out
+}
+
+/// Secrets that the file no longer declares: told, and never pending.
+pub(super) fn orphans(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let lines: String = names.iter().take(ROWS_MAX).map(|name| format!("- {}\n", code(name))).collect();
+    let body = format!("What is stored stays where it is; nothing is deleted.\n\n{lines}");
+    folded(&format!("{} no longer declared", count(names.len(), "secret")), &body)
 }
 
 fn listed(secret: &SecretPlan, target: &TargetPlan, end: &str) -> String {

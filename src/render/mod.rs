@@ -4,6 +4,9 @@
 //! description can break out of its place, mention anybody or become a command.
 
 pub mod comment;
+pub mod drift;
+pub mod estimate;
+pub mod explain;
 pub mod outcome;
 
 /// Text as inline code that fits a table cell; control characters and direction marks are shown as

@@ -1,9 +1,9 @@
 //! The comment of a merged pull request and the job summary of a sync or rotation: what was done.
 
-use super::comment::{count, folded};
+use super::comment::{count, folded, orphans};
 use super::{code, words};
 use crate::apply::{Done, Outcome, SecretOutcome};
-use crate::plan::{Action, Plan, SecretPlan, TargetPlan};
+use crate::plan::{Action, Cause, Plan, SecretPlan, TargetPlan};
 
 /// What a report of a run is made of.
 pub struct Facts<'a> {
@@ -17,6 +17,10 @@ pub struct Facts<'a> {
     pub plan: &'a Plan,
     /// What was done.
     pub outcome: &'a Outcome,
+    /// Changes that were made though no plan had shown them.
+    pub unreviewed: &'a [String],
+    /// What a reader should know about the review as a whole.
+    pub note: Option<&'a str>,
     /// The commit that was synced.
     pub commit: &'a str,
     /// The run that did it.
@@ -60,6 +64,7 @@ pub fn report(facts: &Facts<'_>) -> String {
         if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     let mut out = format!("### SecretZero · {}{environment}\n\n**{}.**\n", code(facts.file), title(facts));
     out.push_str(&unfinished(facts));
+    out.push_str(&unreviewed(facts));
     let done: Vec<Row<'_>> = written(facts).collect();
     if !done.is_empty() {
         out.push_str("\n| | Secret | Target | Generation |\n|:--|:--|:--|:--|\n");
@@ -99,6 +104,7 @@ pub fn report(facts: &Facts<'_>) -> String {
     if !left.is_empty() {
         out.push_str(&folded("Left out", &left));
     }
+    out.push_str(&orphans(&facts.plan.orphans));
     let short = code(facts.commit.get(..7).unwrap_or(facts.commit));
     let run = if facts.run_url.is_empty() { String::new() } else { format!(" · [run]({})", facts.run_url) };
     out.push_str(&format!("\n<sub>At {short}{run} · SecretZero {}</sub>\n", env!("CARGO_PKG_VERSION")));
@@ -124,7 +130,28 @@ fn unfinished(facts: &Facts<'_>) -> String {
     if lines.is_empty() {
         return lines;
     }
-    format!("\n> [!WARNING]\n> **Unfinished; the next run goes on with the same values.**\n>\n{lines}")
+    let only_review = facts.outcome.failures() == 0 && facts.plan.held().all(|(_, hold)| hold.cause == Cause::Review);
+    let heading = match only_review {
+        true => "Held: no plan of a merged pull request had shown this.",
+        false => "Unfinished; the next run goes on with the same values.",
+    };
+    format!("\n> [!WARNING]\n> **{heading}**\n>\n{lines}")
+}
+
+/// What ran without a review, by name.
+fn unreviewed(facts: &Facts<'_>) -> String {
+    let note = facts.note.map(|note| format!(" Review: {}.", words(note))).unwrap_or_default();
+    if facts.unreviewed.is_empty() {
+        return if note.is_empty() { note } else { format!("\n*{}*\n", note.trim_start()) };
+    }
+    let mut out = format!(
+        "\n> [!IMPORTANT]\n> **{} not shown by any reviewed plan.**{note} `require_plan: true` would have held this.\n>\n",
+        count(facts.unreviewed.len(), "change")
+    );
+    for line in facts.unreviewed.iter().take(facts.rows_max) {
+        out.push_str(&format!("> - {line}\n"));
+    }
+    out
 }
 
 const fn past(action: Action) -> &'static str {
@@ -134,6 +161,7 @@ const fn past(action: Action) -> &'static str {
         Action::Rotate => "rotated",
         Action::Revise => "replaced",
         Action::Heal => "brought&nbsp;up&nbsp;to&nbsp;date",
+        Action::Restore => "restored",
         Action::Adopt => "adopted",
         Action::Create => "created",
         _ => "metadata",

@@ -2,6 +2,8 @@
 //! person or a script reads of it.
 
 mod check;
+#[cfg(feature = "github")]
+mod day_one;
 mod environments;
 mod filters;
 mod held;

@@ -1,6 +1,8 @@
 //! Every effect is cut before, cut after, done twice, refused, and its reply lost, by one generic
 //! loop; the next run must finish the job with the values that any store already holds.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fake::aws::{FakeAws, Fault, FaultPlan};

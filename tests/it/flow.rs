@@ -3,104 +3,9 @@
 
 use serde_json::json;
 
-use crate::fake::aws::FakeAws;
-use crate::fake::github::FakeGithub;
+use crate::fake::github::Fault;
 use crate::job::Job;
-use crate::sandbox::{Ran, Sandbox};
-
-const BASE: &str = include_str!("../fixtures/flow/base.yml");
-const CHANGE: &str = include_str!("../fixtures/flow/change.yml");
-const LOCK_REF: &str = "refs/secretzero/v1/default";
-
-/// What a job of the action may do with the workflow's own token.
-const PERMISSIONS: [(&str, &str); 3] = [("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
-
-/// One repository with its cloud.
-struct Stage {
-    github: FakeGithub,
-    aws: FakeAws,
-    sandbox: Sandbox,
-    job: Job,
-}
-
-impl Stage {
-    fn new() -> Self {
-        Self::with_permissions(&PERMISSIONS)
-    }
-
-    fn with_permissions(permissions: &[(&str, &str)]) -> Self {
-        let (github, aws) = (FakeGithub::start(), FakeAws::start());
-        let job = Job {
-            api_url: github.url(),
-            repository: FakeGithub::REPOSITORY.into(),
-            repository_id: 1001,
-            token: github.workflow_token(permissions),
-            cloud: aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        };
-        Self { aws, sandbox: Sandbox::new(), job, github }
-    }
-
-    fn job(&self, event: &str, payload: &serde_json::Value, sha: &str, inputs: &[(&str, &str)]) -> Ran {
-        self.job.run(&self.sandbox, event, payload, sha, inputs)
-    }
-
-    fn pull_request(&self, number: u64, head: &str, inputs: &[(&str, &str)]) -> Ran {
-        self.job.pull_request(&self.sandbox, number, head, inputs)
-    }
-
-    fn push(&self, sha: &str, inputs: &[(&str, &str)]) -> Ran {
-        self.job.push(&self.sandbox, sha, inputs)
-    }
-
-    /// Checks a text out, as `actions/checkout` would.
-    fn checkout(&self, secretfile: &str) {
-        self.sandbox.write("Secretfile.yml", secretfile);
-    }
-
-    fn comment(&self, pull: u64) -> String {
-        let comments = self.github.comments(pull);
-        assert_eq!(comments.len(), 1, "one comment: {comments:?}");
-        comments.into_iter().next().unwrap().body
-    }
-
-    fn output(&self, name: &str) -> String {
-        let text = self.sandbox.read("output");
-        let mut lines = text.lines();
-        while let Some(line) = lines.next() {
-            if line.strip_prefix(name).is_some_and(|rest| rest.starts_with("<<")) {
-                return lines.next().unwrap_or_default().to_owned();
-            }
-        }
-        String::new()
-    }
-
-    fn lock(&self) -> Option<String> {
-        let bytes = self.github.file(LOCK_REF, "Secretfile.yml.lock.json");
-        bytes.map(|bytes| String::from_utf8(bytes).unwrap())
-    }
-
-    fn effects(&self) -> usize {
-        self.aws.effects()
-    }
-}
-
-/// Commits and versions differ from run to run.
-fn stable(text: &str) -> String {
-    let hex = |c: char| c.is_ascii_hexdigit() && !c.is_ascii_uppercase();
-    let mut out = String::new();
-    let mut word = String::new();
-    for c in text.chars().chain(['\u{0}']) {
-        if hex(c) {
-            word.push(c);
-            continue;
-        }
-        let digits = word.bytes().any(|b| b.is_ascii_digit());
-        out.push_str(if word.len() >= 40 || (word.len() == 7 && digits) { "COMMIT" } else { &word });
-        word.clear();
-        out.push(c);
-    }
-    out.trim_end_matches('\u{0}').replace(env!("CARGO_PKG_VERSION"), "VERSION")
-}
+use crate::stage::{BASE, CHANGE, LOCK_REF, Stage, opened, stable};
 
 #[test]
 fn a_pull_request_is_planned_commented_fixed_merged_and_synced() {
@@ -180,20 +85,6 @@ fn a_pull_request_is_planned_commented_fixed_merged_and_synced() {
     assert_eq!(value("production/myapp/database/password"), password);
 }
 
-/// A synced base and an open pull request that adds two secrets.
-fn opened() -> (Stage, u64, String) {
-    let stage = Stage::new();
-    let base = stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes())]);
-    stage.checkout(BASE);
-    assert_eq!(stage.push(&base, &[]).code, Some(0));
-    let text = format!("{BASE}{CHANGE}");
-    let head = stage.github.commit("change", &[("Secretfile.yml", text.as_bytes())]);
-    let pull = stage.github.open_pull("change", "main");
-    stage.checkout(&text);
-    stage.aws.forget_requests();
-    (stage, pull, head)
-}
-
 #[test]
 fn a_fork_is_planned_without_asking_any_store() {
     let (stage, pull, head) = opened();
@@ -256,7 +147,7 @@ fn a_switched_off_policy_still_decides() {
     stage.checkout(&loose);
     let ran = stage.pull_request(pull, &head, &[("plan_mode", "online")]);
     assert_eq!((ran.code, stage.aws.total()), (Some(5), 0), "{ran:?}");
-    assert!(stage.comment(pull).contains("those of the default branch decide"));
+    assert!(stage.comment(pull).contains("those of the base branch decide"));
 }
 
 #[test]
@@ -467,8 +358,67 @@ fn a_second_run_keeps_away_from_a_lease_and_takes_over_an_expired_one() {
     write("2020-01-01T00:00:00Z");
     stage.checkout(BASE);
     assert_eq!(stage.push(&sha, &[]).code, Some(0), "an expired lease holds nobody up");
-    write("2999-01-01T00:00:00Z");
-    assert_eq!(stage.push(&sha, &[]).code, Some(0), "nor does one that nobody could have written");
+    let document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    assert_eq!((&document["lease"], &document["last_synced"]), (&json!(null), &json!(sha)));
+}
+
+/// The second move of the ref, which is the end of a run, meets this.
+fn at_the_end(stage: &Stage, act: impl FnOnce(&mut crate::fake::github::World) + Send + 'static) {
+    stage.github.before("PATCH", "/git/refs/", |_| ());
+    stage.github.before("PATCH", "/git/refs/", act);
+}
+
+#[test]
+fn a_run_whose_lease_was_taken_over_exits_7_and_leaves_the_lock_to_the_other() {
+    let (stage, pull, _) = opened();
+    let merged = stage.github.merge_pull(pull);
+    let mut theirs: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    theirs["lease"] = json!({ "holder": "9.1", "run": "https://example.test/9", "expires": "2099-01-01T00:00:00Z" });
+    let bytes = theirs.to_string();
+    at_the_end(&stage, move |world| {
+        let commit = world.commit_on("scratch", &[("Secretfile.yml.lock.json", bytes.as_bytes())]);
+        world.refs.insert(LOCK_REF.to_owned(), commit);
+    });
+    let ran = stage.push(&merged, &[]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert!(ran.stdout.contains("https://example.test/9"), "it names the other run: {ran:?}");
+    assert_eq!(stage.lock(), Some(theirs.to_string()), "the other run's lock stays");
+}
+
+#[test]
+fn a_run_that_planned_while_another_one_wrote_exits_7_and_writes_nothing() {
+    let (stage, pull, _) = opened();
+    let merged = stage.github.merge_pull(pull);
+    let mut theirs: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    theirs["last_synced"] = json!("0123456789012345678901234567890123456789");
+    let bytes = theirs.to_string();
+    stage.github.before("PATCH", "/git/refs/", move |world| {
+        let commit = world.commit_on("scratch", &[("Secretfile.yml.lock.json", bytes.as_bytes())]);
+        world.refs.insert(LOCK_REF.to_owned(), commit);
+    });
+    let ran = stage.push(&merged, &[]);
+    assert_eq!((ran.code, stage.effects()), (Some(7), 0), "{ran:?}");
+}
+
+#[test]
+fn a_lock_that_cannot_be_saved_at_the_end_exits_9_and_the_next_run_recovers() {
+    let (stage, pull, _) = opened();
+    let merged = stage.github.merge_pull(pull);
+    let refused = Fault::Refuse(422, Vec::new(), "Reference cannot be updated".into());
+    at_the_end(&stage, move |world| world.faults.push(("PATCH".into(), "/git/refs/".into(), 1, refused)));
+    let ran = stage.push(&merged, &[]);
+    assert_eq!(ran.code, Some(9), "{ran:?}");
+    let contents = stage.aws.edit(|world| format!("{:?}", world.regions));
+    let document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    assert!(document["lease"]["expires"].is_string(), "the dead lease stands: {document}");
+    assert!(!document["intents"].as_array().unwrap().is_empty(), "so do its intents: {document}");
+    // The same CI run, attempted again, need not wait for its own lease.
+    let again = stage.job.push_again(&stage.sandbox, &merged, 2);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(stage.aws.edit(|world| format!("{:?}", world.regions)), contents, "nothing was written again");
+    let document: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
+    assert_eq!((&document["lease"], &document["intents"]), (&json!(null), &json!(null)));
+    assert_eq!(document["lock"]["secrets"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -77,6 +77,8 @@ async fn servers_the_main_job_runs_against_github_and_aws_of_other_makers() {
         ["production/servers/api-key", "production/servers/database/password", "production/servers/service-account"];
     let tip = person().default_branch_tip().await.unwrap();
     let job = Job {
+        server_url: "https://github.com".into(),
+        reference: "refs/heads/main".into(),
         api_url: exported("EMULATE_URL"),
         repository: REPOSITORY.into(),
         repository_id: tip.repository_id,

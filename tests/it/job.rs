@@ -10,6 +10,10 @@ use crate::sandbox::{Ran, Sandbox};
 /// Where a job runs.
 pub(crate) struct Job {
     pub(crate) api_url: String,
+    /// Where the pages are.
+    pub(crate) server_url: String,
+    /// The ref that is checked out.
+    pub(crate) reference: String,
     pub(crate) repository: String,
     pub(crate) repository_id: u64,
     pub(crate) token: String,
@@ -39,13 +43,13 @@ impl Job {
         let path = |name: &str| at.path(name).display().to_string();
         let pairs = [
             ("GITHUB_API_URL", self.api_url.clone()),
-            ("GITHUB_SERVER_URL", "https://github.com".into()),
+            ("GITHUB_SERVER_URL", self.server_url.clone()),
             ("GITHUB_REPOSITORY", self.repository.clone()),
             ("GITHUB_REPOSITORY_ID", self.repository_id.to_string()),
             ("GITHUB_EVENT_NAME", event.into()),
             ("GITHUB_EVENT_PATH", path("event.json")),
             ("GITHUB_SHA", sha.into()),
-            ("GITHUB_REF", "refs/heads/main".into()),
+            ("GITHUB_REF", self.reference.clone()),
             ("GITHUB_RUN_ID", "77".into()),
             ("GITHUB_WORKSPACE", path(".")),
             ("GITHUB_OUTPUT", path("output")),
@@ -97,6 +101,13 @@ impl Job {
     /// Runs for a push to the default branch.
     pub(crate) fn push(&self, at: &Sandbox, sha: &str, inputs: &[(&str, &str)]) -> Ran {
         self.run(at, "push", &self.push_event(sha), sha, inputs)
+    }
+
+    /// Runs for the same push in another attempt of the same run.
+    pub(crate) fn push_again(&self, at: &Sandbox, sha: &str, attempt: u32) -> Ran {
+        let mut environment = self.environment(at, "push", &self.push_event(sha), sha, &[]);
+        environment.insert("GITHUB_RUN_ATTEMPT".to_owned(), attempt.to_string());
+        at.run_with(&["ci"], &environment)
     }
 
     /// The event of a push to the default branch.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Words that everything is written in; each may use those before it.
-const WORDS: &[&str] = &["secret", "clock", "disk", "diagnostic", "locator", "mark", "target"];
+const WORDS: &[&str] = &["secret", "clock", "disk", "diagnostic", "locator", "mark", "target", "hosts", "certificate"];
 
 /// Beside the words, what each part may use. `provider types` means the contract (`provider::Error`,
 /// `provider::Observed`, …) without any store behind it; `*` means everything.
@@ -19,7 +19,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("limiter", &["provider types"]),
     ("provider", &["limiter"]),
     ("lockfile", &[]),
-    ("plan", &["manifest", "policy", "lockfile", "provider types"]),
+    ("plan", &["manifest", "policy", "limiter", "lockfile", "provider types"]),
     ("apply", &["manifest", "generate", "provider types", "limiter", "lockfile", "plan", "policy"]),
     ("render", &["manifest", "policy", "lockfile", "plan", "apply"]),
     ("connect", &["manifest", "limiter", "provider", "plan"]),

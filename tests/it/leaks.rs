@@ -240,6 +240,7 @@ fn no_command_lets_a_value_out_while_all_goes_well() {
         stage.go(0, &["sync"]);
         stage.go(0, &["sync"]);
         stage.go(0, &["refresh"]);
+        stage.go(0, &["drift"]);
         stage.go(0, &["rotate"]);
         stage.go(0, &["rotate", "--force", "--secret", "drawn", "--secret", "account"]);
         stage.cut(2, &["rotate", "--force", "--secret", "drawn"]);
@@ -302,6 +303,7 @@ fn no_command_lets_a_value_out_while_the_stores_refuse() {
         stage.aws.deny("DescribeParameters");
         stage.go(8, &["sync"]);
         stage.go(8, &["refresh"]);
+        stage.go(4, &["drift"]);
         stage.aws.allow_all();
         let proxy = "http://proxy-user:proxyPassword-Canary-12@127.0.0.1:1";
         stage.canaries.add("the password of the proxy", "proxyPassword-Canary-12");
@@ -360,6 +362,7 @@ fn no_command_lets_out_what_others_wrote() {
         stage.go(8, &["sync"]);
         stage.go(8, &["sync", "--adopt"]);
         stage.go(0, &["refresh"]);
+        stage.go(0, &["drift"]);
         stage.traces.assert_hold_no(&stage.canaries);
     }
 }
@@ -377,6 +380,7 @@ fn no_command_lets_out_a_value_that_fails_its_validation() {
         // These never look at a value.
         stage.go_with(0, &["test"], &wrong);
         stage.go_with(0, &["refresh"], &wrong);
+        stage.go_with(0, &["drift"], &wrong);
         // The value of a field is known only when it was generated.
         let text = secretfile().replace("@db/app'}", "@db/app', validation: 'mysql://.*'}");
         assert_ne!(text, secretfile());

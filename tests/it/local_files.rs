@@ -386,6 +386,11 @@ async fn a_path_that_leads_elsewhere_is_refused_for_reading_and_writing() {
     std::fs::create_dir(world.path("folder")).unwrap();
     std::fs::create_dir(world.path("real")).unwrap();
     symlink(world.path("real"), world.path("inside")).unwrap();
+    for (folder, link) in [(".git", "hooks"), (".github", "flows")] {
+        std::fs::create_dir(world.path(folder)).unwrap();
+        symlink(world.path(folder), world.path(link)).unwrap();
+    }
+    symlink("/dev/zero", world.path("zero")).unwrap();
     for (path, words) in [
         ("../file", "does not lie below"),
         ("/etc/file", "does not lie below"),
@@ -394,7 +399,12 @@ async fn a_path_that_leads_elsewhere_is_refused_for_reading_and_writing() {
         ("link", "is a symbolic link"),
         ("folder", "is a folder"),
         (".git/config", "belongs to git"),
-        ("a/.secretzero.json", "belongs to git or to SecretZero itself"),
+        (".GIT/config", "belongs to git"),
+        (".GitHub/workflows/x", "belongs to git"),
+        ("hooks/pre-commit", "leads through a link to what belongs to git"),
+        ("flows/x.yml", "leads through a link to what belongs to git"),
+        ("zero", "is a symbolic link"),
+        ("a/.secretzero.json", "belongs to git, to GitHub or to SecretZero itself"),
     ] {
         let place = place_in(path, "A");
         for error in
@@ -420,9 +430,14 @@ async fn git_never_gets_a_value_or_a_mark() {
     world.put("config/tracked.env", "A=1\n");
     world.put("tracked.env.bak", "A=1\n");
     assert!(git(&["add", "."]).status.success());
-    let error = world.write(&place_in("config/tracked.env", "B"), "v", 1, Expect::Absent).await.unwrap_err();
-    assert!(error.message.contains("git rm --cached config/tracked.env"), "{error}");
-    assert!(world.look(&place_in("config/tracked.env", "A")).await.is_err());
+    for version in ["4", "2"] {
+        assert!(git(&["update-index", "--index-version", version]).status.success());
+        for path in ["config/tracked.env", "config/Tracked.ENV"] {
+            let error = world.write(&place_in(path, "B"), "v", 1, Expect::Absent).await.unwrap_err();
+            assert!(error.message.contains(&format!("git rm --cached {path}")), "{version}: {error}");
+        }
+        assert!(world.look(&place_in("config/tracked.env", "A")).await.is_err());
+    }
     world.create(&place_in("tracked.env", "B"), "v").await;
     world.create(&place_in("config/other.env", "B"), "v").await;
     for sidecar in [".secretzero.json", "config/.secretzero.json"] {

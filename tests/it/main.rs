@@ -3,13 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 mod action;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod actions;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod adoption;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod canary;
 #[cfg(feature = "aws")]
 mod cli;
 mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod environments;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod events;
 mod excerpts;
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -20,7 +30,13 @@ mod flow_servers;
 mod forge;
 #[cfg(feature = "github")]
 mod forge_emulator;
+#[cfg(feature = "aws")]
+mod forged_lock;
 mod fuzz;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod hostile;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod hosts;
 mod job;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -31,8 +47,15 @@ mod manifest;
 mod manifest_hostile;
 mod policies;
 mod providers;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod proxies;
 mod readme;
 mod repository;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod review;
 mod sandbox;
+mod schema;
 mod servers;
 mod sim;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod stage;

@@ -1,7 +1,8 @@
 //! What the README shows is run: every snippet says in a comment before it how it is tested.
 //!
 //! `<!-- test: KIND -->` stands before each fence with a language; KIND is `workflow`, `secretfile`,
-//! `shell`, `terminal` (the two commands of the quick start) or `output: COMMAND`. Shell snippets and
+//! `json`, `shell`, `terminal` (the two commands of the quick start), `output: COMMAND`, or `release` (what
+//! only a release makes true: `tests/container` looks at it). Shell snippets and
 //! outputs run in a new folder with the Secretfile marked `secretfile: terminal`, without an account.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -18,7 +19,21 @@ use tempfile::TempDir;
 use crate::{action, layering, servers};
 
 pub(crate) const README: &str = include_str!("../../README.md");
-const COMMANDS: &[&str] = &["validate", "policy", "test", "sync", "rotate", "refresh", "ci", "demo"];
+const COMMANDS: &[&str] = &[
+    "validate",
+    "policy",
+    "test",
+    "sync",
+    "rotate",
+    "refresh",
+    "drift",
+    "init",
+    "import",
+    "schema",
+    "completions",
+    "ci",
+    "demo",
+];
 
 /// A fenced block, its kind and the line where it begins.
 struct Snippet {
@@ -99,9 +114,23 @@ fn every_secretfile_is_valid() {
 }
 
 #[test]
+fn the_prices_of_the_readme_are_understood() {
+    let secretfile = secretfile_of_the_terminal();
+    for snippet in of_kind("costs") {
+        let folder = folder_with(&format!("{secretfile}{}", snippet.text));
+        let output = secretzero(folder.path()).arg("validate").output().unwrap();
+        assert!(output.status.success(), "README.md:{}: {}", snippet.line, explain(&output));
+    }
+}
+
+#[test]
 fn every_shell_command_does_what_it_says() {
     let secretfile = secretfile_of_the_terminal();
     for snippet in of_kind("shell") {
+        // The others begin without a Secretfile, and have their own tests below.
+        if snippet.kind != "shell" {
+            continue;
+        }
         let folder = folder_with(&secretfile);
         for line in snippet.text.lines().map(|line| line.split(" #").next().unwrap().trim()) {
             let mut words = line.split_whitespace();
@@ -115,6 +144,48 @@ fn every_shell_command_does_what_it_says() {
                 Some(other) => panic!("README.md:{}: how is `{other}` to be tested?", snippet.line),
             }
         }
+    }
+}
+
+/// The commands of a snippet that begins in a folder without a Secretfile.
+#[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+fn commands_of_the_first_day(kind: &str, environment: &[(&str, String)]) {
+    let snippet = of_kind("shell").into_iter().find(|snippet| snippet.kind == kind).unwrap();
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join(".env"), "API_TOKEN=canary\nPORT=1\n").unwrap();
+    for line in snippet.text.lines().map(|line| line.split(" #").next().unwrap().trim()) {
+        let words = line.strip_prefix("secretzero ").unwrap().split_whitespace();
+        let mut command = secretzero(folder.path());
+        let output = command.args(words).envs(environment.iter().cloned()).output().unwrap();
+        let seen = explain(&output);
+        assert!(output.status.success() && !seen.contains("canary"), "README.md:{}: {line}: {seen}", snippet.line);
+    }
+    assert!(folder.path().join("Secretfile.yml").exists());
+}
+
+#[test]
+fn the_first_day_with_env_files_goes_as_told() {
+    commands_of_the_first_day("shell: init", &[]);
+}
+
+#[cfg(all(feature = "aws", feature = "github"))]
+#[test]
+fn the_first_day_with_aws_goes_as_told() {
+    use crate::fake::aws::{FakeAws, REGION};
+    let aws = FakeAws::start();
+    aws.edit(|world| {
+        let region = world.region(REGION);
+        region.secrets.insert("shop/database".into(), crate::adoption::secret(1));
+        region.parameters.insert("/shop/database".into(), crate::adoption::parameter(1));
+    });
+    commands_of_the_first_day("shell: day one", &aws.env().into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_json_is_json() {
+    for snippet in of_kind("json") {
+        let parsed: Result<Json, _> = serde_json::from_str(&snippet.text);
+        assert!(parsed.is_ok(), "README.md:{}", snippet.line);
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::environment::Environment;
+use crate::hosts::is_entry;
 use crate::secret::SecretValue;
 
 /// The action's inputs, read and checked.
+#[derive(Clone)]
 pub struct Inputs {
     /// What to do.
     pub command: Command,
@@ -33,12 +35,20 @@ pub struct Inputs {
     pub max_rotations: usize,
     /// Whether a pull request may ask the stores.
     pub plan_mode: PlanMode,
+    /// Whether a sync does what no reviewed plan had shown.
+    pub require_plan: RequirePlan,
+    /// Branches beside the default one whose Secretfile counts as base for pull requests into them.
+    pub base_branches: Vec<String>,
     /// Variables of the runner that a pull request may read.
     pub allow_env: Vec<String>,
+    /// Hosts that a credential may be sent to beside its cloud's own.
+    pub allowed_hosts: Vec<String>,
     /// Whether calls to stores are paced.
     pub paced: bool,
     /// How often one call to a store is tried.
     pub retry_max_attempts: u32,
+    /// Whether the wait between two tries grows.
+    pub backoff_grows: bool,
     /// Exit 2 when changes are pending.
     pub detailed_exitcode: bool,
 }
@@ -51,6 +61,7 @@ pub enum Command {
     Plan,
     Sync,
     Rotate,
+    Drift,
 }
 
 /// What fails the job.
@@ -59,6 +70,7 @@ pub enum Command {
 pub enum FailOn {
     Error,
     Warning,
+    Drift,
     None,
 }
 
@@ -90,6 +102,15 @@ pub enum PlanMode {
     Offline,
 }
 
+/// Whether a sync does what no reviewed plan had shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequirePlan {
+    /// It does, and names it.
+    Warn,
+    /// It holds it.
+    True,
+}
+
 /// An input with a word that it does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("input `{name}` is `{value}`; it takes {known}")]
@@ -114,6 +135,39 @@ fn list(environment: &Environment, name: &str) -> Vec<String> {
     text.split(['\n', ',']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
+/// What `command` takes, here and as an input of a dispatch.
+const COMMANDS: &[(&str, Command)] = &[
+    ("auto", Command::Auto),
+    ("plan", Command::Plan),
+    ("sync", Command::Sync),
+    ("rotate", Command::Rotate),
+    ("drift", Command::Drift),
+];
+
+impl Command {
+    /// A command by its word.
+    ///
+    /// # Errors
+    /// [`UnknownInput`], naming what there is.
+    pub fn named(word: &str) -> Result<Self, UnknownInput> {
+        let known = || COMMANDS.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let found = COMMANDS.iter().find(|(known, _)| *known == word).map(|(_, command)| *command);
+        found.ok_or_else(|| UnknownInput { name: "command", value: word.to_owned(), known: known() })
+    }
+}
+
+/// The entries of `allowed_hosts`, each of which must be one.
+fn hosts(entries: Vec<String>) -> Result<Vec<String>, UnknownInput> {
+    match entries.iter().find(|entry| !is_entry(entry)) {
+        None => Ok(entries),
+        Some(entry) => {
+            let known =
+                "hosts, one a line, such as `vault.example.com` or `proxy.example.com:8443`, without `https://`";
+            Err(UnknownInput { name: "allowed_hosts", value: entry.clone(), known: known.to_owned() })
+        }
+    }
+}
+
 const SWITCH: &[(&str, bool)] = &[("false", false), ("true", true)];
 
 impl Inputs {
@@ -134,22 +188,18 @@ impl Inputs {
         }
         let token = environment.input("github_token").or_else(|| environment.filled("GITHUB_TOKEN"));
         Ok(Self {
-            command: one_of(
-                environment,
-                "command",
-                &[
-                    ("auto", Command::Auto),
-                    ("plan", Command::Plan),
-                    ("sync", Command::Sync),
-                    ("rotate", Command::Rotate),
-                ],
-            )?,
+            command: one_of(environment, "command", COMMANDS)?,
             files,
             environment: environment.input("environment").unwrap_or_default().to_owned(),
             fail_on: one_of(
                 environment,
                 "fail_on",
-                &[("error", FailOn::Error), ("warning", FailOn::Warning), ("none", FailOn::None)],
+                &[
+                    ("error", FailOn::Error),
+                    ("warning", FailOn::Warning),
+                    ("drift", FailOn::Drift),
+                    ("none", FailOn::None),
+                ],
             )?,
             comment: one_of(
                 environment,
@@ -172,9 +222,17 @@ impl Inputs {
                 "plan_mode",
                 &[("auto", PlanMode::Auto), ("online", PlanMode::Online), ("offline", PlanMode::Offline)],
             )?,
+            require_plan: one_of(
+                environment,
+                "require_plan",
+                &[("warn", RequirePlan::Warn), ("true", RequirePlan::True)],
+            )?,
+            base_branches: list(environment, "base_branches"),
             allow_env: list(environment, "allow_env"),
+            allowed_hosts: hosts(list(environment, "allowed_hosts"))?,
             paced: one_of(environment, "rate_limit", &[("auto", true), ("off", false)])?,
             retry_max_attempts: u32::try_from(number("retry_max_attempts", 5)?).unwrap_or(100).clamp(1, 100),
+            backoff_grows: one_of(environment, "retry_backoff", &[("exponential", true), ("constant", false)])?,
             detailed_exitcode: one_of(environment, "detailed_exitcode", SWITCH)?,
         })
     }

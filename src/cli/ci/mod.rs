@@ -3,13 +3,21 @@
 //! A pull request is checked, held against its policies and planned; a push to the default branch is
 //! synced; a schedule rotates what is due. An explicit command never exceeds what the event allows.
 
+mod base;
+pub mod command;
+mod comment;
+mod drift;
+mod given;
+mod hint;
 pub mod inputs;
 mod pull_request;
+mod read;
 pub mod ref_ledger;
+mod reviewed;
 mod say;
 mod sync;
+mod unit;
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use inputs::{Command, Inputs, Runner};
@@ -17,7 +25,6 @@ pub use say::Say;
 
 use super::exit::Exit;
 use super::session::Session;
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, quote};
 use crate::forge::Forge;
 use crate::forge::github::event::Event;
 
@@ -36,6 +43,10 @@ pub struct Job<'a> {
     pub forge: Option<Arc<dyn Forge>>,
     /// Where the job speaks.
     pub say: &'a Say<'a>,
+    /// Secretfiles that the forge gave instead of the checkout's.
+    pub given: Option<&'a given::Given>,
+    /// The only secrets to work on, named by a person; all when empty.
+    pub named: &'a [String],
 }
 
 /// `secretzero ci`.
@@ -45,7 +56,7 @@ pub async fn run(session: &Session) -> Result<Exit, Exit> {
     let runner = Runner::read(&session.environment);
     let say = Say::new(session, &runner);
     let forge = connect(session, &inputs, &runner)?;
-    let job = Job { session, inputs: &inputs, runner: &runner, forge, say: &say };
+    let job = Job { session, inputs: &inputs, runner: &runner, forge, say: &say, given: None, named: &[] };
     let event = job.event();
     job.dispatch(&event).await
 }
@@ -67,28 +78,6 @@ fn connect(_: &Session, _: &Inputs, _: &Runner) -> Result<Option<Arc<dyn Forge>>
 }
 
 impl Job<'_> {
-    /// The text of a Secretfile of the checkout. A link in its path is refused: a pull request could
-    /// point it at a file of the runner, and a finding would quote its keys.
-    fn secretfile(&self, file: &str) -> Result<(PathBuf, Source), Diagnostic> {
-        let path = self.runner.workspace.join(file);
-        let mut at = self.runner.workspace.clone();
-        for part in Path::new(file).components() {
-            at.push(part);
-            let plain = matches!(part, Component::Normal(_) | Component::CurDir);
-            if !plain || at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
-                return Err(Diagnostic {
-                    code: "odd-path",
-                    severity: Severity::Error,
-                    message: format!("{} leads out of the checkout or through a symbolic link", quote(file)),
-                    span: Span::default(),
-                    help: Some("name a plain file of the repository under `files`".into()),
-                    secret: None,
-                });
-            }
-        }
-        self.session.source(&path, file).map(|source| (path, source))
-    }
-
     /// The event; one that cannot be read is told and treated as a stranger's.
     fn event(&self) -> Event {
         let path = self.runner.event_path.as_deref();
@@ -112,8 +101,16 @@ impl Job<'_> {
             // A pull request whose event cannot be read is a stranger's.
             (Event::Other(name), _) if name == "pull_request" => self.pull_request(None).await,
             (Event::MergeGroup { head_sha, .. }, _) => self.merge_group(head_sha).await,
+            // A check that a merge queue requires must report, or the queue stands still.
+            (Event::Other(name), _) if name == "merge_group" => self.merge_group(&self.runner.sha).await,
+            (Event::IssueComment(comment), _) => self.comment_event(comment).await,
+            (Event::WorkflowDispatch { inputs, .. }, Command::Auto) if inputs.contains_key("command") => {
+                self.dispatched(event, inputs.get("command").map_or("", String::as_str)).await
+            }
+            (Event::Push(push), Command::Drift) if push.default_branch && !push.deleted => self.drift().await,
+            (Event::Schedule { .. } | Event::WorkflowDispatch { .. }, Command::Drift) => self.drift().await,
             (Event::Push(push), Command::Auto | Command::Sync) if push.default_branch && !push.deleted => {
-                self.sync(sync::Kind::Sync).await
+                self.sync_since(sync::Kind::Sync, push.before.as_deref()).await
             }
             (Event::Schedule { .. }, Command::Auto | Command::Rotate) => self.sync(sync::Kind::Rotate).await,
             (Event::Schedule { .. }, Command::Sync) => self.sync(sync::Kind::Sync).await,

@@ -8,21 +8,24 @@
 use std::path::Path;
 
 use super::Job;
+use super::base::{Base, Reader, Standard, Unknown};
 use super::inputs::{FailOn, PlanMode, When};
+use super::read::Read;
 use super::say::Check;
+use super::unit::Unit;
 use crate::cli::args::{Backoff, RateLimit, StoreArgs};
 use crate::cli::exit::Exit;
 use crate::cli::report;
 use crate::cli::session::Workspace;
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned};
+use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::forge::Conclusion;
 use crate::forge::github::event::PullRequestEvent;
-use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Policy, ProviderBlock, Statics, load};
+use crate::manifest::Manifest;
 use crate::pipeline::{self, Request, prepare};
-use crate::plan::digest::PlanDigest;
+use crate::plan::digest::{PlanDigest, Subject};
 use crate::plan::{Action, Identities, Options, Plan, Scope};
-use crate::render::code;
 use crate::render::comment::{self, Facts, ROWS_MAX};
+use crate::render::{code, words};
 use crate::{apply::Opened, policy};
 
 /// Most rows of a table in the job summary.
@@ -37,25 +40,8 @@ struct Review<'a> {
     offline: Option<String>,
 }
 
-/// The default branch's version of a Secretfile.
-enum Base {
-    /// There is no way to ask, or the answer failed.
-    Unknown(String),
-    /// It does not have the file.
-    Absent,
-    /// Its text.
-    Text(Vec<u8>),
-}
-
-impl Base {
-    /// Whether it is this very text.
-    fn is(&self, head: &Source) -> bool {
-        matches!(self, Self::Text(bytes) if Source::from_bytes("base", bytes.clone()).is_ok_and(|base| base.text == head.text))
-    }
-}
-
-/// What became of one Secretfile.
-pub(super) struct Verdict {
+/// What became of one unit.
+struct Verdict {
     exit: Exit,
     pending: bool,
 }
@@ -68,11 +54,15 @@ impl Job<'_> {
             self.say.result("ok", None);
             return Ok(Exit::Done);
         }
+        let mut offline = self.offline(event);
+        if let (None, Some(event)) = (&offline, event) {
+            offline = self.disbelieved(event).await;
+        }
         let review = Review {
             number: event.map(|pull| pull.number),
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
-            offline: self.offline(event),
+            offline,
         };
         self.review(&review).await
     }
@@ -98,6 +88,9 @@ impl Job<'_> {
         let Some(event) = event else {
             return Some("The event could not be read, so it is treated as a fork's.".into());
         };
+        if let Some(why) = self.given.and_then(|given| given.offline.clone()).filter(|_| !event.from_fork) {
+            return Some(why);
+        }
         if event.from_fork {
             return Some("This pull request comes from a fork, which gets no credentials.".into());
         }
@@ -115,8 +108,8 @@ impl Job<'_> {
     async fn review(&self, review: &Review<'_>) -> Result<Exit, Exit> {
         let mut exit = Exit::Done;
         let mut pending = false;
-        for file in &self.inputs.files {
-            let verdict = self.review_file(review, file).await?;
+        for unit in &self.units_or_refuse()? {
+            let verdict = self.review_unit(review, unit).await?;
             exit = exit.max(verdict.exit);
             pending |= verdict.pending;
         }
@@ -136,133 +129,114 @@ impl Job<'_> {
         })
     }
 
-    async fn review_file(&self, review: &Review<'_>, file: &str) -> Result<Verdict, Exit> {
-        let (path, source) = match self.secretfile(file) {
+    async fn review_unit(&self, review: &Review<'_>, unit: &Unit) -> Result<Verdict, Exit> {
+        let (path, read) = match self.read(unit) {
             Ok(read) => read,
-            Err(problem) => return self.publish(review, Reviewed::refused(Source::new(file, ""), vec![problem])).await,
+            Err(bad) => return self.publish(review, unit, Reviewed::refused(bad.0, bad.1)).await,
         };
-        let base = self.base(file, review).await;
-        if let Some(number) = review.number.filter(|_| self.inputs.comment != When::Always && base.is(&source)) {
-            return Ok(self.untouched(review, number, file).await);
-        }
-        let head = self.load(&source, Reader::Head);
-        let Some(manifest) = head.manifest else {
-            return self.publish(review, Reviewed::refused(source, head.diagnostics)).await;
+        let base = match review.number.is_none() && review.offline.is_none() {
+            true => Ok(Self::own_base(&read)),
+            false => self.base(unit, &review.base).await,
         };
-        let base = self.compare(&base, &manifest);
-        let findings = policy::check(&base.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
-        let offline = review.offline.clone().or_else(|| base.offline.clone());
-        let providers = base.providers.filter(|_| offline.is_none());
+        let base = match base {
+            Ok(base) if review.number.is_some() && self.inputs.comment != When::Always && base.is(&read) => {
+                return Ok(self.untouched(review, unit).await);
+            }
+            Err(Unknown(why)) if self.forge.is_some() => return Ok(self.unknown_base(review, unit, &why).await),
+            base => base,
+        };
+        let reviewed = self.look(review, unit, &path, read, base).await;
+        self.publish(review, unit, reviewed).await
+    }
+
+    /// One unit of a pull request, looked at and not told; `None` if it cannot be read.
+    pub(super) async fn looked_at(&self, event: &PullRequestEvent, unit: &Unit) -> Option<Reviewed> {
+        let offline = self.offline(Some(event));
+        let review =
+            Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
+        let (path, read) = self.read(unit).ok()?;
+        let base = self.base(unit, &review.base).await;
+        Some(self.look(&review, unit, &path, read, base).await)
+    }
+
+    async fn look(
+        &self,
+        review: &Review<'_>,
+        unit: &Unit,
+        path: &Path,
+        read: Read,
+        base: Result<Base, Unknown>,
+    ) -> Reviewed {
+        let head = self.load(unit, &read, Reader::Head);
+        let source = read.source;
+        let Some(manifest) = head.manifest else { return Reviewed::refused(source, head.diagnostics) };
+        let standard = match base {
+            Ok(base) => self.compare(unit, &base, &manifest),
+            Err(Unknown(why)) => Standard::unknown(&why),
+        };
+        let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
+        let offline = review.offline.clone().or_else(|| standard.offline.clone());
+        let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
-        let (plan, digest) = self.plan(&path, &source, &manifest, offline.is_some()).await;
+        let (plan, digest) = self.plan(path, &source, &manifest, unit, offline.is_some()).await;
         let problems = head.diagnostics;
-        let reviewed =
-            Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline };
-        self.publish(review, reviewed).await
+        Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
+    }
+
+    /// Without the base nobody knows which policies count, so the check does not pass.
+    async fn unknown_base(&self, review: &Review<'_>, unit: &Unit, why: &str) -> Verdict {
+        let title = "Not checked: the base branch could not be asked";
+        let why = format!("the base branch's Secretfile could not be read, so its policies are not known: {why}");
+        self.say.error(&why);
+        let summary =
+            format!("### SecretZero · {}\n\n**{title}.** Run the job again.\n\n{}\n", code(&unit.file), words(&why));
+        self.say.summarise(&summary);
+        let conclusion = Conclusion::Failure;
+        let (sha, title) = (review.head, title.into());
+        self.check(&Check { sha, unit, title, summary: &summary, conclusion, annotations: Vec::new(), plan: None })
+            .await;
+        Verdict { exit: Exit::Error, pending: false }
     }
 
     /// A pull request that leaves the Secretfile as it is: the check succeeds at once, and only a
     /// comment from before, when it did not, is set right.
-    async fn untouched(&self, review: &Review<'_>, number: u64, file: &str) -> Verdict {
+    async fn untouched(&self, review: &Review<'_>, unit: &Unit) -> Verdict {
         let title = "Not touched by this pull request";
-        let summary = format!("### SecretZero · {}\n\n**{title}.** Merging it changes no secret.\n", code(file));
+        let summary = format!("### SecretZero · {}\n\n**{title}.** Merging it changes no secret.\n", code(&unit.file));
         self.session.console.line(title);
         self.say.summarise(&summary);
-        if self.has_comment(number, file).await {
-            self.comment(number, file, &summary).await;
+        if let Some(number) = review.number
+            && self.has_comment(number, unit).await
+        {
+            self.comment(number, unit, &summary).await;
         }
         let check = Check {
             sha: review.head,
-            file,
+            unit,
             title: title.into(),
             summary: &summary,
             conclusion: Conclusion::Success,
             annotations: Vec::new(),
-            digest: String::new(),
-            entries: Vec::new(),
+            plan: Some(&PlanDigest::default()),
         };
         self.check(&check).await;
         Verdict { exit: Exit::Done, pending: false }
     }
 
-    /// The default branch's version, as the API tells it now.
-    async fn base(&self, file: &str, review: &Review<'_>) -> Base {
-        if review.number.is_none() && review.offline.is_none() {
-            // The checked-out commit is the default branch's own.
-            return match self.session.disk.read(&self.runner.workspace.join(file), 4 * 1024 * 1024) {
-                Ok(Some(bytes)) => Base::Text(bytes),
-                _ => Base::Absent,
-            };
-        }
-        let Some(forge) = &self.forge else { return Base::Unknown("there is no token to ask with".into()) };
-        let tip = match forge.default_branch_tip().await {
-            Ok(tip) => tip,
-            Err(error) => return Base::Unknown(error.to_string()),
-        };
-        if !review.base.is_empty() && review.base != tip.branch {
-            return Base::Unknown(format!("it is merged into `{}`, not into the default branch", review.base));
-        }
-        match forge.file_at(file, &tip.sha).await {
-            Ok(Some(bytes)) => Base::Text(bytes),
-            Ok(None) => Base::Absent,
-            Err(error) => Base::Unknown(error.to_string()),
-        }
-    }
-
-    fn load(&self, source: &Source, reader: Reader) -> Loaded {
-        let environment = |name: &str| {
-            let open = reader == Reader::Base || self.inputs.allow_env.iter().any(|allowed| allowed == name);
-            self.session.environment.get(name).filter(|_| open).map(str::to_owned)
-        };
-        let inputs = Inputs {
-            statics: Statics::Leave,
-            credentials: Credentials::Leave,
-            withheld: true,
-            ..Inputs::new(&environment, self.session.clock.now())
-        };
-        load(source, &inputs)
-    }
-
-    /// What the default branch has to say about the change.
-    fn compare(&self, base: &Base, head: &Manifest) -> Standard {
-        let offline = |why: &str| Standard { offline: Some(why.to_owned()), policies: None, providers: None };
-        let text = match base {
-            Base::Unknown(why) => return offline(&format!("The default branch's Secretfile is not known: {why}.")),
-            Base::Absent => return offline("The default branch has no such Secretfile yet."),
-            Base::Text(text) => text.clone(),
-        };
-        let Ok(source) = Source::from_bytes("base", text) else {
-            return offline("The default branch's Secretfile cannot be read.");
-        };
-        let (Some(as_head), Some(full)) =
-            (self.load(&source, Reader::Head).manifest, self.load(&source, Reader::Base).manifest)
-        else {
-            return offline("The default branch's Secretfile is invalid.");
-        };
-        let changed = if !same_providers(&as_head.providers, &head.providers) {
-            Some("This pull request changes provider blocks or the variables they use; the stores were not asked.")
-        } else if !same_policies(&as_head.policies, &head.policies) {
-            Some(
-                "This pull request changes policies; those of the default branch decide, and the stores were not asked.",
-            )
-        } else {
-            None
-        };
-        Standard {
-            offline: changed.map(str::to_owned),
-            policies: Some(as_head.policies),
-            providers: changed.is_none().then_some(full.providers),
-        }
-    }
-
-    async fn plan(&self, path: &Path, source: &Source, manifest: &Manifest, offline: bool) -> (Plan, PlanDigest) {
-        let file = &source.name;
+    async fn plan(
+        &self,
+        path: &Path,
+        source: &Source,
+        manifest: &Manifest,
+        unit: &Unit,
+        offline: bool,
+    ) -> (Plan, PlanDigest) {
         let session = self.session;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let workspace = Workspace { source: source.clone(), manifest: manifest.clone(), warnings: Vec::new(), folder };
         let stores = session.connect(&workspace, &self.store_args());
-        let identities = Identities::of(&workspace.manifest, &self.inputs.environment, self.runner.repository_key());
-        let opened = if self.forge.is_some() { self.opened(file).await } else { Opened::default() };
+        let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
+        let opened = if self.forge.is_some() { self.opened(unit).await } else { Opened::default() };
         let scope = Scope { local_left_out: self.local_left_out(), offline, ..Scope::default() };
         let request = Request {
             manifest: &workspace.manifest,
@@ -275,10 +249,9 @@ impl Job<'_> {
             entropy: session.entropy.as_ref(),
         };
         let prepared = prepare(&request, pipeline::Depth::Plan).await;
-        let digest = PlanDigest::of(&prepared.plan, file, &self.inputs.environment, |secret, target| {
-            let declared = workspace.manifest.secrets.get(secret).and_then(|secret| secret.targets.get(target));
-            declared.map_or_else(String::new, |target| format!("{:?}", target.settings))
-        });
+        let desired = |secret, target| desired(&workspace.manifest, secret, target);
+        let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
+        let digest = PlanDigest::of(&prepared.plan, &subject);
         (prepared.plan, digest)
     }
 
@@ -296,17 +269,18 @@ impl Job<'_> {
             target_type: Vec::new(),
             rate_limit: if self.inputs.paced { RateLimit::Auto } else { RateLimit::Off },
             retry_max_attempts: self.inputs.retry_max_attempts,
-            retry_backoff: Backoff::Exponential,
+            retry_backoff: if self.inputs.backoff_grows { Backoff::Exponential } else { Backoff::Constant },
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
         }
     }
 
-    async fn publish(&self, review: &Review<'_>, reviewed: Reviewed) -> Result<Verdict, Exit> {
+    async fn publish(&self, review: &Review<'_>, unit: &Unit, reviewed: Reviewed) -> Result<Verdict, Exit> {
         let Reviewed { source, manifest, problems, findings, plan, digest, offline } = &reviewed;
         let file = source.name.as_str();
         let blob_url = self.runner.blob_url(review.head);
         let facts = |rows_max| Facts {
             file,
-            environment: &self.inputs.environment,
+            environment: &unit.environment,
             manifest: manifest.as_ref(),
             plan: plan.as_ref(),
             problems,
@@ -328,20 +302,21 @@ impl Job<'_> {
         self.numbers(findings, plan.as_ref(), digest);
         self.session.console.line(&title);
         if let Some(number) = review.number {
-            self.comment(number, file, &body).await;
+            self.comment(number, unit, &body).await;
         }
         let conclusion = match exit {
             Exit::Done => Conclusion::Success,
             Exit::Partial => Conclusion::Neutral,
             _ => Conclusion::Failure,
         };
-        let (digest, entries) = (digest.total(), digest.entries.clone());
-        let sha = review.head;
-        self.check(&Check { sha, file, title, summary: &body, conclusion, annotations, digest, entries }).await;
+        let (sha, plan_shown) = (review.head, plan.is_some().then_some(digest));
+        self.check(&Check { sha, unit, title, summary: &body, conclusion, annotations, plan: plan_shown }).await;
         self.say.report(serde_json::json!({
             "file": file,
+            "environment": unit.environment(),
             "findings": report::findings(file, &all),
             "plan": plan.as_ref().map(report::plan),
+            "estimate": plan.as_ref().zip(manifest.as_ref()).map(|(plan, manifest)| report::estimate(plan, manifest)),
         }));
         Ok(Verdict { exit, pending: plan.as_ref().is_some_and(Plan::has_changes) })
     }
@@ -380,70 +355,26 @@ impl Job<'_> {
 }
 
 /// One Secretfile of the change, looked at.
-struct Reviewed {
+pub(super) struct Reviewed {
     source: Source,
-    manifest: Option<Manifest>,
+    pub(super) manifest: Option<Manifest>,
     problems: Vec<Diagnostic>,
-    findings: Vec<Diagnostic>,
-    plan: Option<Plan>,
+    pub(super) findings: Vec<Diagnostic>,
+    pub(super) plan: Option<Plan>,
     digest: PlanDigest,
-    offline: Option<String>,
+    pub(super) offline: Option<String>,
 }
 
 impl Reviewed {
     /// One that cannot be planned.
-    const fn refused(source: Source, problems: Vec<Diagnostic>) -> Self {
-        let digest = PlanDigest { entries: Vec::new() };
+    fn refused(source: Source, problems: Vec<Diagnostic>) -> Self {
+        let digest = PlanDigest::default();
         Self { source, manifest: None, problems, findings: Vec::new(), plan: None, digest, offline: None }
     }
 }
 
-/// Which text is read, and so what of the environment it may see.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reader {
-    Head,
-    Base,
-}
-
-/// What the default branch decides.
-struct Standard {
-    offline: Option<String>,
-    policies: Option<Vec<Policy>>,
-    providers: Option<Vec<ProviderBlock>>,
-}
-
-impl Standard {
-    /// The change's manifest under the default branch's policies.
-    fn judged(&self, head: &Manifest) -> Manifest {
-        Manifest { policies: self.policies.clone().unwrap_or_else(|| head.policies.clone()), ..head.clone() }
-    }
-}
-
-fn same_policies(base: &[Policy], head: &[Policy]) -> bool {
-    let bare = |policies: &[Policy]| -> Vec<Policy> {
-        let bare = |policy: &Policy| Policy {
-            name: Spanned::new(policy.name.value.clone(), Span::default()),
-            ..policy.clone()
-        };
-        policies.iter().map(bare).collect()
-    };
-    bare(base) == bare(head)
-}
-
-fn same_providers(base: &[ProviderBlock], head: &[ProviderBlock]) -> bool {
-    let same = |a: &ProviderBlock, b: &ProviderBlock| {
-        let config = a.config.len() == b.config.len()
-            && a.config
-                .iter()
-                .all(|(name, value)| b.config.get(name).is_some_and(|other| other.value.matches(&value.value)));
-        let names = |block: &ProviderBlock| {
-            block.unresolved.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect::<Vec<_>>()
-        };
-        a.alias.value == b.alias.value
-            && a.kind == b.kind
-            && a.auth_kind == b.auth_kind
-            && config
-            && names(a) == names(b)
-    };
-    base.len() == head.len() && base.iter().zip(head).all(|(a, b)| same(a, b))
+/// The settings that a target is to have, as a review keeps them.
+pub(super) fn desired(manifest: &Manifest, secret: usize, target: usize) -> String {
+    let declared = manifest.secrets.get(secret).and_then(|secret| secret.targets.get(target));
+    declared.map_or_else(String::new, |target| format!("{:?}", target.settings))
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Job;
 use super::inputs::{Runner, When};
+use super::unit::Unit;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -19,6 +20,7 @@ pub struct Say<'a> {
     runner: &'a Runner,
     outputs: Mutex<Vec<(String, String)>>,
     summary: Mutex<String>,
+    told: Mutex<String>,
     entries: Mutex<Vec<String>>,
     reports: Mutex<Vec<serde_json::Value>>,
 }
@@ -31,6 +33,7 @@ impl<'a> Say<'a> {
             runner,
             outputs: Mutex::default(),
             summary: Mutex::default(),
+            told: Mutex::default(),
             entries: Mutex::default(),
             reports: Mutex::default(),
         }
@@ -80,7 +83,7 @@ impl<'a> Say<'a> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.extend(digest.entries.iter().cloned());
         entries.sort();
-        self.output("plan_digest", PlanDigest { entries: entries.clone() }.total());
+        self.output("plan_digest", PlanDigest { entries: entries.clone(), ..PlanDigest::default() }.total());
     }
 
     /// A section of the job summary.
@@ -90,12 +93,24 @@ impl<'a> Say<'a> {
             summary.push_str("\n---\n\n");
         }
         summary.push_str(markdown);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.is_empty() {
+            told.push_str("\n---\n\n");
+        }
+        told.push_str(markdown);
+    }
+
+    /// All sections of the job summary so far, written or not.
+    pub fn told(&self) -> String {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The result of the whole job, and everything that was collected.
     pub fn result(&self, result: &str, exit: Option<Exit>) {
         self.output("result", result);
+        let drifted = self.known("failure_reason").is_some_and(|reason| reason == "drift");
         let reason = match exit {
+            Some(Exit::Error) if drifted => "drift",
             None | Some(Exit::Done | Exit::Pending) => "",
             Some(Exit::Invalid) => "secretfile",
             Some(Exit::Provider) => "provider",
@@ -175,11 +190,11 @@ fn annotation(file: &str, finding: &Diagnostic) -> Annotation {
 }
 
 /// What a check says.
-pub struct Check<'a> {
+pub(super) struct Check<'a> {
     /// The commit it stands on.
     pub sha: &'a str,
-    /// The Secretfile it is about.
-    pub file: &'a str,
+    /// What it is about.
+    pub unit: &'a Unit,
     /// One line.
     pub title: String,
     /// Markdown.
@@ -188,54 +203,49 @@ pub struct Check<'a> {
     pub conclusion: Conclusion,
     /// Findings that the run's page has no room for.
     pub annotations: Vec<Annotation>,
-    /// The plan digest.
-    pub digest: String,
-    /// The entries of the plan digest.
-    pub entries: Vec<String>,
+    /// What was planned, if anything was: a sync asks for it after the merge.
+    pub plan: Option<&'a PlanDigest>,
 }
 
 impl Job<'_> {
-    fn marker(&self, file: &str) -> Marker {
-        let environment = (!self.inputs.environment.is_empty()).then_some(self.inputs.environment.as_str());
-        Marker::new(file, environment, None)
+    pub(super) fn marker(unit: &Unit) -> Marker {
+        Marker::new(&unit.file, unit.environment(), None)
     }
 
     /// Whether our comment stands on a pull request already.
-    pub async fn has_comment(&self, pull: u64, file: &str) -> bool {
+    pub(super) async fn has_comment(&self, pull: u64, unit: &Unit) -> bool {
         let Some(forge) = &self.forge else { return false };
-        forge.find_comment(pull, &self.marker(file)).await.is_ok_and(|found| found.is_some())
+        forge.find_comment(pull, &Self::marker(unit)).await.is_ok_and(|found| found.is_some())
     }
 
     /// Comments on a pull request; without the right to, the summary has to do.
-    pub async fn comment(&self, pull: u64, file: &str, body: &str) {
+    pub(super) async fn comment(&self, pull: u64, unit: &Unit, body: &str) {
         let Some(forge) = self.forge.as_ref().filter(|_| self.inputs.comment != When::Never) else { return };
-        match forge.upsert_comment(pull, &self.marker(file), body).await {
+        match forge.upsert_comment(pull, &Self::marker(unit), body).await {
             Ok(posted) => self.say.output("comment_id", posted.id),
             Err(error) => self.say.notice(&format!("The comment stands in the job summary only: {error}")),
         }
     }
 
-    /// A check of its own for each Secretfile, so that none covers another's.
-    fn check_name(&self, file: &str) -> String {
-        match self.inputs.files.len() {
-            0 | 1 => self.inputs.check_name.clone(),
-            _ => format!("{} ({file})", self.inputs.check_name),
+    /// A check of its own for each unit, so that none covers another's.
+    pub(super) fn check_name(&self, unit: &Unit) -> String {
+        match unit.label.as_str() {
+            "" => self.inputs.check_name.clone(),
+            label => format!("{} ({label})", self.inputs.check_name),
         }
     }
 
     /// Sets the check; the first findings were annotated on the run's page already.
-    pub async fn check(&self, check: &Check<'_>) {
+    pub(super) async fn check(&self, check: &Check<'_>) {
         let Some(forge) = self.forge.as_ref().filter(|_| !check.sha.is_empty()) else { return };
-        let text =
-            (!check.entries.is_empty()).then(|| format!("<!-- secretzero-plan: {} -->", check.entries.join(" ")));
         let run = CheckRun {
-            name: self.check_name(check.file),
+            name: self.check_name(check.unit),
             status: CheckStatus::Completed(check.conclusion),
             title: check.title.clone(),
             summary: check.summary.to_owned(),
-            text,
+            text: check.plan.map(PlanDigest::to_text),
             annotations: check.annotations.clone(),
-            external_id: check.digest.clone(),
+            external_id: check.plan.map(PlanDigest::total).unwrap_or_default(),
             details_url: (!self.runner.run_url.is_empty()).then(|| self.runner.run_url.clone()),
         };
         match forge.set_check(check.sha, &run).await {
@@ -245,7 +255,7 @@ impl Job<'_> {
     }
 
     /// The pull request that a commit on this branch came from, if it was merged into it.
-    pub async fn merged_pull(&self, sha: &str) -> Option<PullRequest> {
+    pub(super) async fn merged_pull(&self, sha: &str) -> Option<PullRequest> {
         let forge = self.forge.as_ref()?;
         match forge.pulls_of_commit(sha).await {
             Ok(pulls) => pulls

@@ -1,23 +1,29 @@
 //! A push to the default branch is synced, a schedule rotates what is due; both say what they did.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Job;
-use super::inputs::LockfileStore;
-use super::pull_request::SUMMARY_ROWS_MAX;
+use super::inputs::{LockfileStore, RequirePlan};
+use super::pull_request::{SUMMARY_ROWS_MAX, desired};
+use super::read::Read;
 use super::ref_ledger::{Holder, NoLedger, RefLedger};
+use super::reviewed::Reviewed;
 use super::say::Check;
+use super::unit::Unit;
 use crate::apply::{Ledger, LedgerError, Opened, Outcome, Run, apply};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Blocks;
 use crate::cli::report;
 use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
+use crate::clock::{Sleep, SystemSleep};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion, Forge};
 use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
-use crate::plan::digest::PlanDigest;
+use crate::plan::digest::{PlanDigest, Subject, counts};
+use crate::plan::review::{self, Unreviewed};
 use crate::plan::{Action, Identities, Options, Plan, Scope, SecretPlan, Stores};
 use crate::policy;
 use crate::render::comment::ROWS_MAX;
@@ -46,6 +52,11 @@ struct Work {
 impl Job<'_> {
     /// The whole job of a push, a schedule or a dispatch.
     pub(super) async fn sync(&self, kind: Kind) -> Result<Exit, Exit> {
+        self.sync_since(kind, None).await
+    }
+
+    /// The same; `before` is the commit that the branch stood at before the push.
+    pub(super) async fn sync_since(&self, kind: Kind, before: Option<&str>) -> Result<Exit, Exit> {
         if let Some(why) = self.not_the_tip().await? {
             self.say.notice(&why);
             self.say.output("changed", false);
@@ -53,11 +64,12 @@ impl Job<'_> {
             return Ok(Exit::Done);
         }
         let mut exit = Exit::Done;
-        for file in &self.inputs.files {
-            exit = exit.max(self.sync_file(kind, file).await.unwrap_or_else(|exit| exit));
+        for unit in &self.units_or_refuse()? {
+            exit = exit.max(self.sync_unit(kind, unit, before).await.unwrap_or_else(|exit| exit));
         }
+        exit = self.drift_beside(kind, exit).await;
         let result = match exit {
-            Exit::Done => "ok",
+            Exit::Done | Exit::Pending => "ok",
             Exit::Partial => "partial",
             _ => "failed",
         };
@@ -86,20 +98,29 @@ impl Job<'_> {
         Ok(newer.then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha)))
     }
 
-    async fn sync_file(&self, kind: Kind, file: &str) -> Result<Exit, Exit> {
-        let (workspace, findings) = self.checked(file).await?;
-        let identities = Identities::of(&workspace.manifest, &self.inputs.environment, self.runner.repository_key());
-        let (ledger, opened) = match self.ledger(file, true).await {
+    async fn sync_unit(&self, kind: Kind, unit: &Unit, before: Option<&str>) -> Result<Exit, Exit> {
+        let (workspace, findings) = self.checked(unit).await?;
+        let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
+        let (ledger, opened) = match self.ledger(unit, true).await {
             Ok(opened) => opened,
-            Err(error) => return Err(self.refuse_ledger(file, &error).await),
+            Err(error) => return Err(self.refuse_ledger(unit, &error).await),
         };
         if let Some(warning) = &opened.warning {
             self.say.warning(warning);
         }
+        if let Some(why) = self.backwards(&opened).await {
+            return Err(self.refuse_backwards(unit, &why).await);
+        }
         let work = Work {
             stores: self.session.connect(&workspace, &self.store_args()),
-            scope: Scope { local_left_out: self.local_left_out(), ..Scope::default() },
-            options: Options { adopt: self.inputs.adopt, rotate_due: kind == Kind::Rotate, ..Options::default() },
+            scope: Scope { local_left_out: self.local_left_out(), secrets: self.named.to_vec(), ..Scope::default() },
+            options: Options {
+                adopt: self.inputs.adopt,
+                rotate_due: kind == Kind::Rotate,
+                force: !self.named.is_empty(),
+                attended: !self.named.is_empty(),
+                ..Options::default()
+            },
             workspace,
             identities,
             opened,
@@ -109,75 +130,138 @@ impl Job<'_> {
             // What cannot be worked on now must not pass for nothing to do.
             let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
             prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
-            prepared.limit_rotations(self.inputs.max_rotations);
+            if self.named.is_empty() {
+                prepared.limit_rotations(self.inputs.max_rotations);
+            }
         }
-        let outcome = match self.apply(&work, &prepared, ledger.as_ref()).await {
+        let review = self.hold_unreviewed(kind, unit, &work, &mut prepared.plan, before).await;
+        let allowed = allowed(&work, unit, &prepared.plan);
+        let outcome = match self.apply(&work, &prepared, allowed, ledger.as_ref()).await {
             Ok(outcome) => outcome,
-            Err(error) => return Err(self.refuse_ledger(file, &error).await),
+            Err(error) => return Err(self.refuse_ledger(unit, &error).await),
         };
         let exit = self.saved(verdict(&prepared.plan, &outcome), &outcome);
-        self.tell(kind, file, &prepared.plan, &outcome, exit, &findings).await;
+        self.tell(&Told {
+            kind,
+            unit,
+            plan: &prepared.plan,
+            done: &outcome,
+            exit,
+            findings: &findings,
+            review: &review,
+        })
+        .await;
         Ok(exit)
     }
 
+    /// Holds what no merged pull request had shown, or names it, as `require_plan` says. A rotation
+    /// is due by the Secretfile: there is nothing to review.
+    async fn hold_unreviewed(
+        &self,
+        kind: Kind,
+        unit: &Unit,
+        work: &Work,
+        plan: &mut Plan,
+        before: Option<&str>,
+    ) -> Review {
+        let counted = plan.targets().any(|(_, target)| target.action.is_change() && counts(target));
+        if kind == Kind::Rotate {
+            let unasked = plan.has_changes() && self.named.is_empty();
+            let note = unasked.then(|| "none; what is due by the Secretfile is rotated without one".to_owned());
+            return Review { note, ..Review::default() };
+        } else if !counted {
+            return Review::default();
+        }
+        let reviewed = self.reviewed(unit, &work.opened, before).await;
+        let desired = |secret, target| desired(&work.workspace.manifest, secret, target);
+        let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
+        let missing = reviewed.approved.missing(plan, &subject);
+        let names = missing.iter().filter_map(|at| name(plan, at)).collect();
+        let held = self.inputs.require_plan == RequirePlan::True;
+        if held {
+            review::hold(plan, &missing);
+        }
+        let note = reviewed.note.clone().filter(|_| !missing.is_empty());
+        Review { reviewed, unreviewed: names, note, held }
+    }
+
     /// The Secretfile, valid and within its policies.
-    async fn checked(&self, file: &str) -> Result<(Workspace, Vec<Diagnostic>), Exit> {
-        let (path, source) = match self.secretfile(file) {
+    async fn checked(&self, unit: &Unit) -> Result<(Workspace, Vec<Diagnostic>), Exit> {
+        let (path, Read { source, variables }) = match self.read(unit) {
             Ok(read) => read,
-            Err(problem) => return Err(self.refuse(file, &[problem], Exit::Invalid).await),
+            Err(bad) => return Err(self.refuse(unit, &bad.1, Exit::Invalid).await),
         };
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
-        let inputs = Inputs::new(&environment, self.session.clock.now());
+        let inputs = Inputs {
+            environment_name: unit.environment().map(str::to_owned),
+            environment_variables: variables,
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
+            ..Inputs::new(&environment, self.session.clock.now())
+        };
         let loaded = load(&source, &inputs);
         let Some(manifest) = loaded.manifest else {
-            return Err(self.refuse(file, &loaded.diagnostics, Exit::Invalid).await);
+            return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);
         };
         let findings: Vec<Diagnostic> = policy::check(&manifest).into_iter().map(Diagnostic::from).collect();
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
-            return Err(self.refuse(file, &findings, Exit::Policy).await);
+            return Err(self.refuse(unit, &findings, Exit::Policy).await);
         }
         let folder = path.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
         Ok((Workspace { source, manifest, warnings: loaded.diagnostics, folder }, findings))
     }
 
     /// The Secretfile is invalid or breaks a policy.
-    async fn refuse(&self, file: &str, findings: &[Diagnostic], exit: Exit) -> Exit {
-        let annotations = self.say.annotate(file, findings);
+    async fn refuse(&self, unit: &Unit, findings: &[Diagnostic], exit: Exit) -> Exit {
+        let annotations = self.say.annotate(&unit.file, findings);
         let title = match exit {
             Exit::Policy => "Not synced: a policy is broken",
             _ => "Not synced: the Secretfile is invalid",
         };
         let line = |finding: &Diagnostic| format!("- line {}: {}\n", finding.span.line, words(&finding.message));
-        self.nothing_written(file, title, &findings.iter().map(line).collect::<String>(), annotations).await;
+        self.nothing_written(unit, title, &findings.iter().map(line).collect::<String>(), annotations).await;
         exit
     }
 
     /// The journal or the lock cannot be used.
-    async fn refuse_ledger(&self, file: &str, error: &LedgerError) -> Exit {
+    async fn refuse_ledger(&self, unit: &Unit, error: &LedgerError) -> Exit {
         let reason = error.to_string();
         self.say.error(&reason);
-        self.nothing_written(file, "Not synced: the lock cannot be used", &format!("{}\n", words(&reason)), Vec::new())
+        self.nothing_written(unit, "Not synced: the lock cannot be used", &format!("{}\n", words(&reason)), Vec::new())
             .await;
         if matches!(error, LedgerError::Busy(_)) { Exit::Locked } else { Exit::Error }
     }
 
+    /// A newer commit was synced before: going back is never done by itself.
+    async fn refuse_backwards(&self, unit: &Unit, why: &str) -> Exit {
+        let help = "go forward with a commit that reverts; if the branch was really set back, delete the ref of the lock, \
+                    which the next run rebuilds from the stores";
+        self.say.error(&format!("{why}; {help}"));
+        self.nothing_written(
+            unit,
+            "Not synced: it would go backwards",
+            &format!("{}; {help}.\n", words(why)),
+            Vec::new(),
+        )
+        .await;
+        Exit::Error
+    }
+
     /// Nothing was written, and this is why: said wherever a result would have been said.
-    async fn nothing_written(&self, file: &str, title: &str, why: &str, annotations: Vec<Annotation>) {
-        let summary = format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{why}", code(file));
+    async fn nothing_written(&self, unit: &Unit, title: &str, why: &str, annotations: Vec<Annotation>) {
+        let summary = format!("### SecretZero · {}\n\n**{title}; nothing was written.**\n\n{why}", code(&unit.file));
         self.say.summarise(&summary);
         self.say.either("changed", false);
         if let Some(pull) = self.merged_pull(&self.runner.sha).await {
-            self.comment(pull.number, file, &summary).await;
+            self.comment(pull.number, unit, &summary).await;
         }
         let check = Check {
             sha: &self.runner.sha,
-            file,
+            unit,
             title: title.into(),
             summary: &summary,
             conclusion: Conclusion::Failure,
             annotations,
-            digest: String::new(),
-            entries: Vec::new(),
+            plan: None,
         };
         self.check(&check).await;
     }
@@ -195,12 +279,19 @@ impl Job<'_> {
         }
     }
 
-    async fn apply(&self, work: &Work, prepared: &Prepared<'_>, ledger: &dyn Ledger) -> Result<Outcome, LedgerError> {
+    async fn apply(
+        &self,
+        work: &Work,
+        prepared: &Prepared<'_>,
+        allowed: Allowed,
+        ledger: &dyn Ledger,
+    ) -> Result<Outcome, LedgerError> {
         let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let run = |ledger| Run {
             views: &prepared.views,
             plan: &prepared.plan,
             values: prepared.values.clone(),
+            allowed: allowed.clone(),
             stores: &work.stores,
             lock: work.opened.lock.clone(),
             ledger,
@@ -229,6 +320,10 @@ impl Job<'_> {
                 self.say.notice(&format!("{error}; the stores are asked instead, each time"));
                 exit
             }
+            Some(Err(error @ LedgerError::Busy(_))) => {
+                self.say.error(&format!("{error}; it took over, so this run stopped writing"));
+                Exit::Locked
+            }
             Some(Err(error)) => {
                 self.say.error(&format!("{error}; what was written is safe, the next run reads it from the stores"));
                 Exit::NotSaved
@@ -238,8 +333,8 @@ impl Job<'_> {
     }
 
     /// The lock of this Secretfile, without any intent to write it.
-    pub(super) async fn opened(&self, file: &str) -> Opened {
-        match self.ledger(file, false).await {
+    pub(super) async fn opened(&self, unit: &Unit) -> Opened {
+        match self.ledger(unit, false).await {
             Ok((_, opened)) => opened,
             Err(error) => {
                 self.say.warning(&error.to_string());
@@ -248,16 +343,15 @@ impl Job<'_> {
         }
     }
 
-    async fn ledger(&self, file: &str, writes: bool) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
+    async fn ledger(&self, unit: &Unit, writes: bool) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
         let none = || Ok((Box::new(NoLedger) as Box<dyn Ledger>, Opened::default()));
         let Some(forge) = self.forge.clone().filter(|_| self.inputs.lockfile_store == LockfileStore::Ref) else {
             return none();
         };
-        let environment = (!self.inputs.environment.is_empty()).then_some(self.inputs.environment.as_str());
         let ref_name = match &self.inputs.lock_ref {
             Some(branch) if !branch.starts_with("refs/") => format!("refs/heads/{branch}"),
             Some(name) => name.clone(),
-            None => crate::forge::github::state_ref(environment),
+            None => crate::forge::github::state_ref(unit.environment()),
         };
         let holder = Holder {
             id: self.runner.run_id.clone(),
@@ -265,7 +359,8 @@ impl Job<'_> {
             commit: writes.then(|| self.runner.sha.clone()),
         };
         let forge: Arc<dyn Forge> = forge;
-        match RefLedger::open(forge, Arc::clone(&self.session.clock), ref_name, file, holder, writes).await {
+        let time = (Arc::clone(&self.session.clock), Arc::new(SystemSleep) as Arc<dyn Sleep>);
+        match RefLedger::open(forge, time, ref_name, &unit.file, holder, writes).await {
             Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
             Err(error @ LedgerError::Failed { .. }) if writes => Err(error),
             Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
@@ -276,13 +371,16 @@ impl Job<'_> {
         }
     }
 
-    async fn tell(&self, kind: Kind, file: &str, plan: &Plan, done: &Outcome, exit: Exit, findings: &[Diagnostic]) {
+    async fn tell(&self, told: &Told<'_>) {
+        let Told { kind, unit, plan, done, exit, findings, review } = *told;
         let facts = |rows_max| outcome::Facts {
-            file,
-            environment: &self.inputs.environment,
+            file: &unit.file,
+            environment: &unit.environment,
             verb: if kind == Kind::Sync { "Synced" } else { "Rotated" },
             plan,
             outcome: done,
+            unreviewed: if review.held { &[] } else { &review.unreviewed },
+            note: review.note.as_deref(),
             commit: &self.runner.sha,
             run_url: &self.runner.run_url,
             rows_max,
@@ -291,33 +389,96 @@ impl Job<'_> {
         let title = outcome::title(&facts(ROWS_MAX));
         self.say.summarise(&outcome::report(&facts(SUMMARY_ROWS_MAX)));
         self.session.console.line(&title);
-        self.numbers(findings, Some(plan), &PlanDigest { entries: Vec::new() });
+        self.numbers(findings, Some(plan), &PlanDigest::default());
+        self.say.count("unreviewed", review.unreviewed.len());
         self.say.either("changed", outcome::written(&facts(ROWS_MAX)).count() > 0);
         self.say.report(serde_json::json!({
-            "file": file,
+            "file": unit.file,
+            "environment": unit.environment(),
             "plan": report::plan(plan),
             "result": report::outcome(plan, done),
+            "unreviewed": review.unreviewed,
             "exit_code": exit as u8,
         }));
         // A re-run that finds nothing to do leaves the comment that told what was done.
         let news = outcome::written(&facts(ROWS_MAX)).count() > 0 || exit != Exit::Done;
-        if kind == Kind::Sync
-            && news
-            && let Some(pull) = self.merged_pull(&self.runner.sha).await
-        {
-            self.comment(pull.number, file, &body).await;
+        if kind == Kind::Sync && news {
+            self.tell_pulls(unit, &review.reviewed, &body).await;
         }
         let conclusion = if exit == Exit::Done { Conclusion::Success } else { Conclusion::Failure };
         let check = Check {
             sha: &self.runner.sha,
-            file,
+            unit,
             title,
             summary: &body,
             conclusion,
             annotations: Vec::new(),
-            digest: String::new(),
-            entries: Vec::new(),
+            plan: None,
         };
         self.check(&check).await;
     }
+
+    /// Comments on every pull request whose merge this sync brought into force.
+    async fn tell_pulls(&self, unit: &Unit, reviewed: &Reviewed, body: &str) {
+        if reviewed.pulls.is_empty()
+            && let Some(pull) = self.merged_pull(&self.runner.sha).await
+        {
+            self.comment(pull.number, unit, body).await;
+        }
+        for pull in reviewed.pulls.iter().rev().take(PULLS_TOLD_MAX) {
+            self.comment(pull.number, unit, body).await;
+        }
+    }
+}
+
+/// Most pull requests that one sync comments on, the newest.
+const PULLS_TOLD_MAX: usize = 10;
+
+/// Names of the changes that may be made, for the ledger.
+type Allowed = BTreeMap<(usize, usize), String>;
+
+/// What the review of a plan came to.
+#[derive(Default)]
+struct Review {
+    reviewed: Reviewed,
+    /// Secret and place of each change that no plan had shown.
+    unreviewed: Vec<String>,
+    /// What a reader should know about the review as a whole.
+    note: Option<String>,
+    /// Whether they were held for it.
+    held: bool,
+}
+
+/// Everything that is to be told of one unit.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    kind: Kind,
+    unit: &'a Unit,
+    plan: &'a Plan,
+    done: &'a Outcome,
+    exit: Exit,
+    findings: &'a [Diagnostic],
+    review: &'a Review,
+}
+
+fn name(plan: &Plan, at: &Unreviewed) -> Option<String> {
+    let secret = plan.secrets.get(at.secret)?;
+    let target = secret.targets.get(at.target)?;
+    let place = format!("{} {}", target.kind.title(), code(&target.name));
+    Some(format!("{} {} in {place}", target.action.verb(), code(&secret.name)))
+}
+
+/// What this run is about to do at stores, so that the next one may go on with it.
+fn allowed(work: &Work, unit: &Unit, plan: &Plan) -> Allowed {
+    let desired = |secret, target| desired(&work.workspace.manifest, secret, target);
+    let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
+    let mut allowed = Allowed::new();
+    for (position, secret) in plan.secrets.iter().enumerate() {
+        for (at, target) in secret.targets.iter().enumerate() {
+            if target.action.is_change() && counts(target) {
+                allowed.insert((position, at), subject.place(secret, target));
+            }
+        }
+    }
+    allowed
 }

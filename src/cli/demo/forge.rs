@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::forge::{
-    CheckRun, CheckSeen, Comparison, Forge, Marker, Permission, Posted, PullRequest, Relation, Result, State,
-    StateError, Tip,
+    CheckRun, CheckSeen, CommentSeen, Comparison, Forge, Issue, Marker, Permission, Posted, PullRequest, Relation,
+    Result, State, StateError, Tip,
 };
 
 /// The number of the only pull request.
@@ -76,6 +76,26 @@ impl Forge for DemoForge {
     async fn upsert_comment(&self, pull: u64, marker: &Marker, body: &str) -> Result<Posted> {
         let created = self.with(|repository| repository.comment.replace(marker.head(body)).is_none());
         Ok(Posted { id: pull, url: String::new(), created })
+    }
+
+    async fn comment(&self, _: u64) -> Result<Option<CommentSeen>> {
+        Ok(None)
+    }
+
+    async fn find_issue(&self, _: &Marker) -> Result<Option<Issue>> {
+        Ok(None)
+    }
+
+    async fn upsert_issue(&self, _: &Marker, _: &str, _: &str) -> Result<Posted> {
+        Ok(Posted { id: 2, url: String::new(), created: true })
+    }
+
+    async fn close_issue(&self, _: u64, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn parents(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     async fn set_check(&self, _: &str, _: &CheckRun) -> Result<u64> {

@@ -122,7 +122,8 @@ impl Stage<'_> {
         let runner = Runner::read(&session.environment);
         let say = Say::new(&session, &runner);
         let forge: Arc<dyn crate::forge::Forge> = Arc::clone(self.forge) as _;
-        let job = Job { session: &session, inputs: &inputs, runner: &runner, forge: Some(forge), say: &say };
+        let (session, inputs, runner, say) = (&session, &inputs, &runner, &say);
+        let job = Job { session, inputs, runner, forge: Some(forge), say, given: None, named: &[] };
         job.dispatch(event).await
     }
 

@@ -65,6 +65,7 @@ impl From<Run> for CheckSeen {
             external_id: run.external_id.unwrap_or_default(),
             completed: run.status == "completed",
             conclusion: run.conclusion,
+            ours: false,
             app: run.app.map(|app| app.slug).filter(|slug| !slug.is_empty()),
             summary: run.output.summary.unwrap_or_default(),
             text: run.output.text.unwrap_or_default(),
@@ -79,6 +80,12 @@ impl Github {
         let path = format!("commits/{head_sha}/check-runs?check_name={name}&filter=all&per_page=100");
         let runs: Runs = self.get(&path, "read the checks of the commit", "checks: read").await?.read(WHAT)?;
         let mut seen: Vec<CheckSeen> = runs.check_runs.into_iter().map(CheckSeen::from).collect();
+        if !seen.is_empty() {
+            let identity = self.identity().await?;
+            for check in &mut seen {
+                check.ours = check.app.as_ref().is_none_or(|slug| identity.is_app(&App { slug: slug.clone() }));
+            }
+        }
         seen.sort_by_key(|check| std::cmp::Reverse(check.id));
         Ok(seen)
     }
@@ -108,12 +115,8 @@ impl Github {
 
     /// The checks of ours with this name and key, newest first.
     async fn own_checks(&self, head_sha: &str, check: &CheckRun) -> Result<Vec<CheckSeen>> {
-        let identity = self.identity().await?;
         let mut seen = self.list_checks(head_sha, &check.name).await?;
-        seen.retain(|seen| {
-            let ours = seen.app.as_ref().is_none_or(|slug| identity.is_app(&App { slug: slug.clone() }));
-            ours && seen.external_id == check.external_id
-        });
+        seen.retain(|seen| seen.ours && seen.external_id == check.external_id);
         Ok(seen)
     }
 

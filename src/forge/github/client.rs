@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use super::access::{Access, base, configuration, signed_by};
 use super::identity::Identity;
 use super::limits::{Answered, TRIES_MAX, Verdict, WAIT_TOTAL_MAX, backoff, judge};
+use crate::certificate::distrusted;
 use crate::clock::{Clock, Sleep};
 use crate::forge::text::{cut, visible};
 use crate::forge::{Error, Result};
@@ -80,6 +81,14 @@ pub(super) enum Again {
     Harmless,
     /// It might act twice: the caller must look.
     LookFirst,
+}
+
+/// Why there is no answer.
+enum Trouble {
+    /// The server's certificate is not trusted, so nothing was sent.
+    Distrusted(String),
+    /// Anything else; the request may have arrived.
+    Lost(String),
 }
 
 /// An answer below 400.
@@ -213,7 +222,9 @@ impl Github {
                     },
                     Verdict::Failed => format!("GitHub answers {}", answer.status),
                 },
-                Err(trouble) => trouble,
+                // Nothing was sent, and the next time is no better.
+                Err(Trouble::Distrusted(said)) => return Err(Error::Unavailable { what: call.what, said }),
+                Err(Trouble::Lost(said)) => said,
             };
             failures += 1;
             if call.again == Again::LookFirst {
@@ -227,16 +238,20 @@ impl Github {
         }
     }
 
-    async fn once(&self, crab: &Octocrab, call: &Call, path: &str) -> Result<Answer, String> {
+    async fn once(&self, crab: &Octocrab, call: &Call, path: &str) -> Result<Answer, Trouble> {
         let builder = http::Request::builder().method(call.method.clone()).uri(path);
         let builder = builder.header(http::header::ACCEPT, "application/vnd.github+json");
-        let request = crab.build_request(builder, call.body.as_ref()).map_err(|error| self.said(&error.to_string()))?;
-        let response = crab.execute(request).await.map_err(|error| self.said(&causes(&error)))?;
+        let request = crab.build_request(builder, call.body.as_ref());
+        let request = request.map_err(|error| Trouble::Lost(self.said(&error.to_string())))?;
+        let response = crab.execute(request).await.map_err(|error| match distrusted(&error) {
+            Some(said) => Trouble::Distrusted(said),
+            None => Trouble::Lost(self.said(&causes(&error))),
+        })?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, BODY_BYTES_MAX)
             .collect()
             .await
-            .map_err(|error| self.said(&format!("the answer broke off: {error}")))?;
+            .map_err(|error| Trouble::Lost(self.said(&format!("the answer broke off: {error}"))))?;
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.to_bytes().to_vec() })
     }
 

@@ -14,6 +14,8 @@ mod comments;
 pub mod event;
 #[cfg(feature = "github")]
 mod identity;
+#[cfg(feature = "github")]
+mod issues;
 pub mod limits;
 #[cfg(feature = "github")]
 mod repository;
@@ -57,6 +59,26 @@ impl forge::Forge for Github {
 
     async fn set_check(&self, head_sha: &str, check: &forge::CheckRun) -> forge::Result<u64> {
         self.put_check(head_sha, check).await
+    }
+
+    async fn comment(&self, id: u64) -> forge::Result<Option<forge::CommentSeen>> {
+        self.read_comment(id).await
+    }
+
+    async fn find_issue(&self, marker: &forge::Marker) -> forge::Result<Option<forge::Issue>> {
+        self.known_issue(marker).await
+    }
+
+    async fn upsert_issue(&self, marker: &forge::Marker, title: &str, body: &str) -> forge::Result<forge::Posted> {
+        self.put_issue(marker, title, body).await
+    }
+
+    async fn close_issue(&self, number: u64, comment: &str) -> forge::Result<()> {
+        self.end_issue(number, comment).await
+    }
+
+    async fn parents(&self, sha: &str) -> forge::Result<Vec<String>> {
+        self.read_parents(sha).await
     }
 
     async fn checks(&self, head_sha: &str, name: &str) -> forge::Result<Vec<forge::CheckSeen>> {

@@ -96,6 +96,22 @@ impl Github {
         Ok(Tip { branch, sha, repository_id: repository.id })
     }
 
+    pub(super) async fn read_parents(&self, commit: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Commit {
+            #[serde(default)]
+            parents: Vec<Parent>,
+        }
+        #[derive(Deserialize)]
+        struct Parent {
+            sha: String,
+        }
+        const WHAT: &str = "read the parents of a commit";
+        let path = format!("git/commits/{}", sha(commit, WHAT)?);
+        let commit: Commit = self.get(&path, WHAT, CONTENTS).await?.read(WHAT)?;
+        Ok(commit.parents.into_iter().map(|parent| parent.sha).collect())
+    }
+
     pub(super) async fn read_comparison(&self, base: &str, head: &str) -> Result<Comparison> {
         #[derive(Deserialize)]
         struct Reply {

@@ -35,18 +35,18 @@ const TAGS: TagRules = TagRules { noun: "tag", count_max: 49, name_chars_max: 12
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Tag.html>).
 const TAG_CHARACTERS: &str = " _.:/=+@-";
 
-const TYPES: &[(&str, ParameterType)] = &[
+pub(in crate::manifest) const TYPES: &[(&str, ParameterType)] = &[
     ("String", ParameterType::String),
     ("StringList", ParameterType::StringList),
     ("SecureString", ParameterType::SecureString),
 ];
-const TIERS: &[(&str, ParameterTier)] = &[
+pub(in crate::manifest) const TIERS: &[(&str, ParameterTier)] = &[
     ("Standard", ParameterTier::Standard),
     ("Advanced", ParameterTier::Advanced),
     ("Intelligent-Tiering", ParameterTier::IntelligentTiering),
 ];
 /// Data types, and whether they need the advanced tier.
-const DATA_TYPES: &[(&str, (&str, bool))] = &[
+pub(in crate::manifest) const DATA_TYPES: &[(&str, (&str, bool))] = &[
     ("text", ("text", false)),
     ("aws:ec2:image", ("aws:ec2:image", false)),
     ("aws:ssm:integration", ("aws:ssm:integration", false)),

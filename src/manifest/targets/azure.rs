@@ -4,9 +4,10 @@
 
 use super::{Config, TagRules, plain};
 use crate::diagnostic::quote;
+use crate::hosts::{Cloud, Hosts, Url};
 use crate::manifest::Source;
 use crate::manifest::duration::from_now;
-use crate::manifest::names::{Url, foreign_character};
+use crate::manifest::names::foreign_character;
 use crate::manifest::read::Text;
 use crate::target::{KeyVaultCertificateSettings, KeyVaultSettings, When};
 
@@ -16,10 +17,8 @@ const VALUE_BYTES_MAX: usize = 25 * 1024;
 const NAME_CHARS_MAX: usize = 127;
 /// Azure takes 15 tags, one of which is ours.
 const TAGS: TagRules = TagRules { noun: "tag", count_max: 14, name_chars_max: 256, value_chars: 0..=256 };
-/// The public cloud and the sovereign ones.
-const SUFFIXES: &[&str] = &[".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"];
 
-const CERTIFICATE_TYPES: &[(&str, &str)] =
+pub(in crate::manifest) const CERTIFICATE_TYPES: &[(&str, &str)] =
     &[("application/x-pkcs12", "application/x-pkcs12"), ("application/x-pem-file", "application/x-pem-file")];
 
 /// Reads the settings of a secret.
@@ -93,17 +92,7 @@ fn vault_url(config: &Config) -> Option<String> {
 /// Azure, at port 443, or one of the allowed hosts.
 pub(in crate::manifest) fn host<'t>(url: &'t str, allowed: &[String]) -> Option<&'t str> {
     let parsed = Url::parse(url).filter(|url| url.path.is_empty())?;
-    let with_port = parsed.port.map(|port| format!("{}:{port}", parsed.host));
-    let listed = |entry: &String| {
-        entry.eq_ignore_ascii_case(parsed.host)
-            || with_port.as_deref().is_some_and(|host| entry.eq_ignore_ascii_case(host))
-    };
-    let label = SUFFIXES.iter().find_map(|suffix| parsed.host.strip_suffix(suffix));
-    let azure = label.is_some_and(|label| {
-        (3..=24).contains(&label.len()) && foreign_character(label, "-").is_none() && !label.starts_with('-')
-    });
-    let usual = azure && parsed.tls && parsed.port.is_none_or(|port| port == "443");
-    (usual || allowed.iter().any(listed)).then_some(parsed.host)
+    Hosts::allowing(allowed).admits(Cloud::Azure, url).then_some(parsed.host)
 }
 
 fn object_name(config: &Config, key: &'static str) -> Option<String> {

@@ -6,7 +6,7 @@ use crate::manifest::Source;
 use crate::manifest::names::path_problem;
 use crate::target::{FileFormat, FileSettings};
 
-const FORMATS: &[(&str, FileFormat)] =
+pub(in crate::manifest) const FORMATS: &[(&str, FileFormat)] =
     &[("dotenv", FileFormat::Dotenv), ("json", FileFormat::Json), ("yaml", FileFormat::Yaml)];
 
 /// Names that are never a secret's file, in lower case: other programs act on them, or we do.

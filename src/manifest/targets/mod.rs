@@ -21,6 +21,14 @@ use crate::target::{TargetKind, TargetSettings};
 pub(super) use azure::host as azure_host;
 pub(super) use file::keys as file_keys;
 
+/// The words that settings may be, for the schema.
+pub(super) mod words {
+    pub(in crate::manifest) use super::aws::{DATA_TYPES, TIERS, TYPES};
+    pub(in crate::manifest) use super::azure::CERTIFICATE_TYPES;
+    pub(in crate::manifest) use super::file::FORMATS;
+    pub(in crate::manifest) use super::vault::KEY_TYPES;
+}
+
 /// What the targets of one secret are read with.
 pub(super) struct Context<'r, 'a> {
     pub(super) reader: &'r Reader<'a>,

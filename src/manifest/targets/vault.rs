@@ -17,7 +17,7 @@ const AUTO_ROTATE_SECONDS_MIN: u64 = 3600;
 const METADATA: TagRules = TagRules { noun: "metadata key", count_max: 63, name_chars_max: 128, value_chars: 1..=512 };
 
 /// Types of transit keys (<https://developer.hashicorp.com/vault/api-docs/secret/transit>).
-const KEY_TYPES: &[&str] = &[
+pub(in crate::manifest) const KEY_TYPES: &[&str] = &[
     "aes128-gcm96",
     "aes256-gcm96",
     "chacha20-poly1305",

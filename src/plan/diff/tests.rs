@@ -258,6 +258,7 @@ impl Spot {
             desired: Attributes::from([("tag:T".into(), "1".into())]),
             capabilities: Some(capabilities),
             seen: self.seen(&locator(index), created),
+            copy: None,
             confirmed: true,
             selected: !self.filtered,
             refused: self.refused.then(|| ("its Expiration lies in the past".into(), "move it".into())),
@@ -342,8 +343,13 @@ table! {
     a_healed_fork_without_its_mark_is_marked: given([ssm(Gen(2)), sm(Healed(2))]) => "keep: keep, metadata (mark)";
     a_missing_target_gets_a_copy: given([sm(Gen(2)), ssm(Absent)]) => "keep: keep, spread";
     a_lost_primary_gets_its_value_back: given([sm(Absent).primary(), file(Gen(2))]) => "keep: spread, keep";
-    a_scheduled_deletion_is_taken_back: given([sm(Pending(2)), ssm(Gen(2))]) => "keep: heal, keep";
-    a_scheduled_deletion_of_the_only_copy_is_taken_back: given([sm(Pending(2))]) => "keep: heal";
+    a_scheduled_deletion_is_taken_back: given([sm(Pending(2)), ssm(Gen(2))]) => "keep: restore, keep";
+    a_scheduled_deletion_of_the_only_copy_is_taken_back: given([sm(Pending(2))]) => "keep: restore";
+    a_scheduled_deletion_that_is_behind_is_healed: given([sm(Pending(2)), ssm(Gen(3))]) => "keep: heal, keep";
+    a_rotation_takes_a_scheduled_deletion_back_as_well: given([sm(Pending(2)), ssm(Gen(2))]).force() => "rotate 3: rotate, rotate";
+    a_filtered_scheduled_deletion_is_left: given([sm(Pending(2)).filtered(), ssm(Gen(2))]) => "keep: left out, keep";
+    a_new_place_is_filled_from_one_that_is_taken_back: given([sm(Pending(2)), ssm(Absent)]) => "keep: restore, spread";
+    a_former_place_that_is_scheduled_for_deletion_is_copied: given([ssm(Absent)]).formerly(sm(Pending(2))) => "keep: spread";
 
     // What cannot be read.
     nothing_is_generated_while_a_store_is_down: given([sm(Absent), ssm(Down)])
@@ -457,4 +463,34 @@ fn an_unknown_id_comes_from_another_target_then_from_the_journal_then_from_the_l
     assert_eq!(id(given([sm(Cut(4))]).intended(4).locked(4)), "intended");
     assert_eq!(id(given([sm(Cut(4))]).intended(3).locked(4)), "locked");
     assert_eq!(id(given([sm(Cut(4))]).intended(3).locked(3)), "");
+}
+
+const EXTERNAL: &str = "kind: external";
+const EXTERNAL_ADOPTED: &str = "kind: external, adopt: true, rotation_period: 90d";
+
+#[test]
+fn an_external_value_is_taken_over_and_copied_but_never_made() {
+    let says = |given: Given| given.declared(EXTERNAL).says();
+    let kept = |given: Given| given.declared(EXTERNAL_ADOPTED).says();
+    insta::assert_snapshot!(kept(given([sm(Absent), ssm(Absent)])), @"keep: held, held; Decision: it is external, so its value is made elsewhere, and no target holds it yet");
+    insta::assert_snapshot!(says(given([sm(Absent)]).force()), @"keep: held; Decision: it is external, so its value is made elsewhere, and no target holds it yet");
+    insta::assert_snapshot!(says(given([sm(Foreign)])), @"keep: held; Decision: AWS Secrets Manager `0` is not ours: it carries no mark of SecretZero");
+    insta::assert_snapshot!(says(given([sm(Foreign), ssm(Absent)]).overwrite()), @"keep: held, held; Decision: it is external, so there is no value to overwrite anything with");
+    insta::assert_snapshot!(kept(given([sm(Foreign), ssm(Absent)])), @"adopt 1: adopt, spread");
+    insta::assert_snapshot!(kept(given([sm(Adopted(1)), ssm(Absent)])), @"keep: keep, spread");
+    insta::assert_snapshot!(kept(given([sm(Gen(1))]).aged(99).attended().force()), @"keep: keep");
+    insta::assert_snapshot!(says(given([sm(Down)])), @"keep: held; Store: AWS Secrets Manager `0` cannot be read: 503");
+}
+
+#[test]
+fn a_value_that_was_put_there_from_outside_is_the_next_one_of_an_external_secret() {
+    let says = |given: Given| given.declared(EXTERNAL).says();
+    let kept = |given: Given| given.declared(EXTERNAL_ADOPTED).says();
+    insta::assert_snapshot!(says(given([sm(Drifted(1)), ssm(Gen(1))])), @"keep: keep, keep");
+    insta::assert_snapshot!(kept(given([sm(Drifted(1)), ssm(Gen(1))])), @"adopt 2: adopt, heal");
+    insta::assert_snapshot!(kept(given([sm(Gen(1)), ssm(Drifted(1)), file(Absent)])), @"adopt 2: heal, adopt, spread");
+    insta::assert_snapshot!(kept(given([sm(Drifted(1)), ssm(Drifted(1))])), @"adopt 2: adopt, adopt");
+    insta::assert_snapshot!(kept(given([sm(Drifted(1)).filtered(), ssm(Gen(1))])), @"keep: left out, keep");
+    let due = given([sm(Drifted(1)), ssm(Gen(1))]).declared(EXTERNAL_ADOPTED).aged(99).plan().due;
+    assert_eq!(due, None, "the new value is what the reminder was for");
 }

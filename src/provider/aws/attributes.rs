@@ -8,12 +8,16 @@ use serde_json::{Map, Value as Json};
 
 use crate::mark::MARK_KEY;
 use crate::target::{Attributes, ParameterTier, ParameterType, SecretsManagerSettings, SsmParameterSettings};
+use crate::target::{REPLICA, REPLICA_MESSAGE, REPLICA_STATUS};
 
 /// The key that Secrets Manager uses when none is named.
 const SECRETS_MANAGER_KEY: &str = "alias/aws/secretsmanager";
 
 /// The key that SSM uses when none is named.
 const SSM_KEY: &str = "alias/aws/ssm";
+
+/// Most characters of a vendor's message that are shown.
+const SAID_CHARS_MAX: usize = 300;
 
 /// What a secret should look like.
 pub(super) fn of_secret(settings: &SecretsManagerSettings) -> Attributes {
@@ -82,7 +86,23 @@ pub(super) fn parameter_key(key: Option<&str>) -> String {
 /// A replica, named by its region; its key is empty when it is the region's default.
 pub(super) fn replica_attribute(region: &str, key: Option<&str>) -> (String, String) {
     let key = key.map(key_name).filter(|key| *key != SECRETS_MANAGER_KEY);
-    (format!("replica:{region}"), key.unwrap_or_default().to_owned())
+    (format!("{REPLICA}{region}"), key.unwrap_or_default().to_owned())
+}
+
+/// The status of a replica that is not in sync.
+pub(super) fn replica_status(region: &str) -> String {
+    format!("{REPLICA_STATUS}{region}")
+}
+
+/// What the store says of a replica that failed.
+pub(super) fn replica_message(region: &str) -> String {
+    format!("{REPLICA_MESSAGE}{region}")
+}
+
+/// Words of a vendor, fit for a line: nothing but text, and not too much of it.
+pub(super) fn said(text: &str) -> String {
+    let text: String = text.chars().take(SAID_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.trim().trim_end_matches('.').to_owned()
 }
 
 /// `alias/x` or the key's id, whether written as such or as an ARN.

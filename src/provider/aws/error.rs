@@ -13,6 +13,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::certificate::distrusted;
+use crate::hosts::Refused;
 use crate::provider::{Error, ErrorKind};
 
 /// What was tried, where, as whom.
@@ -51,6 +53,13 @@ where
 
 /// An error that came without an answer; `unsendable` if there was no request to send.
 fn unsent_or_lost(attempt: &Attempt<'_>, refusal: &(dyn StdError + 'static), unsendable: bool) -> Error {
+    if let Some(refused) = find::<Refused>(refusal) {
+        return Error::new(ErrorKind::Invalid, refused.to_string());
+    }
+    if let Some(distrusted) = distrusted(refusal) {
+        let message = format!("AWS cannot be reached for {}: {distrusted}", attempt.at());
+        return Error::new(ErrorKind::Invalid, message);
+    }
     if let Some(error) = find::<CredentialsError>(refusal) {
         return credentials(error);
     }

@@ -6,25 +6,31 @@
 
 mod attributes;
 mod error;
+mod gate;
 mod secrets_manager;
 mod session;
 mod ssm;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::{
-    Capabilities, Error, ErrorKind, Identity, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored, VersionId,
-    WriteOptions,
+    Capabilities, Error, ErrorKind, Identity, Listed, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored,
+    VersionId, WriteOptions,
 };
+use crate::hosts::Hosts;
 use crate::limiter::{Limiter, RateLimit, RetryPolicy};
 use crate::locator::Locator;
 use crate::mark::{Generation, Mark};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, Place, SecretsManagerSettings, SsmParameterSettings, TargetKind, TargetSettings};
 use session::Session;
+
+/// Most objects of one kind that a list tells of.
+const LISTED_MAX: usize = 5000;
 
 /// How to find credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +69,8 @@ pub struct AwsSettings {
     pub session_token: Option<SecretValue>,
     /// Another endpoint for every service; else `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
+    /// Where credentials may go beside AWS itself and `endpoint_url`.
+    pub hosts: Hosts,
 }
 
 /// What the AWS providers of one run share: quotas and connections.
@@ -118,6 +126,23 @@ fn carried_mark(options: &WriteOptions, version: &str) -> String {
 fn whole_mark(options: &WriteOptions, version: &str, carried: bool) -> String {
     let (owner, generation) = (options.owner.clone(), options.generation.clone());
     Mark { owner, generation, version: version.to_owned(), carried }.to_string()
+}
+
+/// A prefix with and without the `/` that begins the names of SSM's hierarchies; none for everything.
+fn spellings(prefix: &str) -> Vec<String> {
+    match prefix.trim_start_matches('/') {
+        "" => Vec::new(),
+        bare => vec![bare.to_owned(), format!("/{bare}")],
+    }
+}
+
+/// Refuses to go on with more objects than anybody reads.
+fn bounded<T>(found: Vec<T>) -> Result<Vec<T>> {
+    if found.len() <= LISTED_MAX {
+        return Ok(found);
+    }
+    let message = format!("more than {LISTED_MAX} objects have such a name; choose a longer prefix");
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 fn not_ours(kind: TargetKind) -> Error {
@@ -198,14 +223,15 @@ impl Provider for AwsProvider {
 
     fn recall(&self, at: &Locator, shape: &Shape) -> Option<Place> {
         let session = self.session.get()?;
-        let of = |scheme: &str| {
-            let here = format!("{scheme}://{}/{}/", session.account, session.region);
-            at.as_str().strip_prefix(&here).filter(|name| !name.is_empty()).map(str::to_owned)
-        };
-        let secret = of("aws-sm").map(|name| {
+        let here = format!("aws-sm://{}/{}/", session.account, session.region);
+        let secret = at.as_str().strip_prefix(&here).filter(|name| !name.is_empty()).map(|name| {
+            let name = name.to_owned();
             TargetSettings::SecretsManager(SecretsManagerSettings { name, ..SecretsManagerSettings::default() })
         });
-        let parameter = || of("aws-ssm").map(|name| TargetSettings::SsmParameter(SsmParameterSettings::named(name)));
+        let parameter = || {
+            let name = at.parameter_name(&session.account, &session.region)?;
+            Some(TargetSettings::SsmParameter(SsmParameterSettings::named(name)))
+        };
         Some(Place { settings: secret.or_else(parameter)?, shape: shape.clone() })
     }
 
@@ -267,6 +293,15 @@ impl Provider for AwsProvider {
         }
     }
 
+    async fn list(&self, kind: TargetKind, prefix: &str) -> Result<Vec<Listed>> {
+        let session = self.session().await?;
+        match kind {
+            TargetKind::SecretsManager => secrets_manager::list::list(session, &spellings(prefix)).await,
+            TargetKind::SsmParameter => ssm::list::list(session, &spellings(prefix)).await,
+            other => Err(not_ours(other)),
+        }
+    }
+
     async fn restore(&self, at: &Place) -> Result<()> {
         let session = self.session().await?;
         match &at.settings {
@@ -276,6 +311,15 @@ impl Provider for AwsProvider {
                 format!("SSM deletes at once, so {} cannot be restored; create it again", s.name),
             )),
             other => Err(not_ours(other.kind())),
+        }
+    }
+
+    async fn await_copies(&self, at: &Place) -> Result<BTreeMap<String, String>> {
+        match &at.settings {
+            TargetSettings::SecretsManager(s) if !s.replica_regions.is_empty() => {
+                secrets_manager::replicas::wait(self.session().await?, s).await
+            }
+            _ => Ok(BTreeMap::new()),
         }
     }
 }

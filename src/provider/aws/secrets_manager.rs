@@ -3,7 +3,9 @@
 //! Facts: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/>; quotas:
 //! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
 
+pub(super) mod list;
 pub(super) mod observe;
+pub(super) mod replicas;
 pub(super) mod write;
 
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use aws_sdk_secretsmanager::types::{ApiErrorType, SecretValueEntry};
 use futures_util::future::join_all;
 
 use super::session::Session;
-use crate::limiter::{ApiClass, Repeat};
+use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result, Stored};
 use crate::secret::{SecretValue, Shape, Value};
 
@@ -24,15 +26,6 @@ const BATCH_MAX: usize = 20;
 
 /// From so many on, values are read in batches.
 const BATCH_FROM: usize = 3;
-
-const SERVICE: &str = "AWS Secrets Manager";
-const READ: ApiClass = ApiClass { service: SERVICE, name: "read", quota_per_second: 10_000.0 };
-const LIST: ApiClass = ApiClass { service: SERVICE, name: "list", quota_per_second: 100.0 };
-const BATCH: ApiClass = ApiClass { service: SERVICE, name: "batch", quota_per_second: 100.0 };
-const CREATE: ApiClass = ApiClass { service: SERVICE, name: "create", quota_per_second: 50.0 };
-const WRITE: ApiClass = ApiClass { service: SERVICE, name: "write", quota_per_second: 50.0 };
-const TAG: ApiClass = ApiClass { service: SERVICE, name: "tag", quota_per_second: 50.0 };
-const RESTORE: ApiClass = ApiClass { service: SERVICE, name: "restore", quota_per_second: 50.0 };
 
 /// What one batch says of each name.
 enum Batched {
@@ -72,7 +65,7 @@ pub(super) async fn read(session: &Session, at: &[(&str, &Shape)]) -> Vec<Result
 async fn read_one(session: &Session, name: &str, shape: &Shape) -> Result<Stored> {
     let request = session.secrets_manager.get_secret_value().secret_id(name);
     let attempt = session.attempt("secretsmanager:GetSecretValue", name);
-    match session.call(&READ, Repeat::Read, &attempt, || request.clone().send()).await {
+    match session.call(&quota::SECRET_READ, Repeat::Read, &attempt, || request.clone().send()).await {
         // See `describe`: another secret may answer to this name.
         Ok(answer) if answer.name.as_deref() != Some(name) => Err(absent(session, name)),
         Ok(answer) => {
@@ -124,7 +117,7 @@ async fn batch(session: &Session, names: &[&str]) -> Result<HashMap<String, Batc
     let ids = names.iter().map(|name| (*name).to_owned()).collect();
     let request = session.secrets_manager.batch_get_secret_value().set_secret_id_list(Some(ids));
     let attempt = session.attempt("secretsmanager:BatchGetSecretValue", "");
-    let answer = session.call(&BATCH, Repeat::Read, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::SECRET_BATCH, Repeat::Read, &attempt, || request.clone().send()).await?;
     let refused = answer.errors.unwrap_or_default().into_iter().filter_map(|refusal: ApiErrorType| {
         let absent = refusal.error_code.as_deref() == Some("ResourceNotFoundException");
         Some((refusal.secret_id?, if absent { Batched::Absent } else { Batched::Unclear }))

@@ -18,10 +18,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::origin::Origin;
+use aws_types::service_config::ServiceConfigKey;
 
 use super::error::{Attempt, explain};
+use super::gate::Gate;
 use super::{AuthKind, AwsSettings, AwsShared};
-use crate::limiter::{ApiClass, Limiter, Repeat};
+use crate::limiter::{ApiClass, Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Identity, Result};
 use crate::secret::SecretValue;
 
@@ -30,9 +33,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest wait for the answer of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// `GetCallerIdentity` (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const STS: ApiClass = ApiClass { service: "AWS STS", name: "read", quota_per_second: 600.0 };
 
 /// One HTTP client for all services and regions, built when first needed: it loads the CA roots.
 #[derive(Clone, Default)]
@@ -69,11 +69,15 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open(settings: &AwsSettings, shared: &AwsShared) -> Result<Self> {
         let region = region(settings).await?;
-        let config = configure(settings, &region, shared.http.client()).await?;
-        let sts = aws_sdk_sts::Client::new(&config);
+        let gate = Gate::new(settings.endpoint_url.iter().fold(settings.hosts.clone(), |hosts, url| hosts.naming(url)));
+        let config = configure(settings, &region, gate.before(shared.http.client())).await?;
+        if let Some(url) = config.endpoint_url() {
+            gate.name(url);
+        }
+        let sts = aws_sdk_sts::Client::new(&addressed(&config, "STS"));
         let mut session = Self {
-            secrets_manager: aws_sdk_secretsmanager::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
+            secrets_manager: aws_sdk_secretsmanager::Client::new(&addressed(&config, "Secrets Manager")),
+            ssm: aws_sdk_ssm::Client::new(&addressed(&config, "SSM")),
             region: region.to_string(),
             account: String::new(),
             principal: String::new(),
@@ -81,7 +85,8 @@ impl Session {
             scope: "aws".into(),
         };
         let attempt = session.attempt("sts:GetCallerIdentity", "");
-        let caller = session.call(&STS, Repeat::Read, &attempt, || sts.get_caller_identity().send()).await?;
+        let caller =
+            session.call(&quota::IDENTITY, Repeat::Read, &attempt, || sts.get_caller_identity().send()).await?;
         session.account = caller.account.unwrap_or_default();
         session.principal = caller.arn.unwrap_or_default();
         session.scope = format!("aws/{}/{region}", session.account);
@@ -177,6 +182,21 @@ async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClie
     }
     let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider.build().await);
     Ok(config.into_builder().credentials_provider(provider).build())
+}
+
+/// The configuration for one service. A workflow sets a variable that is missing to nothing, and over
+/// an empty address the SDK panics; so an empty one counts as none.
+fn addressed(config: &SdkConfig, service: &str) -> SdkConfig {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let url = config.service_config().zip(key.ok()).and_then(|(source, key)| source.load_config(key));
+    if url.is_none_or(|url| !url.is_empty()) {
+        return config.clone();
+    }
+    let mut builder = config.to_builder();
+    builder.set_endpoint_url(config.endpoint_url().filter(|url| !url.is_empty()).map(str::to_owned));
+    // Or the client would look the variable up by itself.
+    builder.insert_origin("endpoint_url", Origin::shared_config());
+    builder.build()
 }
 
 fn missing(setting: &str, kind: &str) -> Error {

@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>; rates:
 //! <https://docs.aws.amazon.com/general/latest/gr/ssm.html>.
 
+pub(super) mod list;
 pub(super) mod observe;
 pub(super) mod write;
 
@@ -14,7 +15,7 @@ use aws_sdk_ssm::types::Parameter;
 use futures_util::future::join_all;
 
 use super::session::Session;
-use crate::limiter::{ApiClass, Repeat};
+use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result, Stored};
 use crate::secret::{SecretValue, Shape, Value};
 
@@ -26,12 +27,6 @@ pub(super) const ADVANCED_BYTES_MAX: usize = 8192;
 
 /// Names per `GetParameters`.
 const BATCH_MAX: usize = 10;
-
-const SERVICE: &str = "AWS SSM";
-const VALUES: ApiClass = ApiClass { service: SERVICE, name: "get", quota_per_second: 40.0 };
-const WRITE: ApiClass = ApiClass { service: SERVICE, name: "put", quota_per_second: 40.0 };
-const LIST: ApiClass = ApiClass { service: SERVICE, name: "describe", quota_per_second: 40.0 };
-const TAGS: ApiClass = ApiClass { service: SERVICE, name: "tag", quota_per_second: 40.0 };
 
 /// The current values, in the order asked.
 pub(super) async fn read(session: &Session, at: &[(&str, &Shape)]) -> Vec<Result<Stored>> {
@@ -70,7 +65,7 @@ fn absent(session: &Session, name: &str) -> Error {
 async fn get(session: &Session, name: &str, decrypted: bool) -> Result<Parameter> {
     let request = session.ssm.get_parameter().name(name).with_decryption(decrypted);
     let attempt = session.attempt("ssm:GetParameter", name);
-    let answer = session.call(&VALUES, Repeat::Read, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::PARAMETER_READ, Repeat::Read, &attempt, || request.clone().send()).await?;
     answer.parameter.ok_or_else(|| absent(session, name))
 }
 
@@ -94,7 +89,7 @@ async fn batch(session: &Session, names: &[&str], decrypted: bool) -> Result<Has
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let request = session.ssm.get_parameters().set_names(Some(names)).with_decryption(decrypted);
     let attempt = session.attempt("ssm:GetParameters", "");
-    let answer = session.call(&VALUES, Repeat::Read, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::PARAMETER_READ, Repeat::Read, &attempt, || request.clone().send()).await?;
     let absent = answer.invalid_parameters.unwrap_or_default().into_iter().map(|name| (name, None));
     let present = answer.parameters.unwrap_or_default().into_iter();
     let present = present.filter_map(|parameter| Some((parameter.name.clone()?, Some(parameter))));

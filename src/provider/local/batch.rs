@@ -149,7 +149,11 @@ impl Shared {
             );
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        let bytes = self.disk.read(&path, FILE_BYTES_MAX).map_err(|error| io_error(&path, "read", &error))?;
+        if work_tree.is_some_and(|work_tree| work_tree.reserves(&path)) {
+            let message = format!("`{}` belongs to git or to GitHub; use another one", settings.path);
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let bytes = self.disk.read_plain(&path, FILE_BYTES_MAX).map_err(|error| io_error(&path, "read", &error))?;
         let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|error| {
             drop(Zeroizing::new(error.into_bytes()));
             refused(settings, &"it is not UTF-8 text; save it as such".to_owned())

@@ -277,5 +277,26 @@ fn io_error(path: &Path, what: &str, error: &io::Error) -> Error {
     Error::new(kind, format!("cannot {what} `{}`: {error}", path.display()))
 }
 
+/// Whether git tracks a file in a folder.
+#[must_use]
+pub fn tracked(folder: &Path, file: &Path, disk: &dyn Disk) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Some(name) = file.file_name() else { return false };
+    git::WorkTree::of(folder, disk).is_some_and(|tree| tree.tracks(&folder.join(name)))
+}
+
+/// The names in a dotenv file, each once and in their order, never a value; `None` if it is no UTF-8.
+#[must_use]
+pub fn dotenv_names(bytes: Vec<u8>) -> Option<Vec<String>> {
+    let text = zeroize::Zeroizing::new(String::from_utf8(bytes).ok()?);
+    let mut names: Vec<String> = Vec::new();
+    for (name, _) in dotenv::layout(&text).members {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names)
+}
+
 #[cfg(test)]
 mod tests;

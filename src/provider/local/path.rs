@@ -21,9 +21,9 @@ pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf> {
     if path.starts_with('/') || normal.is_empty() || !normal.split('/').all(plain) {
         return refuse("does not lie below the Secretfile's folder", "use a relative path without `..`");
     }
-    // A hook or a setting of git runs programs, and the sidecar is not a place for values.
-    if normal.split('/').any(|part| part.eq_ignore_ascii_case(".git")) || normal.ends_with(super::sidecar::NAME) {
-        return refuse("belongs to git or to SecretZero itself", "use another one");
+    // A hook, a setting or a workflow runs programs, and the sidecar is not a place for values.
+    if normal.split('/').any(is_reserved) || normal.ends_with(super::sidecar::NAME) {
+        return refuse("belongs to git, to GitHub or to SecretZero itself", "use another one");
     }
     let mut resolved = root.to_path_buf();
     let mut parts = normal.split('/').peekable();
@@ -34,8 +34,13 @@ pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf> {
         if metadata.is_symlink() && is_last {
             return refuse("is a symbolic link", "name the file that it points to");
         }
-        if metadata.is_symlink() && !stays_inside(root, &resolved) {
-            return refuse("leads out of the Secretfile's folder through a link", "use a folder of its own");
+        if metadata.is_symlink() {
+            let Some(below) = below(root, &resolved) else {
+                return refuse("leads out of the Secretfile's folder through a link", "use a folder of its own");
+            };
+            if has_reserved(&below) {
+                return refuse("leads through a link to what belongs to git or to GitHub", "use a folder of its own");
+            }
         }
         if is_last && metadata.is_dir() {
             return refuse("is a folder", "name a file in it");
@@ -47,9 +52,18 @@ pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf> {
     Ok(resolved)
 }
 
-fn stays_inside(root: &Path, link: &Path) -> bool {
-    match (root.canonicalize(), link.canonicalize()) {
-        (Ok(root), Ok(target)) => target.starts_with(root),
-        _ => false,
-    }
+/// Where a link leads, below the root; `None` if it leads anywhere else.
+fn below(root: &Path, link: &Path) -> Option<PathBuf> {
+    let (root, target) = (root.canonicalize().ok()?, link.canonicalize().ok()?);
+    Some(target.strip_prefix(root).ok()?.to_path_buf())
+}
+
+/// Whether a path leads through a folder of git's or GitHub's own.
+pub(super) fn has_reserved(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str().to_str().is_some_and(is_reserved))
+}
+
+/// Without regard to case, since a file system may have none.
+fn is_reserved(part: &str) -> bool {
+    [".git", ".github"].iter().any(|name| part.eq_ignore_ascii_case(name))
 }

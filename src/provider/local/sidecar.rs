@@ -94,7 +94,7 @@ impl Sidecar {
     /// [`ErrorKind::Invalid`] if it is damaged or newer than this program.
     pub(super) fn load(folder: &Path, disk: &dyn Disk, entropy: &dyn Entropy) -> Result<Self> {
         let path = folder.join(NAME);
-        let Some(bytes) = disk.read(&path, BYTES_MAX).map_err(|error| io_error(&path, "read", &error))? else {
+        let Some(bytes) = disk.read_plain(&path, BYTES_MAX).map_err(|error| io_error(&path, "read", &error))? else {
             let mut key = Zeroizing::new([0_u8; 32]);
             entropy.fill(key.as_mut_slice()).map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string()))?;
             let key = HEXLOWER.encode(key.as_slice());

@@ -154,12 +154,15 @@ async fn a_secret_that_somebody_else_rotates_or_owns_says_so() {
     let version = write(&provider, &at, &text("v"), 1, Expect::Absent).await.unwrap();
     fake.edit(|world| world.region(REGION).secrets.get_mut("app/db").unwrap().rotation_enabled = true);
     let seen = look(&provider, &at, Reading::Each).await.unwrap();
-    assert_eq!(seen.managed_by.as_deref(), Some("rotation of Secrets Manager"));
+    assert_eq!(seen.managed_by.as_deref(), Some("AWS rotates it by itself"));
     fake.edit(|world| world.region(REGION).secrets.get_mut("app/db").unwrap().owning_service = Some("rds".into()));
-    assert_eq!(look(&provider, &at, Reading::Each).await.unwrap().managed_by.as_deref(), Some("rds"));
+    assert_eq!(
+        look(&provider, &at, Reading::Each).await.unwrap().managed_by.as_deref(),
+        Some("the service rds owns it")
+    );
     let options = options(&provider, &at, 2, Expect::Version(version)).await;
     let refused = provider.write(&at, &text("w"), &options).await.unwrap_err();
-    insta::assert_snapshot!(refused, @"app/db belongs to somebody else (rds), who alone may change it");
+    insta::assert_snapshot!(refused, @"app/db cannot be changed from here: the service rds owns it");
 }
 
 #[tokio::test]
@@ -192,8 +195,9 @@ async fn replicas_are_made_seen_added_and_their_failure_told() {
     assert_eq!(differs(&provider, &two, &seen), ["replica:eu-west-1"]);
     assert_eq!(annotate(&provider, &two, &version, &["replica:eu-west-1"]).await, Ok(version));
     let seen = look(&provider, &two, Reading::Each).await.unwrap();
-    assert_eq!(differs(&provider, &two, &seen), [""; 0]);
+    assert_eq!(differs(&provider, &two, &seen), ["replica:eu-west-1"], "what failed is asked for again");
     assert_eq!(seen.attributes.get("replica_status:eu-west-1").map(String::as_str), Some("Failed"));
+    insta::assert_snapshot!(seen.attributes["replica_message:eu-west-1"], @"Replication failed: KMS key is disabled");
 }
 
 #[tokio::test]
@@ -209,7 +213,7 @@ async fn a_replica_is_nobody_s_to_write() {
     };
     let at = secret("app/db", |_| {});
     let seen = look(&there, &at, Reading::Each).await.unwrap();
-    assert_eq!((seen.managed_by.as_deref(), &seen.version), (Some("replica of us-east-1"), &version));
+    assert_eq!((seen.managed_by.as_deref(), &seen.version), (Some("it is a replica of us-east-1"), &version));
     assert_eq!(write(&there, &at, &text("w"), 2, Expect::Version(version)).await, Err(ErrorKind::Invalid));
 }
 

@@ -106,7 +106,7 @@ async fn who_we_are_is_asked_once_by_any_number_of_callers() {
 async fn at_most_64_calls_of_a_service_are_under_way() {
     let fake = FakeAws::start();
     let provider = connected(&fake).await;
-    fake.delay(std::time::Duration::from_millis(20));
+    fake.delay(std::time::Duration::from_millis(200));
     let places: Vec<Place> = (0..200).map(|n| secret(&format!("s{n}"), |_| {})).collect();
     let probes: Vec<Probe<'_>> = places.iter().map(|place| Probe { place, expected_mark: None }).collect();
     provider.observe(&probes, Reading::Each).await;

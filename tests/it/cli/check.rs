@@ -224,3 +224,15 @@ fn a_cache_time_that_is_no_number_is_told() {
     assert_eq!(with("300").stderr, "");
     assert_eq!(with("").stderr, "");
 }
+
+#[test]
+fn what_could_be_free_is_named_once_to_those_who_want_to_know_more() {
+    let parameter = "      - {provider: aws, kind: ssm_parameter, config: {name: /pair/token}}\n";
+    let sandbox = Sandbox::with(&super::PAIR.replace("    rotation_period: 90d\n", "").replace(parameter, ""));
+    let hints = |args: &[&str]| {
+        let ran = sandbox.expect(0, args);
+        ran.stdout.lines().filter(|line| line.contains("would cost")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(hints(&["validate"]), "");
+    insta::assert_snapshot!(hints(&["validate", "--verbose"]), @"· 1 secret in Secrets Manager without anything that only it offers (replicas, a `rotation_period`, more than 4 KB) would cost nothing in SSM's tier Standard, instead of $0.40 a month: `token`");
+}

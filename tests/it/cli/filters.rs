@@ -43,6 +43,7 @@ fn only_what_is_selected_is_written() {
     [DRY RUN] Would create:
       ✓ database_password → AWS Secrets Manager (production/myapp/database/password)
       ✓ database_password → AWS SSM Parameter (/production/myapp/database/password)
+    ≈ $0.40 more a month · about 1 s under the documented quotas
     ");
     insta::assert_snapshot!(stage.told(0, &["sync", "--target-type", "secrets_manager"]), @"
     ✓ Generated database_password
@@ -105,6 +106,7 @@ fn the_first_example_works_with_the_stores_that_are_built() {
       ✓ database_password → AWS SSM Parameter (/production/myapp/database/password)
       ✓ external_api_key → AWS Secrets Manager (production/myapp/api-key)
       ✓ service_account → AWS Secrets Manager (production/myapp/service-account)
+    ≈ $1.20 more a month · about 1 s under the documented quotas
     --- stderr
     ! 1 warning about Secretfile.yml; `secretzero validate` shows it
     ");

@@ -29,6 +29,7 @@ fn a_foreign_object_holds_its_secret_and_the_rest_goes_on() {
       ✓ database_password → AWS SSM Parameter (/production/myapp/database/password)
       ✓ service_account → AWS Secrets Manager (production/myapp/service-account)
       ✓ service_account → Local file (.service-account.json)
+    ≈ $0.80 more a month (0.40 → 1.20) · about 1 s under the documented quotas
     --- stderr
     ✗ external_api_key: AWS Secrets Manager `production/myapp/api-key` is not ours: it carries no mark of SecretZero (Secretfile.yml:54)
       help: keep its value with `--adopt` or `adopt: true`, or replace it with `--overwrite`
@@ -71,6 +72,7 @@ fn adopt_keeps_the_value_of_a_foreign_object() {
       ✓ external_api_key → AWS Secrets Manager (production/myapp/api-key)
       ✓ service_account → AWS Secrets Manager (production/myapp/service-account)
       ✓ service_account → Local file (.service-account.json)
+    ≈ $0.80 more a month (0.40 → 1.20) · about 1 s under the documented quotas
     ");
     insta::assert_snapshot!(stage.told(0, &["sync", "--adopt"]), @"
     ✓ Created local file: .env (database_password)
@@ -101,6 +103,7 @@ fn overwrite_replaces_the_value_of_a_foreign_object() {
       ✓ external_api_key → AWS Secrets Manager (production/myapp/api-key)
       ✓ service_account → AWS Secrets Manager (production/myapp/service-account)
       ✓ service_account → Local file (.service-account.json)
+    ≈ $0.80 more a month (0.40 → 1.20) · about 1 s under the documented quotas
     ");
     insta::assert_snapshot!(stage.told(0, &["sync", "--overwrite"]), @"
     ✓ Generated database_password
@@ -182,6 +185,7 @@ fn an_expired_parameter_is_refused_and_the_rest_goes_on() {
     [DRY RUN] Would create:
       ✓ rds_master_password → AWS Secrets Manager (/production/rds/master-password)
       ✓ multi_region_secret → AWS Secrets Manager (/production/multi-region-secret)
+    ≈ $2.80 more a month · about 1 s under the documented quotas
     --- stderr
     ! 4 warnings about Secretfile.yml; `secretzero validate` shows them
     ✗ app_config_param: the Expiration policy of `/production/app/config/secret-key` lies in the past (2025-12-31T23:59:59Z), so writing it would delete it (Secretfile.yml:36)

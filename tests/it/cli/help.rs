@@ -24,15 +24,22 @@ fn the_program_says_what_it_does() {
     Usage: secretzero [OPTIONS] <COMMAND>
 
     Commands:
-      validate  Check the Secretfile; needs no network and no credential
-      test      Connect to every provider and show who we are there
-      policy    Check the Secretfile against its policies; needs no network and no credential
-      sync      Bring every store in line with the Secretfile
-      rotate    Make new values for what is due, and store them
-      refresh   Rebuild the lock from the marks in the stores; writes to no store
-      ci        Do what the event of a CI job asks for (the entry point of the action)
-      demo      Run the main job on an embedded sample: a pull request, then its merge; needs no account
-      help      Print this message or the help of the given subcommand(s)
+      validate     Check the Secretfile; needs no network and no credential
+      test         Connect to every provider and show who we are there
+      policy       Check the Secretfile against its policies; needs no network and no credential
+      sync         Bring every store in line with the Secretfile
+      rotate       Make new values for what is due, and store them
+      refresh      Rebuild the lock from the marks in the stores; writes to no store
+      drift        Show what stands in the stores differently from what SecretZero left there; writes
+                   nothing
+      init         Write a first Secretfile with the names in `.env` files, never their values
+      import       Write what exists in a store already as a part of a Secretfile; reads no value
+      schema       Print the JSON Schema of the Secretfile, for editors
+      completions  Print the completions of a shell
+      ci           Do what the event of a CI job asks for (the entry point of the action)
+      demo         Run the main job on an embedded sample: a pull request, then its merge; needs no
+                   account
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -V, --version  Print version
@@ -150,6 +157,26 @@ fn the_other_commands_say_what_they_do() {
     Rebuild the lock from the marks in the stores; writes to no store
 
     Usage: secretzero refresh [OPTIONS]
+
+    Which targets:
+          --provider <NAME>     Only targets of this provider, by alias or kind; may be repeated
+          --secret <NAME>       Only this secret; may be repeated
+          --target-type <KIND>  Only targets of this kind, such as `ssm_parameter`; may be repeated
+
+    How stores are called:
+          --rate-limit <MODE>       Pace calls to what the stores allow, or not at all (emulators and
+                                    tests) [default: auto] [possible values: auto, off]
+          --retry-max-attempts <N>  How often one call is tried [default: 5]
+          --retry-backoff <KIND>    How the wait between two tries grows [default: exponential]
+                                    [possible values: exponential, constant]
+    ");
+    insta::assert_snapshot!(own("drift"), @"
+    Show what stands in the stores differently from what SecretZero left there; writes nothing
+
+    Usage: secretzero drift [OPTIONS]
+
+    Options:
+          --detailed-exitcode  Exit 2 when there is drift
 
     Which targets:
           --provider <NAME>     Only targets of this provider, by alias or kind; may be repeated

@@ -55,6 +55,7 @@ fn every_command_prints_one_document() {
     environments
     unset
     findings
+    hints
     exit_code
     ");
     insta::assert_snapshot!(keys(&stage.json(0, &["policy"])), @"
@@ -99,6 +100,12 @@ fn a_plan_and_its_result_are_documents() {
     plan.secrets[].targets[].changes
     plan.secrets[].targets[].drifted
     plan.secrets[].targets[].line
+    estimate.currency
+    estimate.monthly_before
+    estimate.monthly_after
+    estimate.monthly_difference
+    estimate.prices_as_of
+    estimate.seconds
     exit_code
     ");
     insta::assert_snapshot!(keys(&stage.json(0, &["sync"])), @"

@@ -32,6 +32,7 @@ fn what_is_due_is_told_by_sync_and_done_by_rotate() {
     insta::assert_snapshot!(stage.told(2, &["rotate", "--dry-run", "--detailed-exitcode"]), @"
     [DRY RUN] Would rotate:
       ✓ external_api_key → AWS Secrets Manager (production/myapp/api-key) — due since DATE
+    about 1 s under the documented quotas
     ");
     assert_eq!(stage.value(KEY), key);
     insta::assert_snapshot!(stage.told(0, &["rotate"]), @"
@@ -77,6 +78,7 @@ fn force_rotates_what_is_named() {
     [DRY RUN] Would rotate:
       ✓ token → AWS Secrets Manager (pair/token) — asked for
       ✓ token → AWS SSM Parameter (/pair/token) — asked for
+    about 1 s under the documented quotas
     ");
     assert_eq!(stage.value("pair/token"), value);
     insta::assert_snapshot!(stage.told(0, &["rotate", "--force", "--secret", "token"]), @"
@@ -123,7 +125,7 @@ fn what_is_due_and_cannot_be_rotated_is_told() {
     });
     insta::assert_snapshot!(stage.told(8, &["rotate"]), @"
     --- stderr
-    ✗ token: AWS Secrets Manager `pair/token` cannot be written: rotation of Secrets Manager (Secretfile.yml:9)
+    ✗ token: AWS Secrets Manager `pair/token` cannot be written: AWS rotates it by itself (Secretfile.yml:9)
       help: remove the target, or end the other management first
     ! 1 secret held
     ");

@@ -13,6 +13,7 @@ fn a_dry_run_shows_what_a_sync_does_and_a_second_sync_does_nothing() {
       ✓ external_api_key → AWS Secrets Manager (production/myapp/api-key)
       ✓ service_account → AWS Secrets Manager (production/myapp/service-account)
       ✓ service_account → Local file (.service-account.json)
+    ≈ $1.20 more a month · about 1 s under the documented quotas
     ");
     stage.told(2, &["sync", "--dry-run", "--detailed-exitcode"]);
     assert_eq!((stage.aws.effects(), stage.sandbox.read(".gitsecrets.lock")), (0, String::new()));
@@ -61,6 +62,7 @@ fn an_edited_tag_changes_metadata_and_no_version() {
     [DRY RUN] Would change metadata:
       ✓ database_password → AWS Secrets Manager (production/myapp/database/password) — tag:Team
     5 targets already as declared
+    about 1 s under the documented quotas
     ");
     insta::assert_snapshot!(stage.told(0, &["sync"]), @"✓ Updated metadata of AWS Secrets Manager secret: production/myapp/database/password (database_password)");
     let secret = stage.aws.secret(name).unwrap();
@@ -92,6 +94,7 @@ fn an_edited_static_field_is_a_new_value_that_keeps_the_generated_ones() {
       ✓ service_account → AWS Secrets Manager (production/myapp/service-account) — the declared value was edited
       ✓ service_account → Local file (.service-account.json) — the declared value was edited
     4 targets already as declared
+    about 1 s under the documented quotas
     ");
     insta::assert_snapshot!(stage.told(0, &["sync"]), @"
     ✓ Generated service_account
@@ -129,6 +132,7 @@ fn a_new_target_gets_the_value_in_force() {
     [DRY RUN] Would copy the value in force to new places:
       ✓ token → AWS Secrets Manager (pair/copy) — copied from AWS Secrets Manager `pair/token`
     2 targets already as declared
+    ≈ $0.40 more a month (0.40 → 0.80) · about 1 s under the documented quotas
     ");
     insta::assert_snapshot!(stage.told(0, &["sync"]), @"
     ✓ Created AWS Secrets Manager secret: pair/copy (token)

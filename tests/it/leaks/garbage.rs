@@ -8,7 +8,7 @@ use crate::sandbox::{Ran, Sandbox};
 const VALUE: &str = "garbageWithA<Canary>&20";
 
 /// Every command that reads a Secretfile.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &["validate"],
     &["policy"],
     &["test"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["rotate"],
     &["rotate", "--force", "--secret", "drawn"],
     &["refresh"],
+    &["drift"],
 ];
 
 /// What they read.

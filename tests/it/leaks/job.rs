@@ -25,7 +25,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let (github, aws) = (FakeGithub::start(), FakeAws::start());
-        let rights = [("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
+        let rights = [("contents", "write"), ("pull-requests", "write"), ("checks", "write"), ("issues", "write")];
         let actor = {
             let token = github.workflow_token(&rights);
             github.world().tokens.remove(&token).unwrap()
@@ -36,6 +36,8 @@ impl Stage {
         let more = [("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full"), ("INPUT_RETRY_MAX_ATTEMPTS", "1")];
         cloud.extend(ENVIRONMENT.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value.to_owned())));
         let job = Job {
+            server_url: "https://github.com".into(),
+            reference: "refs/heads/main".into(),
             api_url: github.url(),
             repository: FakeGithub::REPOSITORY.into(),
             repository_id: 1001,
@@ -171,6 +173,20 @@ fn no_job_lets_a_value_out_while_everything_goes_wrong() {
     stage.canaries.add("an edited secret", edited);
     outsider(&stage.aws, "leaks/drawn", edited);
     stage.push(0, "an edited secret", &text, &LOCAL);
+    let sha = stage.github.ref_sha("refs/heads/main").unwrap();
+    let ask = [("command", "drift"), ("local_files", "true")];
+    stage.go(0, "a look for drift", ("schedule", json!({ "schedule": "0 3 * * *" })), &sha, &ask);
+    assert!(stage.traces.count("the issue") > 0, "the drift is told");
+    stage.github.collaborator("admin", "admin");
+    for line in ["plan", "explain drawn", "sync", "rotate drawn", "help"] {
+        let body = format!("/secretzero {line}");
+        let id = stage.github.comment_as("admin", 1, &body);
+        let at = "2026-01-01T00:00:00Z";
+        let comment = json!({ "id": id, "body": body, "created_at": at, "updated_at": at });
+        let event = json!({ "action": "created", "issue": { "number": 1, "pull_request": {} }, "comment": comment });
+        let case = format!("a comment, {}", line.split(' ').next().unwrap());
+        stage.go(0, &case, ("issue_comment", event), &sha, &ONLINE);
+    }
 
     let wrong = "pk_wrong<Canary>&\"'%42_25";
     stage.canaries.add("a value that is not valid", wrong);

@@ -98,6 +98,9 @@ impl Traces {
         for comment in comments {
             self.add(format!("{case}: the comment"), comment.body);
         }
+        for issue in github.issues() {
+            self.add(format!("{case}: the issue"), [issue.title, issue.body].join("\n"));
+        }
         for check in github.checks() {
             let annotations = strings(&json!(check.annotations));
             let text = [check.title, check.summary, check.text, check.external_id, annotations].join("\n");

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
-use secretzero::apply::{Done, Event, FileLedger, LedgerError, Opened, Outcome, Progress, Run, apply};
-use secretzero::clock::{Clock, Entropy};
+use secretzero::apply::{Done, Event, FileLedger, Ledger, LedgerError, Opened, Outcome, Progress, Run, apply};
+use secretzero::cli::ci::ref_ledger::{Holder, RefLedger};
+use secretzero::clock::{Clock, Entropy, Sleep};
 use secretzero::diagnostic::Source;
 use secretzero::disk::Disk;
+use secretzero::forge::Forge;
 use secretzero::locator::Locator;
 use secretzero::manifest::{Inputs, Manifest, load};
 use secretzero::pipeline::{Depth, Prepared, Request, prepare};
@@ -23,8 +24,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::chance::Chance;
 use super::disk::{Files, SimDisk};
+use super::lease::{Ref, RefForge, SimClock, SimSleep};
 use super::store::{Shared, SimStore, Snapshot, locator, text};
-use super::wire::Wire;
+use super::wire::{Time, Wire};
 
 /// Name of the lock.
 pub(crate) const LOCK: &str = ".gitsecrets.lock";
@@ -46,6 +48,10 @@ pub(crate) struct Job {
     pub(crate) refresh: bool,
     /// Most turns of the other run between two steps.
     pub(crate) turns: usize,
+    /// The power never fails.
+    pub(crate) steady: bool,
+    /// One step in so many takes longer than a lease lasts; none if zero.
+    pub(crate) stalls: usize,
 }
 
 /// The stores, a machine's files, and what the last run said.
@@ -53,6 +59,9 @@ pub(crate) struct Job {
 pub(crate) struct World {
     pub(crate) shared: Shared,
     pub(crate) files: Files,
+    /// The ref that keeps the lease, if these machines have one.
+    pub(crate) kept: Option<Ref>,
+    pub(crate) time: Time,
     /// What went wrong.
     pub(crate) said: Vec<String>,
     /// What was done.
@@ -82,14 +91,6 @@ impl Drop for World {
     }
 }
 
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
-}
-
 struct Silent;
 
 impl Progress for Silent {
@@ -108,6 +109,7 @@ impl World {
     pub(crate) fn beside(&self) -> Self {
         let mut beside = Self::default();
         beside.shared = Arc::clone(&self.shared);
+        (beside.kept, beside.time) = (self.kept.clone(), Arc::clone(&self.time));
         beside
     }
 
@@ -126,7 +128,7 @@ impl World {
 
     fn read(&self, text: &str) -> Manifest {
         let source = Source::new("Secretfile.yml", text);
-        let loaded = load(&source, &Inputs::new(&|_| None, Noon.now()));
+        let loaded = load(&source, &Inputs::new(&|_| None, SimClock(Arc::clone(&self.time)).now()));
         let manifest = loaded.manifest.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.diagnostics));
         for secret in &manifest.secrets {
             for target in &secret.targets {
@@ -190,7 +192,7 @@ impl World {
     }
 
     fn in_file(&self, place: &Place) -> Option<String> {
-        let wire = Arc::new(Wire::new(0, 0, 0));
+        let wire = Arc::new(Wire::new(&Job::default(), &self.time));
         let disk = Arc::new(SimDisk { files: Arc::clone(&self.files), wire });
         let local = LocalProvider::new(PathBuf::from(ROOT), disk, Arc::new(Chance::new(0)));
         let stored = block_on(local.read(&[place])).pop().unwrap();
@@ -212,13 +214,14 @@ impl World {
             .snapshots()
             .into_iter()
             .map(|(at, (versions, mark, ..))| format!("    {at} {versions:?} {}", mark.unwrap_or_default()));
+        self.story.append(&mut self.shared.lock().unwrap().log);
         let lines = [self.done.join("\n    "), format!("said {:?}", self.said), objects.collect::<Vec<_>>().join("\n")];
         self.story.push(lines.join("\n    "));
     }
 
     /// One process; nothing if it died.
     async fn process(&self, manifest: &Manifest, job: &Job) -> Option<End> {
-        let wire = Arc::new(Wire::new(job.seed, job.rate, job.turns));
+        let wire = Arc::new(Wire::new(job, &self.time));
         let process = Process::new(self, &wire, manifest, job);
         tokio::select! {
             biased;
@@ -240,6 +243,7 @@ impl World {
         self.drifted = plan.targets().any(|(_, target)| target.drifted);
         let Some(outcome) = outcome else { return };
         self.saved = matches!(outcome.saved, Some(Ok(_)));
+        self.said.extend(outcome.saved.and_then(Result::err).map(|error| error.to_string()));
         for secret in &outcome.secrets {
             self.said.extend(secret.failure.clone());
             let failed =
@@ -259,7 +263,7 @@ pub(crate) fn both(worlds: &mut [World; 2], text: &str, jobs: &[Job; 2]) {
     worlds[1].note(ends.1);
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     thread_local!(static RUNTIME: Runtime = Builder::new_current_thread().build().unwrap());
     RUNTIME.with(|runtime| runtime.block_on(future))
 }
@@ -268,13 +272,18 @@ struct Process<'a> {
     manifest: &'a Manifest,
     job: &'a Job,
     stores: Stores,
-    ledger: FileLedger,
+    disk: Arc<dyn Disk>,
     entropy: Arc<Chance>,
+    clock: Arc<SimClock>,
+    sleep: Arc<SimSleep>,
+    /// The forge that keeps the lease, and this run's name.
+    lease: Option<(Arc<RefForge>, String)>,
 }
 
 impl<'a> Process<'a> {
     fn new(world: &World, wire: &Arc<Wire>, manifest: &'a Manifest, job: &'a Job) -> Self {
-        let entropy = Arc::new(Chance::new(job.seed ^ u64::from(world.runs.fetch_add(1, Ordering::Relaxed))));
+        let number = world.runs.fetch_add(1, Ordering::Relaxed);
+        let entropy = Arc::new(Chance::new(job.seed ^ u64::from(number)));
         let store = |kinds| -> Option<Arc<dyn Provider>> {
             Some(Arc::new(SimStore {
                 shared: Arc::clone(&world.shared),
@@ -291,12 +300,30 @@ impl<'a> Process<'a> {
             store(&[TargetKind::KeyVault]),
             Some(Arc::new(local)),
         ];
-        let ledger = FileLedger::new(disk, Path::new(ROOT).join(LOCK));
-        Self { manifest, job, stores, ledger, entropy }
+        let lease = world.kept.as_ref().map(|kept| {
+            let forge = RefForge { kept: Arc::clone(kept), wire: Arc::clone(wire) };
+            (Arc::new(forge), format!("{}.{number}", job.seed))
+        });
+        let clock = Arc::new(SimClock(Arc::clone(&world.time)));
+        let sleep = Arc::new(SimSleep { time: Arc::clone(&world.time), wire: Arc::clone(wire) });
+        Self { manifest, job, stores, disk, entropy, clock, sleep, lease }
+    }
+
+    async fn ledger(&self) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
+        let Some((forge, id)) = &self.lease else {
+            let ledger = FileLedger::new(Arc::clone(&self.disk), Path::new(ROOT).join(LOCK));
+            let opened = ledger.open()?;
+            return Ok((Box::new(ledger), opened));
+        };
+        let time = (Arc::clone(&self.clock) as Arc<dyn Clock>, Arc::clone(&self.sleep) as Arc<dyn Sleep>);
+        let holder = Holder { id: id.clone(), url: id.clone(), commit: None };
+        let forge = Arc::clone(forge) as Arc<dyn Forge>;
+        let (ledger, opened) = RefLedger::open(forge, time, "refs/x/y".into(), "Secretfile.yml", holder, true).await?;
+        Ok((Box::new(ledger), opened))
     }
 
     async fn run(&self) -> End {
-        let opened = match self.ledger.open() {
+        let (ledger, opened) = match self.ledger().await {
             Ok(opened) => opened,
             Err(error) => return End { plan: Plan::default(), outcome: None, error: Some(error.to_string()) },
         };
@@ -309,7 +336,7 @@ impl<'a> Process<'a> {
             opened: &opened,
             scope: &scope,
             options: self.job.options,
-            clock: &Noon,
+            clock: self.clock.as_ref(),
             entropy: self.entropy.as_ref(),
         };
         let depth = if self.job.refresh { Depth::Plan } else { Depth::Apply };
@@ -317,20 +344,26 @@ impl<'a> Process<'a> {
         if self.job.refresh {
             only_look(&mut prepared.plan);
         }
-        let outcome = self.apply(&prepared, &opened).await;
+        let outcome = self.apply(&prepared, &opened, ledger.as_ref()).await;
         let (outcome, error) = outcome.map_or_else(|error| (None, Some(error.to_string())), |done| (Some(done), None));
         End { plan: prepared.plan, outcome, error }
     }
 
-    async fn apply(&self, prepared: &Prepared<'_>, opened: &Opened) -> Result<Outcome, LedgerError> {
+    async fn apply(
+        &self,
+        prepared: &Prepared<'_>,
+        opened: &Opened,
+        ledger: &dyn Ledger,
+    ) -> Result<Outcome, LedgerError> {
         apply(Run {
+            allowed: BTreeMap::new(),
             views: &prepared.views,
             plan: &prepared.plan,
             values: prepared.values.clone(),
             stores: &self.stores,
             lock: opened.lock.clone(),
-            ledger: &self.ledger,
-            clock: &Noon,
+            ledger,
+            clock: self.clock.as_ref(),
             entropy: self.entropy.as_ref(),
             progress: &Silent,
         })

@@ -60,6 +60,8 @@ pub(crate) struct Contents {
     /// A counted version was stored twice by one request: what then stands there is not to be told
     /// from an outsider's value without reading it.
     pub(crate) doubled: bool,
+    /// Every effect in its order, for whoever looks into a failure.
+    pub(crate) log: Vec<String>,
 }
 
 /// Whatever outlives a run.
@@ -127,6 +129,12 @@ impl SimStore {
                     }
                     _ => act(&mut object),
                 };
+                if writes {
+                    let (versions, mark, ..) = object.as_ref().map(Object::snapshot).unwrap_or_default();
+                    let said = result.as_ref().map_or_else(|error| error.message.clone(), |_| "done".into());
+                    let line = format!("{} {at} {said}: {:?} {mark:?}", self.wire.name(), versions.last());
+                    contents.log.push(line);
+                }
                 contents.objects.extend(object.map(|object| (at.clone(), object)));
                 result
             })

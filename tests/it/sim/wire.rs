@@ -2,12 +2,20 @@
 
 use std::future::pending;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use secretzero::provider::{Error, ErrorKind, Result};
 use tokio::sync::Notify;
 
 use super::chance::Chance;
+use super::run::Job;
+
+/// Seconds since the simulation began, for all machines.
+pub(crate) type Time = Arc<AtomicI64>;
+
+/// In seconds.
+pub(crate) const LONGER_THAN_A_LEASE: i64 = 11 * 60;
 
 /// What goes wrong with one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,18 +41,31 @@ const FAULTS: [Fault; 7] =
 
 /// The wire of one run.
 pub(crate) struct Wire {
+    seed: u64,
     chance: Chance,
     /// One step in so many goes wrong; none if zero.
     rate: usize,
     /// Most turns that the other run gets before each step.
     turns: usize,
+    /// The power never fails.
+    steady: bool,
+    /// One step in so many takes longer than a lease lasts; none if zero.
+    stalls: usize,
+    time: Time,
     dead: AtomicBool,
     died: Notify,
 }
 
 impl Wire {
-    pub(crate) fn new(seed: u64, rate: usize, turns: usize) -> Self {
-        Self { chance: Chance::new(seed), rate, turns, dead: AtomicBool::new(false), died: Notify::new() }
+    pub(crate) fn new(job: &Job, time: &Time) -> Self {
+        let Job { seed, rate, turns, steady, stalls, .. } = *job;
+        let (chance, time) = (Chance::new(seed), Arc::clone(time));
+        Self { seed, chance, rate, turns, steady, stalls, time, dead: AtomicBool::new(false), died: Notify::new() }
+    }
+
+    /// Tells this run's effects from another's.
+    pub(crate) fn name(&self) -> u64 {
+        self.seed % 1_000
     }
 
     /// Returns when the process is dead.
@@ -53,7 +74,8 @@ impl Wire {
     }
 
     fn fault(&self) -> Option<Fault> {
-        (self.rate > 0 && self.chance.one_in(self.rate)).then(|| *self.chance.pick(&FAULTS))
+        let faults = if self.steady { &FAULTS[2..] } else { &FAULTS[..] };
+        (self.rate > 0 && self.chance.one_in(self.rate)).then(|| *self.chance.pick(faults))
     }
 
     fn die(&self) {
@@ -66,6 +88,27 @@ impl Wire {
         for _ in 0..self.chance.below(self.turns + 1) {
             tokio::task::yield_now().await;
         }
+        if self.stalls > 0 && self.chance.one_in(self.stalls) {
+            self.time.fetch_add(LONGER_THAN_A_LEASE, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One call to the forge. Its client looks after lost replies by itself, so only the power fails.
+    pub(crate) async fn ask<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.turn().await;
+        if self.dead.load(Ordering::SeqCst) {
+            return pending().await;
+        }
+        match self.fault() {
+            Some(Fault::CutBefore) => self.die(),
+            Some(Fault::CutAfter) => {
+                drop(act());
+                self.die();
+            }
+            _ => return act(),
+        }
+        pending().await
     }
 
     /// One call to a store; `writes` if it may change something.

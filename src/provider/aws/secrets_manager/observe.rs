@@ -8,14 +8,14 @@ use futures_util::future::join_all;
 
 use super::super::attributes;
 use super::super::session::Session;
-use super::{Batched, LIST, READ, batches};
-use crate::limiter::Repeat;
+use super::{Batched, batches};
+use crate::limiter::{Repeat, quota};
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Observed, Reading, Result};
-use crate::target::{Attributes, SecretsManagerSettings};
+use crate::target::{Attributes, PRIMARY_REGION, REPLICA_FAILED, SecretsManagerSettings};
 
 /// Secrets per page of a list.
-const PAGE: i32 = 100;
+pub(super) const PAGE: i32 = 100;
 
 /// Values that one filter of a list takes.
 const FILTER_VALUES_MAX: usize = 10;
@@ -85,16 +85,18 @@ async fn list(
     let request = session.secrets_manager.list_secrets().max_results(PAGE).include_planned_deletion(true);
     let request = request.set_filters(filter.map(|filter| vec![filter]));
     let attempt = session.attempt("secretsmanager:ListSecrets", "");
-    let (mut found, mut token) = (Vec::new(), None);
+    let (mut found, mut token) = (Vec::new(), None::<String>);
     for _ in 0..pages_max {
         let next = || request.clone().set_next_token(token.clone()).send();
-        let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
+        let page = session.call(&quota::SECRET_LIST, Repeat::Read, &attempt, next).await?;
         let entries = page.secret_list.unwrap_or_default().into_iter();
         found.extend(entries.filter(|entry| entry.name.as_deref().is_some_and(&wanted)));
-        token = page.next_token;
-        if token.is_none() {
-            return Ok((found, true));
+        // The end, or the same page over and over.
+        let end = page.next_token.is_none();
+        if end || page.next_token == token {
+            return Ok((found, end));
         }
+        token = page.next_token;
     }
     Ok((found, false))
 }
@@ -138,7 +140,7 @@ async fn confirmed_absent(session: &Session, at: &[&SecretsManagerSettings]) -> 
 pub(super) async fn describe(session: &Session, name: &str) -> Result<Option<Observed>> {
     let request = session.secrets_manager.describe_secret().secret_id(name);
     let attempt = session.attempt("secretsmanager:DescribeSecret", name);
-    match session.call(&READ, Repeat::Read, &attempt, || request.clone().send()).await {
+    match session.call(&quota::SECRET_READ, Repeat::Read, &attempt, || request.clone().send()).await {
         // A name that ends like an ARN may find the secret whose ARN it ends
         // (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>).
         Ok(answer) if answer.name.as_deref() != Some(name) => Ok(None),
@@ -158,13 +160,13 @@ pub(super) async fn state(session: &Session, name: &str) -> Option<Error> {
     }
     let why = observed.managed_by.map_or_else(
         || format!("Secrets Manager refuses this in the state that {name} is in; look at it in the AWS console"),
-        |owner| format!("{name} belongs to somebody else ({owner}), who alone may change it"),
+        |why| format!("{name} cannot be changed from here: {why}"),
     );
     Some(Error::new(ErrorKind::Invalid, why))
 }
 
 /// What both a list and a description tell.
-struct Facts {
+pub(super) struct Facts {
     version: Option<String>,
     description: Option<String>,
     kms_key_id: Option<String>,
@@ -214,7 +216,7 @@ fn current(versions: Option<HashMap<String, Vec<String>>>) -> Option<String> {
 }
 
 impl Facts {
-    fn observed(self, session: &Session, from_list: bool) -> Observed {
+    pub(super) fn observed(self, session: &Session, from_list: bool) -> Observed {
         let tags = self.tags.iter().filter_map(|tag| Some((tag.key()?, tag.value().unwrap_or_default())));
         let mut attributes = Attributes::new();
         attributes::text(&mut attributes, "description", self.description.as_deref());
@@ -222,13 +224,19 @@ impl Facts {
         attributes::tags(&mut attributes, tags.clone());
         for replica in &self.replicas {
             let region = replica.region().unwrap_or_default();
-            let (name, key) = attributes::replica_attribute(region, replica.kms_key_id());
-            attributes.insert(name, key);
             // Replication is asynchronous: an accepted replica may fail later.
-            if let Some(status) = replica.status().filter(|status| status.as_str() != "InSync") {
-                attributes.insert(format!("replica_status:{region}"), status.as_str().to_owned());
+            let status = replica.status().map_or("InSync", |status| status.as_str());
+            if status != "InSync" {
+                attributes.insert(attributes::replica_status(region), status.to_owned());
+            }
+            if status == REPLICA_FAILED {
+                let why = attributes::said(replica.status_message().unwrap_or_default());
+                attributes.insert(attributes::replica_message(region), why);
+            } else {
+                attributes.extend([attributes::replica_attribute(region, replica.kms_key_id())]);
             }
         }
+        attributes.extend(self.primary_region.clone().map(|primary| (PRIMARY_REGION.to_owned(), primary)));
         let replica_of = self.primary_region.filter(|primary| *primary != session.region);
         let mark = tags.into_iter().find(|(key, _)| *key == MARK_KEY).map(|(_, text)| text.to_owned());
         Observed {
@@ -238,8 +246,9 @@ impl Facts {
             pending_deletion: self.deleted,
             managed_by: self
                 .owner
-                .or_else(|| replica_of.map(|primary| format!("replica of {primary}")))
-                .or_else(|| self.rotated.then(|| "rotation of Secrets Manager".to_owned())),
+                .map(|service| format!("the service {service} owns it"))
+                .or_else(|| replica_of.map(|primary| format!("it is a replica of {primary}")))
+                .or_else(|| self.rotated.then(|| "AWS rotates it by itself".to_owned())),
             from_list,
         }
     }

@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
+use aws_sdk_secretsmanager::types::Tag;
 use aws_smithy_types::Blob;
 
-use super::super::attributes;
 use super::super::mark;
 use super::super::session::Session;
+use super::VALUE_BYTES_MAX;
 use super::observe::{describe, state};
-use super::{CREATE, RESTORE, TAG, VALUE_BYTES_MAX, WRITE};
-use crate::limiter::Repeat;
+use super::replicas::{replica, replicate};
+use crate::limiter::{Repeat, quota};
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Value};
-use crate::target::{ReplicaRegion, SecretsManagerSettings};
+use crate::target::SecretsManagerSettings;
 
 /// Stores a value and its mark.
 pub(in super::super) async fn write(
@@ -65,7 +65,7 @@ async fn create(
         None => request.secret_binary(Blob::new(value.expose())),
     };
     let attempt = session.attempt("secretsmanager:CreateSecret", &settings.name);
-    let answer = session.call(&CREATE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::SECRET_CREATE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(answer.version_id.unwrap_or(token))
 }
 
@@ -89,7 +89,7 @@ async fn put(
         None => request.secret_binary(Blob::new(value.expose())),
     };
     let attempt = session.attempt("secretsmanager:PutSecretValue", &settings.name);
-    let answer = session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::SECRET_WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     // A token that was used before and superseded since is accepted without becoming current.
     if answer.version_stages.is_some_and(|stages| !stages.iter().any(|stage| stage == "AWSCURRENT")) {
         return Err(unexpected(&settings.name, "this generation was written before and is no longer current"));
@@ -123,7 +123,7 @@ pub(in super::super) async fn annotate(
             .set_description(settings.description.clone().filter(|_| is_changed("description")))
             .set_kms_key_id(settings.kms_key_id.clone().filter(|_| is_changed("kms_key_id")));
         let attempt = session.attempt("secretsmanager:UpdateSecret", &settings.name);
-        session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+        session.call(&quota::SECRET_WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     }
     replicate(session, settings, &current, &is_changed).await?;
     let mark_differs = current.mark.as_deref() != Some(mark(options, version).as_str());
@@ -131,40 +131,6 @@ pub(in super::super) async fn annotate(
         tag(session, settings, changed, options, version).await?;
     }
     Ok(version.clone())
-}
-
-/// Asks for the replicas that are missing; one with another key can only be made anew, which is not ours to decide.
-async fn replicate(
-    session: &Session,
-    settings: &SecretsManagerSettings,
-    current: &Observed,
-    is_changed: &impl Fn(&str) -> bool,
-) -> Result<()> {
-    let (mut missing, mut different) = (Vec::new(), Vec::new());
-    for declared in &settings.replica_regions {
-        let (attribute, _) = attributes::replica_attribute(&declared.region, None);
-        if !is_changed(&attribute) {
-            continue;
-        }
-        if current.attributes.contains_key(&attribute) { &mut different } else { &mut missing }.push(declared);
-    }
-    if !missing.is_empty() {
-        let regions = missing.into_iter().map(replica).collect();
-        let request = session
-            .secrets_manager
-            .replicate_secret_to_regions()
-            .secret_id(&settings.name)
-            .set_add_replica_regions(Some(regions));
-        let attempt = session.attempt("secretsmanager:ReplicateSecretToRegions", &settings.name);
-        session.call(&WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
-    }
-    different.first().map_or(Ok(()), |replica| {
-        let message = format!(
-            "{}: the replica in {} has another KMS key, which cannot change; remove that replica and sync again",
-            settings.name, replica.region
-        );
-        Err(Error::new(ErrorKind::Invalid, message))
-    })
 }
 
 /// Sets the mark and the tags named in `changed`; leaves all others alone.
@@ -178,7 +144,7 @@ async fn tag(
     let tags = tags(&settings.tags, Some(changed), &mark(options, version));
     let request = session.secrets_manager.tag_resource().secret_id(&settings.name).set_tags(Some(tags));
     let attempt = session.attempt("secretsmanager:TagResource", &settings.name);
-    session.call(&TAG, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    session.call(&quota::SECRET_TAG, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(())
 }
 
@@ -186,7 +152,7 @@ async fn tag(
 pub(in super::super) async fn restore(session: &Session, settings: &SecretsManagerSettings) -> Result<()> {
     let request = session.secrets_manager.restore_secret().secret_id(&settings.name);
     let attempt = session.attempt("secretsmanager:RestoreSecret", &settings.name);
-    session.call(&RESTORE, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    session.call(&quota::SECRET_RESTORE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(())
 }
 
@@ -197,10 +163,6 @@ fn tags(declared: &BTreeMap<String, String>, changed: Option<&[String]>, mark: &
     let ours = std::iter::once((MARK_KEY, mark));
     let theirs = declared.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.as_str(), value.as_str()));
     ours.chain(theirs).map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-fn replica(declared: &ReplicaRegion) -> ReplicaRegionType {
-    ReplicaRegionType::builder().region(&declared.region).set_kms_key_id(declared.kms_key_id.clone()).build()
 }
 
 fn expected(name: &str, current: &Observed, version: &str) -> Result<()> {

@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 
 use super::super::attributes;
 use super::super::session::Session;
-use super::{LIST, TAGS, batches, get};
-use crate::limiter::Repeat;
+use super::{batches, get};
+use crate::limiter::{Repeat, quota};
 use crate::mark::{MARK_KEY, Mark};
 use crate::provider::{ErrorKind, Observed, Reading, Result};
 use crate::target::{Attributes, ParameterType, SsmParameterSettings};
@@ -28,7 +28,7 @@ const FILTERS_MAX: usize = 10;
 /// Pages of one filtered list; a page may be nearly empty.
 const PAGES_MAX: usize = 100;
 
-type Tags = BTreeMap<String, String>;
+pub(super) type Tags = BTreeMap<String, String>;
 type Wanted<'a> = (&'a SsmParameterSettings, Option<&'a str>);
 
 /// What stands at each place, in the order asked; with each the text of the mark expected there.
@@ -93,16 +93,22 @@ async fn as_expected<'a>(session: &Session, at: &[Wanted<'a>]) -> HashMap<&'a st
         .into_iter()
         .flat_map(|(tags, wanted)| wanted.chunks(FILTER_VALUES_MAX).map(|w| (tags, w.to_vec())).collect::<Vec<_>>())
         .collect();
-    let queries = chunks.iter().map(|(tags, wanted)| async move {
+    let query = |(tags, wanted): (&'a Tags, Vec<(&'a SsmParameterSettings, &'a str)>)| async move {
         let mut marks: Vec<String> = wanted.iter().map(|(_, mark)| (*mark).to_owned()).collect();
         marks.sort_unstable();
         marks.dedup();
         let mut filters = vec![filter(&format!("tag:{MARK_KEY}"), marks)];
         filters.extend(tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), vec![value.clone()])));
         (wanted, describe(session, filters).await)
-    });
+    };
+    let mut chunks = chunks.into_iter();
+    // The first goes alone: where lists are forbidden, one refusal is enough.
+    let mut answers = join_all(chunks.next().map(query)).await;
+    if answers.iter().all(|(_, answer)| !matches!(answer, Err(error) if error.kind == ErrorKind::PermissionDenied)) {
+        answers.extend(join_all(chunks.map(query)).await);
+    }
     let mut known = HashMap::new();
-    for (wanted, answer) in join_all(queries).await {
+    for (wanted, answer) in answers {
         let metadata: HashMap<String, ParameterMetadata> = match answer {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -150,16 +156,17 @@ async fn describe(
     let filters = filters.into_iter().flatten().collect();
     let request = session.ssm.describe_parameters().max_results(50).set_parameter_filters(Some(filters));
     let attempt = session.attempt("ssm:DescribeParameters", "");
-    let (mut known, mut token) = (HashMap::new(), None);
+    let (mut known, mut token) = (HashMap::new(), None::<String>);
     for _ in 0..PAGES_MAX {
         let next = || request.clone().set_next_token(token.clone()).send();
-        let page = session.call(&LIST, Repeat::Read, &attempt, next).await?;
+        let page = session.call(&quota::PARAMETER_LIST, Repeat::Read, &attempt, next).await?;
         let parameters = page.parameters.unwrap_or_default().into_iter();
         known.extend(parameters.filter_map(|metadata| Some((metadata.name.clone()?, metadata))));
-        token = page.next_token;
-        if token.is_none() {
+        // The end, or the same page over and over.
+        if page.next_token.is_none() || page.next_token == token {
             break;
         }
+        token = page.next_token;
     }
     Ok(known)
 }
@@ -170,11 +177,11 @@ pub(super) async fn metadata(session: &Session, name: &str) -> Result<Option<Par
 }
 
 /// All tags, or `None` if the parameter does not exist.
-async fn list_tags(session: &Session, name: &str) -> Result<Option<Tags>> {
+pub(super) async fn list_tags(session: &Session, name: &str) -> Result<Option<Tags>> {
     let kind = ResourceTypeForTagging::Parameter;
     let request = session.ssm.list_tags_for_resource().resource_type(kind).resource_id(name);
     let attempt = session.attempt("ssm:ListTagsForResource", name);
-    match session.call(&TAGS, Repeat::Read, &attempt, || request.clone().send()).await {
+    match session.call(&quota::PARAMETER_TAG, Repeat::Read, &attempt, || request.clone().send()).await {
         Ok(answer) => {
             let tags = answer.tag_list.unwrap_or_default().into_iter();
             Ok(Some(tags.map(|tag| (tag.key, tag.value)).collect()))
@@ -227,11 +234,18 @@ fn observed(
     tags: Tags,
 ) -> Observed {
     let mark = tags.get(MARK_KEY).cloned();
-    let marked = mark.as_deref().and_then(|mark| Mark::parse(mark).ok()).map(|mark| mark.version);
-    let listed = metadata.map(|metadata| metadata.version.to_string());
+    let marked = mark.as_deref().and_then(|mark| Mark::parse(mark).ok()).and_then(|mark| mark.version.parse().ok());
+    let listed = metadata.map(|metadata| metadata.version);
     // A list that agrees with the mark is no rumour any more.
     let agreed = reading != Reading::List && listed.is_some() && listed == marked;
-    let version = certain.map(|certain| certain.version.to_string()).or(listed).or(marked).unwrap_or_default();
+    let version = match (certain, reading) {
+        (Some(certain), _) => Some(certain.version),
+        // Asked again, a list that is behind the mark lags. (Or the write after the mark never happened:
+        // a run that may write finds out, since it may ask for the version itself.)
+        (None, Reading::Each) => listed.max(marked),
+        (None, _) => listed.or(marked),
+    };
+    let metadata = metadata.filter(|metadata| reading == Reading::List || Some(metadata.version) >= version);
     let mut attributes = match metadata {
         Some(metadata) => told(metadata),
         None => attributes::of_parameter(&SsmParameterSettings { tags: BTreeMap::new(), ..settings.clone() }),
@@ -242,6 +256,7 @@ fn observed(
     }
     attributes::tags(&mut attributes, tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let from_list = certain.is_none() && !agreed;
+    let version = version.map_or_else(String::new, |version: i64| version.to_string());
     Observed { version, mark, attributes, pending_deletion: false, managed_by: None, from_list }
 }
 

@@ -14,8 +14,8 @@ use super::super::attributes::{tier_name, type_name};
 use super::super::session::Session;
 use super::super::{carried_mark, mark};
 use super::observe::metadata;
-use super::{ADVANCED_BYTES_MAX, STANDARD_BYTES_MAX, TAGS, WRITE, get};
-use crate::limiter::Repeat;
+use super::{ADVANCED_BYTES_MAX, STANDARD_BYTES_MAX, get};
+use crate::limiter::{Repeat, quota};
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Result, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Value};
@@ -72,7 +72,7 @@ async fn create(
     let tags = tags(&settings.tags, None, &mark(options, "1"));
     let request = put(session, settings, text, None).overwrite(false).set_tags(Some(tags));
     let attempt = session.attempt("ssm:PutParameter", &settings.name);
-    let answer = session.call(&WRITE, Repeat::Once, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::PARAMETER_WRITE, Repeat::Once, &attempt, || request.clone().send()).await?;
     Ok(answer.version.to_string())
 }
 
@@ -95,7 +95,7 @@ async fn overwrite(
     tag(session, settings, changed, mark).await?;
     let request = put(session, settings, text, kept.as_ref()).overwrite(true);
     let attempt = session.attempt("ssm:PutParameter", &settings.name);
-    let answer = session.call(&WRITE, Repeat::Once, &attempt, || request.clone().send()).await?;
+    let answer = session.call(&quota::PARAMETER_WRITE, Repeat::Once, &attempt, || request.clone().send()).await?;
     if answer.version == next {
         return Ok(next.to_string());
     }
@@ -192,7 +192,7 @@ async fn tag(session: &Session, settings: &SsmParameterSettings, changed: &[Stri
     let request = session.ssm.add_tags_to_resource().resource_type(kind).resource_id(&settings.name);
     let request = request.set_tags(Some(tags));
     let attempt = session.attempt("ssm:AddTagsToResource", &settings.name);
-    session.call(&TAGS, Repeat::Safe, &attempt, || request.clone().send()).await?;
+    session.call(&quota::PARAMETER_TAG, Repeat::Safe, &attempt, || request.clone().send()).await?;
     Ok(())
 }
 

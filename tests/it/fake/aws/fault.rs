@@ -113,7 +113,7 @@ impl Gate {
         self.victim = None;
     }
 
-    pub(super) fn judge(&mut self, operation: &str) -> Verdict {
+    pub(super) fn judge(&mut self, operation: &str, object: &str) -> Verdict {
         if self.dead {
             return Verdict::HangUp { acted: false };
         }
@@ -123,7 +123,7 @@ impl Gate {
             // <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>
             return Verdict::Refuse(Refusal::new("ThrottlingException"));
         }
-        if self.denied.contains(operation) {
+        if self.denied.contains(operation) || self.denied.contains(&format!("{operation} {object}")) {
             return Verdict::Refuse(Refusal::new("AccessDeniedException"));
         }
         if !class.is_some_and(Class::is_effect) {

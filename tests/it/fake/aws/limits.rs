@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::Refusal;
-use super::world::World;
+use super::world::{Paging, World};
 
 /// A text member of a request.
 pub(super) fn text<'j>(body: &'j Json, name: &str) -> Option<&'j str> {
@@ -92,12 +92,27 @@ pub(super) fn policies(text: &str) -> Result<Vec<Json>, Refusal> {
 }
 
 /// One page of a list: the items, and the token of the next page.
-pub(super) fn page<T>(items: Vec<T>, body: &Json, size_max: usize) -> Result<(Vec<T>, Option<String>), Refusal> {
+pub(super) fn page<T>(
+    items: Vec<T>,
+    body: &Json,
+    size_max: usize,
+    paging: Paging,
+) -> Result<(Vec<T>, Option<String>), Refusal> {
     let asked = body.get("MaxResults").and_then(Json::as_u64).and_then(|n| usize::try_from(n).ok());
     let size = asked.unwrap_or(size_max);
     refuse_unless((1..=size_max).contains(&size), "ValidationException")?;
-    let start = text(body, "NextToken").map_or(Ok(0), |token| token.parse::<usize>());
-    let start = start.map_err(|_| Refusal::new("InvalidNextTokenException"))?;
+    let size = paging.size_max.map_or(size, |most| size.min(most));
+    let token = text(body, "NextToken");
+    let (full, start) = token.map_or((!paging.empty, "0"), |token| {
+        token.strip_prefix("full:").map_or((!paging.empty, token), |start| (true, start))
+    });
+    let start: usize = start.parse().map_err(|_| Refusal::new("InvalidNextTokenException"))?;
+    if !full {
+        return Ok((Vec::new(), Some(format!("full:{start}"))));
+    }
+    if paging.endless {
+        return Ok((items.into_iter().take(size).collect(), Some(token.unwrap_or("0").to_owned())));
+    }
     let next = (start + size < items.len()).then(|| (start + size).to_string());
     Ok((items.into_iter().skip(start).take(size).collect(), next))
 }

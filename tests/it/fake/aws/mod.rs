@@ -6,8 +6,11 @@
 //! - **State** is read with [`FakeAws::secret`] and [`FakeAws::parameter`] and changed behind the
 //!   client's back with [`FakeAws::edit`].
 //! - **Requests** are recorded: [`FakeAws::requests`], [`FakeAws::count`], [`FakeAws::total`].
-//! - **Rights**: [`FakeAws::deny`] an operation by its name, such as `ListSecrets`.
-//! - **Lists that lag**: after [`FakeAws::freeze_lists`] lists show what stood then.
+//! - **Rights**: [`FakeAws::deny`] an operation by its name, such as `ListSecrets`; on one object alone
+//!   with [`FakeAws::deny_on`].
+//! - **Lists that lag**: after [`FakeAws::freeze_lists`] lists show what stood then; **pages** that are
+//!   small, empty or without end with [`World::paging`].
+//! - **Replicas** are accepted at once and settled after [`World::replica_looks`] descriptions.
 //! - **Quotas**: [`FakeAws::quota`] puts a token bucket before a [`Class`] of operations.
 //! - **Faults**: mutating calls are counted from 1 ([`FakeAws::effects`]); [`FakeAws::fault`] makes
 //!   one of them go wrong ([`Fault`]). A cut takes the client's power: the process named with
@@ -37,7 +40,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
 pub(crate) use fault::{Class, Fault, FaultPlan};
-pub(crate) use world::{Parameter, Secret, World};
+pub(crate) use world::{Parameter, Secret, SecretVersion, World};
 
 use fault::{Gate, Verdict};
 
@@ -70,6 +73,14 @@ pub(crate) struct Request {
     pub(crate) region: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Json,
+}
+
+impl Request {
+    /// The one object that it concerns; empty if none or many.
+    fn object(&self) -> &str {
+        let named = ["SecretId", "ResourceId", "Name"].iter().find_map(|member| limits::text(&self.body, member));
+        named.unwrap_or_default()
+    }
 }
 
 /// A running fake.
@@ -152,6 +163,11 @@ impl FakeAws {
     /// Forbids an operation.
     pub(crate) fn deny(&self, operation: &str) {
         self.lock().gate.denied.insert(operation.to_owned());
+    }
+
+    /// Forbids an operation on one object, named as in the request.
+    pub(crate) fn deny_on(&self, operation: &str, name: &str) {
+        self.lock().gate.denied.insert(format!("{operation} {name}"));
     }
 
     /// Allows everything again.
@@ -297,7 +313,7 @@ impl Inner {
             "AmazonSSM" => ssm::act(world, &request),
             _ => Err(Refusal::new("UnknownOperationException")),
         };
-        let answer = match self.gate.judge(operation) {
+        let answer = match self.gate.judge(operation, request.object()) {
             Verdict::Act => act(&mut self.world),
             Verdict::ActTwice => {
                 drop(act(&mut self.world));
@@ -327,7 +343,7 @@ impl Inner {
         let (operation, region) = (action.clone(), region.to_owned());
         let request = Request { operation, region, headers: all(headers), body: json!(form) };
         self.requests.push(request);
-        let answer = match self.gate.judge(&action) {
+        let answer = match self.gate.judge(&action, "") {
             Verdict::HangUp { .. } => return None,
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Act | Verdict::ActTwice => sts::act(&mut self.world, &form, &credential(headers, 0)?),

@@ -130,17 +130,43 @@ fn add_replicas(world: &mut World, region: &str, name: &str, wanted: &[Json]) ->
     for replica in wanted {
         let to = text(replica, "Region").unwrap_or_default().to_owned();
         let kms_key_id = text(replica, "KmsKeyId").map(str::to_owned);
-        let taken = world.region(&to).secrets.contains_key(name) || world.failing_replicas.contains(&to);
-        let status = if taken { "Failed" } else { "InSync" };
         accepted.push(json!({ "Region": to, "KmsKeyId": kms_key_id, "Status": "InProgress" }));
         let secret = world.region(region).secrets.get_mut(name)?;
-        if secret.replicas.contains_key(&to) {
+        if secret.replicas.get(&to).is_some_and(|replica| replica.status != "Failed") {
             continue;
         }
-        secret.replicas.insert(to.clone(), Replica { kms_key_id: kms_key_id.clone(), status });
+        let replica = Replica { kms_key_id, status: "InProgress", message: "", looks: world.replica_looks };
+        world.region(region).secrets.get_mut(name)?.replicas.insert(to, replica);
+    }
+    settle_replicas(world, region, name);
+    (!accepted.is_empty()).then_some(Json::Array(accepted))
+}
+
+/// What was accepted comes about, or does not, later: after so many descriptions of the primary.
+fn settle_replicas(world: &mut World, region: &str, name: &str) {
+    let Some(secret) = world.region(region).secrets.get(name) else { return };
+    let under_way = secret.replicas.iter().filter(|(_, replica)| replica.status == "InProgress");
+    let under_way: Vec<_> = under_way.map(|(to, replica)| (to.clone(), replica.clone())).collect();
+    if under_way.is_empty() {
+        return;
+    }
+    for (to, replica) in under_way {
+        let taken = world.region(&to).secrets.contains_key(name);
+        let settled = match (replica.looks.checked_sub(1), world.failing_replicas.contains(&to)) {
+            (Some(looks), _) => Replica { looks, ..replica },
+            // In AWS's words, by report (aws-cloudformation/cloudformation-coverage-roadmap#1459).
+            (None, _) if taken => {
+                let message = "Replication failed: Secret name already exists in this region.";
+                Replica { status: "Failed", message, ..replica }
+            }
+            (None, true) => {
+                Replica { status: "Failed", message: "Replication failed: KMS key is disabled.", ..replica }
+            }
+            (None, false) => Replica { status: "InSync", ..replica },
+        };
+        world.region(region).secrets.entry(name.to_owned()).or_default().replicas.insert(to, settled);
     }
     copy_to_replicas(world, region, name);
-    (!accepted.is_empty()).then_some(Json::Array(accepted))
 }
 
 /// Replicas follow their primary.
@@ -178,13 +204,14 @@ fn stages(secret: &Secret) -> Json {
 
 fn describe(world: &mut World, request: &Request) -> Answer {
     let found = found_name(world, request);
+    settle_replicas(world, &request.region, &found);
     let secret = find(world, request)?;
     let mut answer = shown(&request.region, &found, secret);
     answer.insert("VersionIdsToStages".into(), stages(secret));
     if !secret.replicas.is_empty() {
         let replicas = secret.replicas.iter().map(|(region, replica)| {
             json!({ "Region": region, "KmsKeyId": replica.kms_key_id.as_deref().unwrap_or("alias/aws/secretsmanager"),
-                    "Status": replica.status })
+                    "Status": replica.status, "StatusMessage": replica.message })
         });
         answer.insert("ReplicationStatus".into(), replicas.collect());
     }
@@ -206,7 +233,7 @@ fn list_secrets(world: &mut World, request: &Request) -> Answer {
     let matches = |name: &str| prefixes.as_ref().is_none_or(|p| p.iter().any(|prefix| name.starts_with(prefix)));
     let region = world.listed(&request.region);
     let found: Vec<_> = region.secrets.iter().filter(|(name, s)| matches(name) && (planned || !s.deleted)).collect();
-    let (found, next) = limits::page(found, body, 100)?;
+    let (found, next) = limits::page(found, body, 100, world.paging)?;
     let entries = found.into_iter().map(|(name, secret)| {
         let mut entry = shown(&request.region, name, secret);
         entry.insert("SecretVersionsToStages".into(), stages(secret));

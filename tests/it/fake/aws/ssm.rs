@@ -72,6 +72,10 @@ fn put(world: &mut World, request: &Request) -> Answer {
     let overwrite = body.get("Overwrite").and_then(Json::as_bool).unwrap_or(false);
     let old = parameters.get(name);
     refuse_unless(old.is_none() || overwrite, "ParameterAlreadyExists")?;
+    // `/x` and `x` are no two names
+    // (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html>).
+    let twin = name.strip_prefix('/').map_or_else(|| format!("/{name}"), str::to_owned);
+    refuse_unless(!parameters.contains_key(&twin), "ParameterAlreadyExists")?;
     // "tags and overwrite can't be used together", whether or not something stands there.
     refuse_unless(!overwrite || tags.is_empty(), "ValidationException")?;
     let mut new = merged(body, old);
@@ -125,20 +129,24 @@ fn describe(world: &mut World, request: &Request) -> Answer {
         let values = texts(filter, "Values");
         let sizes = values.iter().all(|value| (1..=1024).contains(&value.len()));
         refuse_unless((1..=50).contains(&values.len()) && sizes, "ValidationException")?;
-        refuse_unless(matches!(text(filter, "Option"), None | Some("Equals")), "InvalidFilterOption")?;
         let key = text(filter, "Key").unwrap_or_default();
+        // `BeginsWith` is for names and types, not for tags.
+        let options = matches!(text(filter, "Option"), None | Some("Equals"));
+        let begins = text(filter, "Option") == Some("BeginsWith") && key == "Name";
+        refuse_unless(options || begins, "InvalidFilterOption")?;
         refuse_unless(key == "Name" || key.starts_with("tag:"), "InvalidFilterKey")?;
     }
     let holds = |name: &str, parameter: &Parameter, filter: &Json| {
         let (key, values) = (text(filter, "Key").unwrap_or_default(), texts(filter, "Values"));
         match key.strip_prefix("tag:") {
             Some(tag) => parameter.tags.get(tag).is_some_and(|value| values.contains(&value.as_str())),
+            None if text(filter, "Option") == Some("BeginsWith") => values.iter().any(|value| name.starts_with(value)),
             None => values.contains(&name),
         }
     };
-    let region = world.listed(&request.region);
+    let (region, paging) = (world.listed(&request.region), world.paging);
     let found = region.parameters.iter().filter(|(name, p)| filters.iter().all(|filter| holds(name, p, filter)));
-    let (found, next) = limits::page(found.collect(), &request.body, 50)?;
+    let (found, next) = limits::page(found.collect(), &request.body, 50, paging)?;
     let entries: Vec<Json> = found.into_iter().map(|(name, parameter)| metadata(name, parameter)).collect();
     Ok(json!({ "Parameters": entries, "NextToken": next }))
 }

@@ -12,6 +12,10 @@ pub(crate) struct World {
     pub(crate) keys: BTreeSet<String>,
     /// Regions in which a replica fails after it was accepted.
     pub(crate) failing_replicas: BTreeSet<String>,
+    /// How many descriptions show a replica as under way before it is settled.
+    pub(crate) replica_looks: usize,
+    /// How lists come in pages.
+    pub(crate) paging: Paging,
     /// What a role's trust policy asks for.
     pub(crate) external_id: Option<String>,
     /// Assumed roles by key id.
@@ -59,7 +63,24 @@ pub(crate) struct SecretVersion {
 #[derive(Debug, Clone)]
 pub(crate) struct Replica {
     pub(crate) kms_key_id: Option<String>,
+    /// `InProgress`, `InSync` or `Failed`.
     pub(crate) status: &'static str,
+    pub(crate) message: &'static str,
+    /// How many descriptions still show it as under way.
+    pub(crate) looks: usize,
+}
+
+/// How lists come in pages. A page may hold fewer entries than asked for, even none, while there are
+/// more (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html>,
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Paging {
+    /// Most entries of a page, if fewer than the service's own limit.
+    pub(crate) size_max: Option<usize>,
+    /// Before each page comes an empty one.
+    pub(crate) empty: bool,
+    /// The first page names itself as the next one.
+    pub(crate) endless: bool,
 }
 
 /// A parameter of SSM.

@@ -21,6 +21,7 @@
 //! SHA-256 cut to 40 digits, not git's. Both `/…` and `/api/v3/…` (GHES) are served.
 
 mod git;
+mod issues;
 mod routes;
 mod world;
 
@@ -35,7 +36,7 @@ use axum::http::{HeaderMap, Method, Response, Uri};
 use tokio::sync::oneshot;
 
 use world::{Actor, Reply};
-pub(crate) use world::{Check, Comment, Fault, Recorded, World};
+pub(crate) use world::{Check, Comment, Fault, Issue, Recorded, World};
 
 /// A running fake; stops when dropped.
 pub(crate) struct FakeGithub {
@@ -137,6 +138,11 @@ impl FakeGithub {
     /// The comments of a pull request, oldest first.
     pub(crate) fn comments(&self, pull: u64) -> Vec<Comment> {
         self.world().comments.iter().filter(|comment| comment.issue == pull).cloned().collect()
+    }
+
+    /// The issues that are no pull requests, oldest first.
+    pub(crate) fn issues(&self) -> Vec<Issue> {
+        self.world().issues.values().cloned().collect()
     }
 
     /// All checks, oldest first.

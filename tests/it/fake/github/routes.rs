@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::FakeGithub;
 use super::git;
+use super::issues;
 use super::world::{Actor, Check, Comment, Fault, Pull, Recorded, Reply, World};
 
 /// docs.github.com/rest/checks/runs: "a maximum of 50 annotations per API request".
@@ -12,10 +13,10 @@ const ANNOTATIONS_MAX: usize = 50;
 /// "Body is too long (maximum is 65536 characters)".
 const BODY_CHARACTERS_MAX: usize = 65_536;
 
-struct Asked<'a> {
-    actor: &'a Actor,
+pub(super) struct Asked<'a> {
+    pub(super) actor: &'a Actor,
     query: &'a str,
-    body: &'a Value,
+    pub(super) body: &'a Value,
 }
 
 impl Asked<'_> {
@@ -24,17 +25,17 @@ impl Asked<'_> {
         self.actor.permissions.iter().any(|(name, given)| name == area && enough(given))
     }
 
-    fn parameter(&self, name: &str) -> Option<String> {
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let value = self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
         Some(decoded(value))
     }
 
-    fn page(&self) -> (usize, usize) {
+    pub(super) fn page(&self) -> (usize, usize) {
         let number = |name, default: usize| self.parameter(name).and_then(|text| text.parse().ok()).unwrap_or(default);
         (number("page", 1).max(1), number("per_page", 30).clamp(1, 100))
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
@@ -114,9 +115,10 @@ fn route(world: &mut World, method: &str, path: &str, asked: &Asked<'_>) -> Repl
 fn below(world: &mut World, method: &str, parts: &[&str], asked: &Asked<'_>) -> Reply {
     let (area, level) = match (method, parts) {
         (_, [""] | ["collaborators", ..]) => ("", ""),
-        ("GET", ["pulls", ..] | ["issues", ..]) => ("pull-requests", "read"),
+        ("GET", ["issues", below @ ..]) => (issues::area(world, below), "read"),
+        (_, ["issues", below @ ..]) => (issues::area(world, below), "write"),
+        ("GET", ["pulls", ..]) => ("pull-requests", "read"),
         ("GET", ["commits", _, "pulls"]) => ("pull-requests", "read"),
-        (_, ["issues", ..]) => ("pull-requests", "write"),
         ("GET", ["commits", _, "check-runs"] | ["check-runs", ..]) => ("checks", "read"),
         (_, ["check-runs", ..]) => ("checks", "write"),
         ("GET", _) => ("contents", "read"),
@@ -130,6 +132,9 @@ fn below(world: &mut World, method: &str, parts: &[&str], asked: &Asked<'_>) -> 
         ("GET", ["collaborators", login, "permission"]) => permission(world, login),
         ("GET", ["pulls", number]) => found(world.pulls.get(&id(number)).map(pull)),
         ("GET", ["commits", sha, "pulls"]) => pulls_of(world, sha),
+        ("GET", ["issues"]) => issues::list(world, asked),
+        ("POST", ["issues"]) => issues::create(world, asked),
+        ("PATCH", ["issues", number]) => issues::update(world, id(number), asked),
         ("GET", ["issues", number, "comments"]) => comments(world, id(number), asked),
         ("POST", ["issues", number, "comments"]) => create_comment(world, id(number), asked),
         (_, ["issues", "comments", number]) => one_comment(world, method, id(number), asked),
@@ -151,7 +156,7 @@ fn below(world: &mut World, method: &str, parts: &[&str], asked: &Asked<'_>) -> 
     }
 }
 
-fn id(text: &str) -> u64 {
+pub(super) fn id(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }
 
@@ -163,7 +168,7 @@ fn found(body: Option<Value>) -> Reply {
     body.map_or_else(|| Reply::error(404, "Not Found"), |body| Reply::new(200, body))
 }
 
-fn account(login: &str) -> Value {
+pub(super) fn account(login: &str) -> Value {
     json!({ "login": login, "type": if login.ends_with("[bot]") { "Bot" } else { "User" } })
 }
 
@@ -186,7 +191,7 @@ fn permission(world: &World, login: &str) -> Reply {
 fn pull(pull: &Pull) -> Value {
     let repository = |id: Option<u64>| id.map(|id| json!({ "id": id, "full_name": format!("r/{id}") }));
     json!({ "number": pull.number, "state": if pull.open { "open" } else { "closed" }, "merged": pull.merged,
-        "draft": false, "mergeable": true, "merge_commit_sha": pull.merge_commit_sha, "user": account(&pull.author),
+        "draft": false, "mergeable": pull.mergeable, "merge_commit_sha": pull.merge_commit_sha, "user": account(&pull.author),
         "head": { "sha": pull.head_sha, "ref": pull.head_ref, "repo": repository(pull.head_repository) },
         "base": { "sha": pull.base_sha, "ref": pull.base_ref, "repo": repository(Some(World::REPOSITORY_ID)) } })
 }
@@ -206,20 +211,28 @@ fn pulls_of(world: &World, sha: &str) -> Reply {
     Reply::new(200, listed.collect())
 }
 
-fn comment(comment: &Comment) -> Value {
-    let app = comment.login.strip_suffix("[bot]").map(|slug| json!({ "slug": slug }));
+fn comment(world: &World, comment: &Comment) -> Value {
+    let app = comment.login.strip_suffix("[bot]").or(comment.through.as_deref()).map(|slug| json!({ "slug": slug }));
+    let page = if world.issues.contains_key(&comment.issue) { "issues" } else { "pull" };
+    let page = format!("{}/{}/{page}/{}", world.server, FakeGithub::REPOSITORY, comment.issue);
     json!({ "id": comment.id, "body": comment.body, "user": account(&comment.login), "performed_via_github_app": app,
-        "html_url": format!("https://github.com/{}/pull/{}#issuecomment-{}", FakeGithub::REPOSITORY, comment.issue, comment.id) })
+        "created_at": moment(comment.created), "updated_at": moment(comment.updated),
+        "issue_url": format!("https://api.github.com/repos/{}/issues/{}", FakeGithub::REPOSITORY, comment.issue),
+        "html_url": format!("{page}#issuecomment-{}", comment.id) })
+}
+
+fn moment(seconds: u64) -> String {
+    format!("2026-01-01T{:02}:{:02}:{:02}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 fn comments(world: &World, issue: u64, asked: &Asked<'_>) -> Reply {
     let (page, per_page) = asked.page();
     let all = world.comments.iter().filter(|one| one.issue == issue);
-    Reply::new(200, all.skip((page - 1) * per_page).take(per_page).map(comment).collect())
+    Reply::new(200, all.skip((page - 1) * per_page).take(per_page).map(|one| comment(world, one)).collect())
 }
 
 fn create_comment(world: &mut World, issue: u64, asked: &Asked<'_>) -> Reply {
-    if !world.pulls.contains_key(&issue) {
+    if !world.pulls.contains_key(&issue) && !world.issues.contains_key(&issue) {
         return Reply::error(404, "Not Found");
     }
     let body = asked.text("body");
@@ -227,21 +240,22 @@ fn create_comment(world: &mut World, issue: u64, asked: &Asked<'_>) -> Reply {
         return Reply::error(422, "Body is too long (maximum is 65536 characters)");
     }
     let id = world.comment_as(&asked.actor.login, issue, &body);
-    let made = world.comments.iter().find(|one| one.id == id).map(comment);
+    let made = world.comments.iter().find(|one| one.id == id).map(|one| comment(world, one));
     Reply::new(201, made.unwrap_or_default())
 }
 
 fn one_comment(world: &mut World, method: &str, id: u64, asked: &Asked<'_>) -> Reply {
     let Some(at) = world.comments.iter().position(|one| one.id == id) else { return Reply::error(404, "Not Found") };
     match method {
-        "GET" => Reply::new(200, comment(&world.comments[at])),
+        "GET" => Reply::new(200, comment(world, &world.comments[at])),
         "PATCH" => {
             let body = asked.text("body");
             if body.is_empty() || body.chars().count() > BODY_CHARACTERS_MAX {
                 return Reply::error(422, "Body is too long (maximum is 65536 characters)");
             }
             world.comments[at].body = body;
-            Reply::new(200, comment(&world.comments[at]))
+            world.comments[at].updated = world.next_id();
+            Reply::new(200, comment(world, &world.comments[at]))
         }
         "DELETE" => {
             world.comments.remove(at);

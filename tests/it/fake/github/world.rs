@@ -29,13 +29,29 @@ pub(crate) struct Recorded {
     pub(crate) body: Value,
 }
 
-/// A comment on a pull request.
+/// A comment on an issue or pull request.
 #[derive(Debug, Clone)]
 pub(crate) struct Comment {
     pub(crate) id: u64,
     pub(crate) issue: u64,
     pub(crate) body: String,
     pub(crate) login: String,
+    /// Seconds after some midnight.
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    /// The App through which a person wrote it.
+    pub(crate) through: Option<String>,
+}
+
+/// An issue that is no pull request.
+#[derive(Debug, Clone)]
+pub(crate) struct Issue {
+    pub(crate) number: u64,
+    pub(crate) title: String,
+    pub(crate) body: String,
+    pub(crate) login: String,
+    pub(crate) open: bool,
+    pub(crate) reason: Option<String>,
 }
 
 /// A check run.
@@ -60,7 +76,7 @@ pub(crate) struct Actor {
     pub(crate) login: String,
     /// The App, for installation tokens.
     pub(crate) app: Option<String>,
-    /// Area (`contents`, `pull-requests`, `checks`) and `read` or `write`.
+    /// Area (`contents`, `pull-requests`, `checks`, `issues`) and `read` or `write`.
     pub(crate) permissions: Vec<(String, String)>,
 }
 
@@ -73,6 +89,7 @@ pub(crate) struct Pull {
     pub(crate) open: bool,
     pub(crate) merged: bool,
     pub(crate) merge_commit_sha: Option<String>,
+    pub(crate) mergeable: Option<bool>,
     pub(crate) author: String,
     pub(crate) head_sha: String,
     pub(crate) base_sha: String,
@@ -104,13 +121,18 @@ pub(crate) struct World {
     pub(crate) tokens: BTreeMap<String, Actor>,
     pub(crate) collaborators: BTreeMap<String, String>,
     pub(crate) pulls: BTreeMap<u64, Pull>,
+    pub(crate) issues: BTreeMap<u64, Issue>,
+    /// Whether the repository has issues at all.
+    pub(crate) has_issues: bool,
+    /// Where its pages are.
+    pub(crate) server: String,
     pub(crate) comments: Vec<Comment>,
     pub(crate) checks: Vec<Check>,
     pub(crate) objects: BTreeMap<String, Object>,
     pub(crate) refs: BTreeMap<String, String>,
     pub(crate) default_branch: String,
     pub(crate) requests: Vec<Recorded>,
-    pub(super) faults: Vec<(String, String, u32, Fault)>,
+    pub(crate) faults: Vec<(String, String, u32, Fault)>,
     pub(super) races: Vec<Race>,
     ids: u64,
 }
@@ -123,6 +145,9 @@ impl World {
             tokens: BTreeMap::new(),
             collaborators: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            issues: BTreeMap::new(),
+            has_issues: true,
+            server: "https://github.com".to_owned(),
             comments: Vec::new(),
             checks: Vec::new(),
             objects: BTreeMap::new(),
@@ -176,7 +201,7 @@ impl World {
     }
 
     pub(crate) fn open_pull(&mut self, head: &str, base: &str, head_repository: Option<u64>) -> u64 {
-        let number = self.pulls.len() as u64 + 1;
+        let number = self.next_number();
         let sha = |branch: &str| self.refs.get(&format!("refs/heads/{branch}")).expect("a branch").clone();
         let pull = Pull {
             number,
@@ -188,10 +213,29 @@ impl World {
             open: true,
             merged: false,
             merge_commit_sha: None,
+            mergeable: Some(true),
             author: "octocat".to_owned(),
         };
         self.pulls.insert(number, pull);
         number
+    }
+
+    /// Issues and pull requests count together.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.pulls.keys().chain(self.issues.keys()).max().map_or(1, |last| last + 1)
+    }
+
+    /// What GitHub makes in the background: the merge of a pull request that is still open.
+    pub(crate) fn test_merge(&mut self, number: u64) -> String {
+        let pull = self.pulls.get(&number).expect("a pull request").clone();
+        let tip = self.refs.get(&format!("refs/heads/{}", pull.base_ref)).expect("a base").clone();
+        let mut tree = self.tree_of(&tip);
+        tree.extend(self.tree_of(&pull.head_sha));
+        let tree = self.put(Object::Tree(tree));
+        let message = format!("Merge {} into {tip}", pull.head_sha);
+        let merge = self.put(Object::Commit { tree, parents: vec![tip, pull.head_sha], message });
+        self.pulls.get_mut(&number).expect("a pull request").merge_commit_sha = Some(merge.clone());
+        merge
     }
 
     pub(crate) fn merge_pull(&mut self, number: u64) -> String {
@@ -211,7 +255,8 @@ impl World {
 
     pub(crate) fn comment_as(&mut self, login: &str, pull: u64, body: &str) -> u64 {
         let id = self.next_id();
-        self.comments.push(Comment { id, issue: pull, body: body.to_owned(), login: login.to_owned() });
+        let (body, login) = (body.to_owned(), login.to_owned());
+        self.comments.push(Comment { id, issue: pull, body, login, created: id, updated: id, through: None });
         id
     }
 

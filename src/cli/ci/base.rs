@@ -1,0 +1,184 @@
+//! What the base decides about a pull request: the branch it is merged into, as the API tells it now,
+//! never as the event's payload tells it.
+//!
+//! Provider blocks, the variables they use and policies count as they stand there. The default branch
+//! is the base, or a branch that `base_branches` names; a pull request into any other branch is
+//! planned offline, and the default branch's policies decide even then.
+
+use super::Job;
+use super::read::Read;
+use super::unit::Unit;
+use crate::diagnostic::{Diagnostic, Span, Spanned};
+use crate::manifest::{
+    Compliance, Credentials, Inputs, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, load,
+};
+
+/// The base's version of a Secretfile.
+pub(super) struct Base {
+    /// `None` if it has no such file; what is wrong if it cannot be read.
+    read: Option<Result<Read, Diagnostic>>,
+    /// Why no store may be asked, whatever it says.
+    elsewhere: Option<String>,
+}
+
+/// The base could not be asked; so neither its policies nor its providers are known.
+pub(super) struct Unknown(pub String);
+
+impl Base {
+    /// Whether it is this very text, so that the change does not touch it.
+    pub(super) fn is(&self, head: &Read) -> bool {
+        self.elsewhere.is_none() && matches!(&self.read, Some(Ok(base)) if base.is(head))
+    }
+}
+
+/// Which text is read, and so what of the environment it may see.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// The change's: only what `allow_env` names.
+    Head,
+    /// The base's.
+    Base,
+}
+
+/// What the base decides.
+pub(super) struct Standard {
+    /// Why no store may be asked.
+    pub offline: Option<String>,
+    /// The provider blocks to connect, with their variables.
+    pub providers: Option<Vec<ProviderBlock>>,
+    policies: Option<Vec<Policy>>,
+    packs: Option<Vec<Spanned<Compliance>>>,
+}
+
+impl Standard {
+    /// Nothing is known of the base, and there is no way to ask.
+    pub(super) fn unknown(why: &str) -> Self {
+        let offline = format!("The base branch's Secretfile is not known, so its policies are not: {why}.");
+        Self { offline: Some(offline), policies: None, packs: None, providers: None }
+    }
+
+    /// The change's manifest under the base's policies.
+    pub(super) fn judged(&self, head: &Manifest) -> Manifest {
+        let compliance = self.packs.clone().unwrap_or_else(|| head.metadata.compliance.clone());
+        Manifest {
+            policies: self.policies.clone().unwrap_or_else(|| head.policies.clone()),
+            metadata: Metadata { compliance, ..head.metadata.clone() },
+            ..head.clone()
+        }
+    }
+}
+
+impl Job<'_> {
+    /// The base's version, as the API tells it now; `branch` is where the change is merged into.
+    pub(super) async fn base(&self, unit: &Unit, branch: &str) -> Result<Base, Unknown> {
+        let Some(forge) = &self.forge else { return Err(Unknown("there is no token to ask with".into())) };
+        let tip = forge.default_branch_tip().await.map_err(|error| Unknown(error.to_string()))?;
+        let listed = self.inputs.base_branches.iter().any(|listed| listed == branch);
+        let (at, elsewhere) = match branch {
+            "" => (tip.sha.as_str(), None),
+            _ if branch == tip.branch => (tip.sha.as_str(), None),
+            _ if listed => (branch, None),
+            _ => {
+                let why = format!(
+                    "This pull request is merged into `{branch}`, which is neither the default branch nor named by \
+                     `base_branches`."
+                );
+                (tip.sha.as_str(), Some(why))
+            }
+        };
+        match self.read_at(forge.as_ref(), unit, at).await {
+            Ok(read) => Ok(Base { read, elsewhere }),
+            Err(error) => Err(Unknown(error.to_string())),
+        }
+    }
+
+    /// The checked-out commit as its own base: it is the default branch's.
+    pub(super) fn own_base(read: &Read) -> Base {
+        let read = Read { source: read.source.clone(), variables: read.variables.clone() };
+        Base { read: Some(Ok(read)), elsewhere: None }
+    }
+
+    /// Resolves a text as far as its reader may see.
+    pub(super) fn load(&self, unit: &Unit, read: &Read, reader: Reader) -> Loaded {
+        let environment = |name: &str| {
+            let open = reader == Reader::Base || self.inputs.allow_env.iter().any(|allowed| allowed == name);
+            self.session.environment.get(name).filter(|_| open).map(str::to_owned)
+        };
+        let inputs = Inputs {
+            statics: Statics::Leave,
+            credentials: Credentials::Leave,
+            withheld: true,
+            allowed_hosts: self.inputs.allowed_hosts.clone(),
+            environment_name: unit.environment().map(str::to_owned),
+            environment_variables: read.variables.clone(),
+            ..Inputs::new(&environment, self.session.clock.now())
+        };
+        load(&read.source, &inputs)
+    }
+
+    /// What the base has to say about the change.
+    pub(super) fn compare(&self, unit: &Unit, base: &Base, head: &Manifest) -> Standard {
+        let offline =
+            |why: &str| Standard { offline: Some(why.to_owned()), policies: None, packs: None, providers: None };
+        let read = match &base.read {
+            None => return offline("The base branch has no such Secretfile yet."),
+            Some(Err(_)) => return offline("The base branch's Secretfile cannot be read."),
+            Some(Ok(read)) => read,
+        };
+        let (Some(as_head), Some(full)) =
+            (self.load(unit, read, Reader::Head).manifest, self.load(unit, read, Reader::Base).manifest)
+        else {
+            return offline("The base branch's Secretfile is invalid.");
+        };
+        let changed = if base.elsewhere.is_some() {
+            base.elsewhere.as_deref()
+        } else if !same_providers(&as_head.providers, &head.providers) {
+            Some("This pull request changes provider blocks or the variables they use; the stores were not asked.")
+        } else if !same_policies(&as_head.policies, &head.policies)
+            || packs(&as_head.metadata.compliance) != packs(&head.metadata.compliance)
+        {
+            Some("This pull request changes policies; those of the base branch decide, and the stores were not asked.")
+        } else {
+            None
+        };
+        Standard {
+            offline: changed.map(str::to_owned),
+            policies: Some(as_head.policies),
+            packs: Some(as_head.metadata.compliance),
+            providers: changed.is_none().then_some(full.providers),
+        }
+    }
+}
+
+fn packs(entries: &[Spanned<Compliance>]) -> Vec<Compliance> {
+    entries.iter().map(|entry| entry.value).collect()
+}
+
+fn same_policies(base: &[Policy], head: &[Policy]) -> bool {
+    let bare = |policies: &[Policy]| -> Vec<Policy> {
+        let bare = |policy: &Policy| Policy {
+            name: Spanned::new(policy.name.value.clone(), Span::default()),
+            ..policy.clone()
+        };
+        policies.iter().map(bare).collect()
+    };
+    bare(base) == bare(head)
+}
+
+fn same_providers(base: &[ProviderBlock], head: &[ProviderBlock]) -> bool {
+    let same = |a: &ProviderBlock, b: &ProviderBlock| {
+        let config = a.config.len() == b.config.len()
+            && a.config
+                .iter()
+                .all(|(name, value)| b.config.get(name).is_some_and(|other| other.value.matches(&value.value)));
+        let names = |block: &ProviderBlock| {
+            block.unresolved.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect::<Vec<_>>()
+        };
+        a.alias.value == b.alias.value
+            && a.kind == b.kind
+            && a.auth_kind == b.auth_kind
+            && config
+            && names(a) == names(b)
+    };
+    base.len() == head.len() && base.iter().zip(head).all(|(a, b)| same(a, b))
+}

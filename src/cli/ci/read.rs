@@ -1,0 +1,99 @@
+//! A Secretfile with the files of variables that its environment uses, as a checkout or a branch has
+//! them.
+
+use std::path::{Path, PathBuf};
+
+use super::Job;
+use super::given::{Given, beside_of};
+use super::unit::Unit;
+use crate::cli::variables::{BadVarFile, Variables, parsed, var_files};
+use crate::diagnostic::{Diagnostic, Source, Spanned, quote};
+use crate::forge::Forge;
+use crate::manifest::{Environment, environments, variables_file};
+
+/// One unit's text, ready to be resolved.
+pub(super) struct Read {
+    /// The Secretfile.
+    pub source: Source,
+    /// What the environment's files of variables hold.
+    pub variables: Variables,
+}
+
+/// A text that cannot be used, and why.
+pub(super) type Unreadable = (Source, Vec<Diagnostic>);
+
+impl Read {
+    /// Whether both mean the same, so that a change from one to the other touches nothing.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.source.text == other.source.text && self.variables == other.variables
+    }
+}
+
+/// The environment of a unit, if its Secretfile declares it.
+fn declared(source: &Source, unit: &Unit) -> Option<Environment> {
+    let name = unit.environment()?;
+    environments(source).into_iter().find(|one| one.name.value == name)
+}
+
+/// What a file of variables holds that the forge gave.
+fn given_variables(given: &Given, unit: &Unit, file: &Spanned<String>) -> Result<Variables, BadVarFile> {
+    let path = beside_of(&unit.file, &file.value);
+    let bytes = given.file(&path).ok_or_else(|| BadVarFile::missing(file))?;
+    parsed(&path, bytes.to_vec())
+}
+
+impl Job<'_> {
+    /// A unit as it stands in the checkout, and where.
+    pub(super) fn read(&self, unit: &Unit) -> Result<(PathBuf, Read), Box<Unreadable>> {
+        let (path, source) =
+            self.secretfile(&unit.file).map_err(|problem| Box::new((Source::new(&unit.file, ""), vec![problem])))?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut variables = Variables::new();
+        let mut problems = Vec::new();
+        if let Some(environment) = declared(&source, unit) {
+            for file in &environment.var_files {
+                let one = Environment { var_files: vec![file.clone()], ..environment.clone() };
+                let read = match self.given {
+                    Some(given) => given_variables(given, unit, file),
+                    None => var_files(&*self.session.disk, &folder, &one),
+                };
+                match read {
+                    Ok(more) => variables.extend(more),
+                    Err(bad) if bad.file.is_none() => problems.extend(bad.findings),
+                    // The finding is shown at the line that names the file.
+                    Err(bad) => problems.extend(bad.findings.into_iter().map(|finding| {
+                        let (line, message) = (finding.span.line, finding.message.clone());
+                        let message = format!("{}, line {line}: {message}", quote(&file.value));
+                        Diagnostic { message, span: file.span, ..finding }
+                    })),
+                }
+            }
+        }
+        if problems.is_empty() { Ok((path, Read { source, variables })) } else { Err(Box::new((source, problems))) }
+    }
+
+    /// A unit as it stands at a commit or branch; `None` if the Secretfile is not there. A file of
+    /// variables that is missing or cannot be read there holds nothing.
+    pub(super) async fn read_at(
+        &self,
+        forge: &dyn Forge,
+        unit: &Unit,
+        at: &str,
+    ) -> Result<Option<Result<Read, Diagnostic>>, crate::forge::Error> {
+        let Some(bytes) = forge.file_at(&unit.file, at).await? else { return Ok(None) };
+        let source = match Source::from_bytes("base", bytes) {
+            Ok(source) => source,
+            Err(problem) => return Ok(Some(Err(problem))),
+        };
+        let mut variables = Variables::new();
+        if let Some(environment) = declared(&source, unit) {
+            for file in &environment.var_files {
+                let path = beside_of(&unit.file, &file.value);
+                let Some(bytes) = forge.file_at(&path, at).await? else { continue };
+                let text = Source::from_bytes("base", bytes).ok();
+                variables.extend(text.and_then(|text| variables_file(&text).ok()).unwrap_or_default());
+            }
+        }
+        Ok(Some(Ok(Read { source, variables })))
+    }
+}

@@ -1,0 +1,42 @@
+//! The documented quotas of every class of calls: where the pace starts, and what a plan reckons with.
+//!
+//! Secrets Manager counts per account and region
+//! (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>), and so does
+//! Parameter Store, whose 40 calls per second are the default throughput
+//! (<https://docs.aws.amazon.com/general/latest/gr/ssm.html>). What is not documented is taken to be
+//! like its neighbour; the pace finds out.
+
+use super::ApiClass;
+
+const SECRETS_MANAGER: &str = "AWS Secrets Manager";
+const SSM: &str = "AWS SSM";
+
+/// `DescribeSecret` and `GetSecretValue`, 10,000 together.
+pub const SECRET_READ: ApiClass = class(SECRETS_MANAGER, "read", 10_000.0);
+/// `ListSecrets`, 100.
+pub const SECRET_LIST: ApiClass = class(SECRETS_MANAGER, "list", 100.0);
+/// `BatchGetSecretValue`, 100.
+pub const SECRET_BATCH: ApiClass = class(SECRETS_MANAGER, "batch", 100.0);
+/// `CreateSecret`, 50; takes value, tags and replicas in one call.
+pub const SECRET_CREATE: ApiClass = class(SECRETS_MANAGER, "create", 50.0);
+/// `PutSecretValue`, `UpdateSecret` and `ReplicateSecretToRegions`, 50 together.
+pub const SECRET_WRITE: ApiClass = class(SECRETS_MANAGER, "write", 50.0);
+/// `TagResource` and `UntagResource`, 50 together.
+pub const SECRET_TAG: ApiClass = class(SECRETS_MANAGER, "tag", 50.0);
+/// `RestoreSecret`, 50.
+pub const SECRET_RESTORE: ApiClass = class(SECRETS_MANAGER, "restore", 50.0);
+/// `GetParameter` and `GetParameters`, 40.
+pub const PARAMETER_READ: ApiClass = class(SSM, "get", 40.0);
+/// `PutParameter`, 40; some accounts are refused at 3 or 10.
+pub const PARAMETER_WRITE: ApiClass = class(SSM, "put", 40.0);
+/// `DescribeParameters`, undocumented.
+pub const PARAMETER_LIST: ApiClass = class(SSM, "describe", 40.0);
+/// `AddTagsToResource` and `ListTagsForResource`, undocumented.
+pub const PARAMETER_TAG: ApiClass = class(SSM, "tag", 40.0);
+/// `GetCallerIdentity`, 600
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+pub const IDENTITY: ApiClass = class("AWS STS", "read", 600.0);
+
+const fn class(service: &'static str, name: &'static str, quota_per_second: f64) -> ApiClass {
+    ApiClass { service, name, quota_per_second }
+}

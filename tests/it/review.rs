@@ -1,0 +1,210 @@
+//! What was reviewed is what runs: a sync holds or names what no merged pull request's plan had shown.
+
+use crate::fake::github::Fault;
+use crate::stage::{BASE, CHANGE, LOCK_REF, Stage, opened};
+
+const STRICT: [(&str, &str); 1] = [("require_plan", "true")];
+const ONLINE: [(&str, &str); 1] = [("plan_mode", "online")];
+
+fn account() -> &'static str {
+    "production/myapp/service-account"
+}
+
+#[test]
+fn a_reviewed_change_is_synced_and_nothing_is_said_of_its_review() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.aws.secret(account()).is_some());
+    assert_eq!(stage.output("unreviewed"), "0");
+    assert!(!stage.comment(pull).contains("Review:") && !stage.comment(pull).contains("not shown"));
+}
+
+#[test]
+fn a_direct_push_is_held_where_a_plan_is_required_and_named_where_not() {
+    let (stage, _, _) = opened();
+    let text = format!("{BASE}{CHANGE}");
+    let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+    let ran = stage.push(&sha, &STRICT);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(stage.aws.secret(account()).is_none(), "nothing was written");
+    assert_eq!((stage.output("failure_reason"), stage.output("unreviewed")), ("stale_plan".into(), "3".into()));
+    insta::assert_snapshot!("summary_of_a_held_push", crate::stage::stable(&stage.sandbox.read("summary")));
+
+    let ran = stage.push(&sha, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.aws.secret(account()).is_some());
+    insta::assert_snapshot!("summary_of_a_named_push", crate::stage::stable(&stage.sandbox.read("summary")));
+}
+
+#[test]
+fn what_changed_between_review_and_merge_is_held_and_the_rest_goes_on() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    stage.github.merge_pull(pull);
+    // Somebody pushes over it: the service account now goes to another place than was shown.
+    let text = format!("{BASE}{CHANGE}").replace("${app_name}/service-account", "${app_name}/elsewhere");
+    let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+    stage.checkout(&text);
+    let ran = stage.push(&sha, &STRICT);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(stage.aws.secret("production/myapp/elsewhere").is_none());
+    assert!(stage.aws.secret("production/myapp/database/password").is_some(), "what was shown is done");
+    let comment = stage.comment(pull);
+    assert!(comment.contains("no merged pull request showed that it would create"), "{comment}");
+}
+
+#[test]
+fn an_offline_plan_approves_new_objects_and_nothing_riskier() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "offline")]).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    assert_eq!(stage.push(&merged, &STRICT).code, Some(0), "creations were shown");
+
+    // A second place for a value that exists is a copy, which an offline plan cannot tell.
+    let copy = "      - provider: aws\n        kind: ssm_parameter\n        config:\n          name: /copy/service\n          type: SecureString\n";
+    let text = format!("{BASE}{CHANGE}{copy}");
+    let head = stage.github.commit("copy", &[("Secretfile.yml", text.as_bytes())]);
+    let pull = stage.github.open_pull("copy", "main");
+    stage.checkout(&text);
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "offline")]).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!((ran.code, stage.aws.parameter("/copy/service").is_some()), (Some(6), false), "{ran:?}");
+}
+
+#[test]
+fn a_sync_whose_run_was_dropped_is_reviewed_by_every_pull_request_since() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    stage.github.merge_pull(pull);
+    // The queue dropped the run of that merge; another pull request comes in before the next.
+    let docs = stage.github.commit("docs", &[("README.md", b"hello")]);
+    let other = stage.github.open_pull("docs", "main");
+    assert_eq!(stage.pull_request(other, &docs, &ONLINE).code, Some(0));
+    let merged = stage.github.merge_pull(other);
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.comment(pull).contains("**Synced: 3 targets written.**"), "both are told");
+}
+
+#[test]
+fn what_an_earlier_sync_had_begun_is_finished_without_a_new_review() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "offline")]).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    stage.aws.deny("PutParameter");
+    let ran = stage.push(&merged, &[("require_plan", "true"), ("retry_max_attempts", "1")]);
+    assert_eq!(ran.code, Some(8), "{ran:?}");
+    stage.aws.allow_all();
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.aws.parameter("/production/myapp/database/password").is_some());
+}
+
+#[test]
+fn a_check_that_somebody_else_made_approves_nothing() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    for check in &mut stage.github.world().checks {
+        check.app = "another-app".into();
+    }
+    let merged = stage.github.merge_pull(pull);
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(stage.sandbox.read("summary").contains("had no plan that this token's own identity made"));
+}
+
+#[test]
+fn a_review_that_cannot_be_read_counts_as_none() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    stage.github.fault("GET", "/check-runs", 100, Fault::Refuse(500, Vec::new(), "down".into()));
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!((ran.code, stage.aws.secret(account()).is_none()), (Some(6), true), "{ran:?}");
+}
+
+#[test]
+fn a_branch_that_was_set_back_is_not_synced_backwards() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    let before = stage.github.ref_sha("refs/heads/main").unwrap();
+    let merged = stage.github.merge_pull(pull);
+    assert_eq!(stage.push(&merged, &[]).code, Some(0));
+    stage.github.world().refs.insert("refs/heads/main".into(), before.clone());
+    stage.checkout(BASE);
+    let effects = stage.effects();
+    let ran = stage.push(&before, &[]);
+    assert_eq!((ran.code, stage.effects()), (Some(1), effects), "{ran:?}");
+    assert!(ran.stdout.contains("was synced before and is newer than this commit"), "{}", ran.stdout);
+
+    // The lock may be thrown away: then the stores are asked, and nothing is lost.
+    stage.github.world().refs.remove(LOCK_REF);
+    assert_eq!(stage.push(&before, &[]).code, Some(0));
+}
+
+#[test]
+fn a_pull_request_into_another_branch_is_offline_unless_that_branch_is_a_base() {
+    let stage = Stage::new();
+    let strict = BASE.replace("severity: warning", "severity: error");
+    let base = stage.github.commit("main", &[("Secretfile.yml", strict.as_bytes())]);
+    stage.github.commit("release", &[("Secretfile.yml", BASE.as_bytes())]);
+    stage.checkout(&strict);
+    assert_eq!(stage.push(&base, &[]).code, Some(0));
+    let text = format!("{BASE}{CHANGE}");
+    let head = stage.github.commit("change", &[("Secretfile.yml", text.as_bytes())]);
+    let pull = stage.github.open_pull("change", "release");
+    stage.checkout(&text);
+    stage.aws.forget_requests();
+    let mut payload = stage.job.pull_request_event(1001, pull, &head);
+    payload["pull_request"]["base"]["ref"] = "release".into();
+    let ran = stage.job.run(&stage.sandbox, "pull_request", &payload, &head, &ONLINE);
+    assert_eq!((ran.code, stage.aws.total()), (Some(5), 0), "the default branch's policies decide: {ran:?}");
+    assert!(stage.comment(pull).contains("neither the default branch nor named by `base_branches`"));
+
+    let inputs = [("plan_mode", "online"), ("base_branches", "release")];
+    let ran = stage.job.run(&stage.sandbox, "pull_request", &payload, &head, &inputs);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.aws.total() > 0, "it was planned online");
+}
+
+#[test]
+fn a_base_that_cannot_be_asked_never_passes() {
+    let (stage, pull, head) = opened();
+    stage.github.fault("GET", "/contents/", 100, Fault::Refuse(500, Vec::new(), "down".into()));
+    let ran = stage.pull_request(pull, &head, &ONLINE);
+    assert_eq!((ran.code, stage.aws.total()), (Some(1), 0), "{ran:?}");
+    assert_eq!(stage.github.checks().pop().unwrap().conclusion.as_deref(), Some("failure"));
+}
+
+#[test]
+fn patterns_find_secretfiles_and_each_has_its_own_comment_check_and_lock() {
+    let stage = Stage::new();
+    let files = ["services/a/Secretfile.yml", "services/b/Secretfile.yml"];
+    let text = |name: &str| BASE.replace("app_name: myapp", &format!("app_name: {name}"));
+    let commit: Vec<(&str, Vec<u8>)> =
+        files.iter().zip(["a", "b"]).map(|(file, name)| (*file, text(name).into_bytes())).collect();
+    let base: Vec<(&str, &[u8])> = commit.iter().map(|(file, bytes)| (*file, bytes.as_slice())).collect();
+    let sha = stage.github.commit("main", &base);
+    for (file, name) in files.iter().zip(["a", "b"]) {
+        stage.sandbox.write(file, &text(name));
+    }
+    stage.sandbox.write(".git/Secretfile.yml", "not: one");
+    let inputs = [("files", "services/*/Secretfile.yml")];
+    let ran = stage.push(&sha, &inputs);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for (file, name) in files.iter().zip(["a", "b"]) {
+        assert!(stage.aws.secret(&format!("production/{name}/api-key")).is_some());
+        assert!(stage.github.file(LOCK_REF, &format!("{file}.lock.json")).is_some(), "{file} has its own lock");
+    }
+    let names: Vec<String> = stage.github.checks().into_iter().map(|check| check.name).collect();
+    assert_eq!(names, files.map(|file| format!("SecretZero ({file})")));
+
+    let ran = stage.push(&sha, &[("files", "nothing/**")]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("no Secretfile matches"), "{}", ran.stdout);
+    assert_eq!(stage.push(&sha, &[("files", "a[")]).code, Some(1), "a pattern that is none");
+}
