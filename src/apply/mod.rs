@@ -42,7 +42,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _};
 
-pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, Rest};
+pub use ledger::{FileLedger, Intent, Ledger, LedgerError, Opened, Rest, intents as journal_intents, journal_bytes};
 pub use recorder::Recorder;
 
 use crate::clock::{Clock, Entropy};

@@ -275,3 +275,5 @@ fn an_error_names_the_field_and_never_the_value() {
     the value refers to `{{a}}`, but there is no field of that name; declare it or correct the name
     ");
 }
+
+mod statistics;

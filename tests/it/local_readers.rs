@@ -1,5 +1,5 @@
 //! Files as the real binary writes them, read by the programs of others: bash, python-dotenv, `PyYAML`
-//! and Python's json, Node's dotenv and JSON, serde-saphyr. What differs is exactly what the table in
+//! and Python's json, Node's dotenv, JSON and YAML 1.2, serde-saphyr. What differs is exactly what the table in
 //! `src/provider/local/dotenv.rs` says.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,13 @@ json.dump(load[sys.argv[1]](), sys.stdout)
 const NODE: &str = "
 const [file, modules] = process.argv.slice(1);
 const text = require('fs').readFileSync(file, 'utf8');
-process.stdout.write(JSON.stringify(file === '.env' ? require(`${modules}/dotenv`).parse(text) : JSON.parse(text)));
+const parse = {
+  '.env': () => require(`${modules}/dotenv`).parse(text),
+  'app.json': () => JSON.parse(text),
+  // The test servers bring this parser of YAML 1.2 with them.
+  'app.yml': () => require(`${modules}/yaml`).parse(text, { version: '1.2', strict: true }),
+};
+process.stdout.write(JSON.stringify(parse[file]()));
 ";
 
 /// Values that trip over quoting, escaping, line ends, or a format's own words.
@@ -100,6 +106,9 @@ const HOSTILE: &[&str] = &[
 
 fn hostile() -> Vec<String> {
     let mut values: Vec<String> = HOSTILE.iter().map(|value| (*value).to_owned()).collect();
+    // Long enough to meet every buffer, with quotes and line ends all over it.
+    values.push("it's \"long\" & has: lines #\n".repeat(2_000));
+    values.push("x".repeat(100_000));
     // Every order of four special characters.
     let special = ['\'', '"', '\\', '$'];
     for n in 0..256_usize {
@@ -157,13 +166,40 @@ fn a_shell_that_sources_the_file_sees_every_value_as_it_was() {
     let values = hostile();
     let sandbox = written(&values);
     let script = "set -e; . ./.env; for ((n = 0; n < $1; n++)); do name=V_$n; printf '%s\\0' \"${!name}\"; done";
+    let exported = "set -ea; . ./.env; set +a; for ((n = 0; n < $1; n++)); do printenv -0 V_$n; done";
     let count = values.len().to_string();
+    for script in [script, exported] {
+        assert_eq!(sourced(&sandbox, script, &count), values);
+    }
+}
+
+/// What bash prints, NUL after each value.
+fn sourced(sandbox: &Sandbox, script: &str, count: &str) -> Vec<String> {
     let output =
-        Command::new("bash").args(["-c", script, "bash", &count]).current_dir(sandbox.path(".")).output().unwrap();
+        Command::new("bash").args(["-c", script, "bash", count]).current_dir(sandbox.path(".")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let read: Vec<&str> = text.split_terminator('\0').collect();
-    assert_eq!(read, values);
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// No environment variable can hold one; the other formats can.
+#[test]
+fn a_nul_byte_is_refused_in_dotenv_alone() {
+    let file = |path: &str| {
+        format!(
+            "metadata: {{project: readers}}\nproviders: {{local: {{kind: local}}}}\nsecrets:\n  - name: V_0\n    kind: static\n    config: {{default: \"a\\0b\"}}\n    targets: [{{provider: local, kind: file, config: {{path: {path}}}}}]\n"
+        )
+    };
+    let refused = Sandbox::with(&file(".env"));
+    let ran = refused.run(&["sync"]);
+    assert!(ran.code != Some(0) && format!("{}{}", ran.stdout, ran.stderr).contains("NUL"), "{ran:?}");
+    assert_eq!(refused.read(".env"), "");
+    let values = ["a\0b".to_owned()];
+    for path in ["app.json", "app.yml"] {
+        let sandbox = Sandbox::with(&file(path));
+        sandbox.expect(0, &["sync"]);
+        assert_all(path, &node(&sandbox, path), &values);
+    }
 }
 
 #[test]
@@ -172,9 +208,24 @@ fn local_json_and_yaml_are_read_alike_by_everyone() {
     let sandbox = written(&values);
     assert_all("Python's json", &python(&sandbox, "app.json"), &values);
     assert_all("Node's JSON", &node(&sandbox, "app.json"), &values);
+    assert_all("npm's yaml, which is YAML 1.2", &node(&sandbox, "app.yml"), &values);
     assert_all("PyYAML", &python(&sandbox, "app.yml"), &values);
     let saphyr: Read = serde_saphyr::from_str(&sandbox.read("app.yml")).unwrap();
     assert_all("serde-saphyr", &saphyr, &values);
+}
+
+#[test]
+fn a_block_of_yaml_that_is_replaced_leaves_nothing_of_itself() {
+    for block in ["V_0: |\n  old\n  lines\n", "V_0: >-\n  old\n\n  lines\n", "V_0: | # old\n  old"] {
+        let sandbox = Sandbox::with(
+            "metadata: {project: readers}\nproviders: {local: {kind: local}}\nsecrets:\n  - {name: V_0, kind: static, config: {default: 'a new: one'}, targets: [{provider: local, kind: file, config: {path: app.yml, merge: true}}]}\n",
+        );
+        sandbox.write("app.yml", &format!("W: one\n{block}"));
+        sandbox.expect(0, &["sync", "--overwrite"]);
+        let read = |from: &dyn Fn(&Sandbox, &str) -> Read| from(&sandbox, "app.yml").remove("V_0");
+        assert_eq!(read(&node).as_deref(), Some("a new: one"), "{block}");
+        assert_eq!(read(&python).as_deref(), Some("a new: one"), "{block}");
+    }
 }
 
 /// What the table says that python-dotenv reads otherwise.

@@ -32,6 +32,7 @@ mod forge;
 mod forge_emulator;
 #[cfg(feature = "aws")]
 mod forged_lock;
+mod fuzz;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]

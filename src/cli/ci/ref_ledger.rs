@@ -360,6 +360,14 @@ fn parse(bytes: &[u8]) -> Result<Document, LockError> {
     Ok(document)
 }
 
+/// What a ref holds for one Secretfile, as this program would write it.
+///
+/// # Errors
+/// [`LockError`] if it cannot be read.
+pub fn normal(held: &[u8]) -> Result<Vec<u8>, LockError> {
+    parse(held).map(|document| bytes(&document))
+}
+
 fn bytes(document: &Document) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(document).unwrap_or_default();
     bytes.push(b'\n');

@@ -210,7 +210,8 @@ impl Document {
         loop {
             match (expected.next(), found.next()) {
                 (None, None) => return Ok(text),
-                (Some(a), Some(b)) if a.name == b.name && written(self, a) == written(&read, b) => {}
+                (Some(a), Some(b))
+                    if a.name == b.name && written(self, a) == written(&read, b) && self.reads_alike(a, &read, b) => {}
                 (Some(member), _) | (None, Some(member)) => {
                     return Err(format!(
                         "it cannot be edited safely: `{}` would be read differently afterwards; edit it by hand",
@@ -218,6 +219,24 @@ impl Document {
                     ));
                 }
             }
+        }
+    }
+
+    /// Whether a member that was left alone still has its value: a block of YAML that ended the file
+    /// without a line end gets one from what follows it.
+    fn reads_alike(&self, member: &Member, read: &Self, found: &Member) -> bool {
+        let (Some(before), Some(after), None) = (&member.slot, &found.slot, &member.new) else { return true };
+        let (old, new) = (&self.text[before.value.clone()], &read.text[after.value.clone()]);
+        if self.format != FileFormat::Yaml || (old == new && before.column == after.column) {
+            return true;
+        }
+        // The parser reads an open end as a line end, others do not.
+        if new.len() > old.len() && new.starts_with(old) && !old.ends_with('\n') {
+            return old.starts_with(['|', '>']) && old.lines().next().is_some_and(|header| header.contains('-'));
+        }
+        match (yaml::decode(old, before.column), yaml::decode(new, after.column)) {
+            (Some(old), Some(new)) => old.matches(&new),
+            _ => false,
         }
     }
 

@@ -14,6 +14,7 @@
 mod batch;
 mod document;
 mod dotenv;
+mod edit;
 mod git;
 mod json;
 mod path;
@@ -27,6 +28,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
+
+pub use self::edit::{edited, names_in, value_in};
 
 use self::batch::{Edit, Question, Shared};
 use self::sidecar::{FOREIGN, Standing};

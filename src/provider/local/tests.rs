@@ -154,8 +154,7 @@ fn a_yaml_file_keeps_its_comments_its_order_and_its_other_keys() {
     insta::assert_snapshot!(text, @r#"
     # head
     plain: "new: \"é\u0085\" # no" # port
-    block: |
-      "a\nb"
+    block: "a\nb"
 
     # about nested
     nested:
@@ -297,4 +296,20 @@ proptest! {
             prop_assert_eq!(read(FileFormat::Dotenv, &after, "LONG_NAME"), Some(value));
         }
     }
+}
+
+#[test]
+fn a_block_of_text_keeps_its_line_ends_and_gets_none() {
+    let value = |text| read(FileFormat::Yaml, text, "B");
+    assert_eq!(value("B: |\n  two\n  lines\nC: 1\n").as_deref(), Some("two\nlines\n"));
+    assert_eq!(value("B: |-\n  x\n\nC: 1\n").as_deref(), Some("x"));
+    assert_eq!(value("B: |+\n  x\n\nC: 1\n").as_deref(), Some("x\n\n"));
+    assert_eq!(value("B: >\n  x\n  y\n").as_deref(), Some("x y\n"));
+    // Whatever is added after it would give it a line end.
+    for open in ["B: |\n  x", "B:\n  c: |\n    x", "B:\n  - |\n    x"] {
+        let reason = refusal(FileFormat::Yaml, open, "NEW");
+        assert!(reason.contains("`B` would be read differently"), "{reason}");
+    }
+    assert_eq!(edited(FileFormat::Yaml, "B: |-\n  x", "NEW", &single("v")), "B: |-\n  x\nNEW: \"v\"\n");
+    assert_eq!(edited(FileFormat::Yaml, "B: |\n  x\n\nC: 1\n", "B", &single("v")), "B: \"v\"\n\nC: 1\n");
 }

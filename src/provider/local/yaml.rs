@@ -135,7 +135,11 @@ impl<'a> Reader<'a> {
             }
             let key = self.node(event, span)?;
             let (event, span) = self.next()?;
-            let value = self.node(event, span)?;
+            let is_block = matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..));
+            let mut value = self.node(event, span)?;
+            if is_block {
+                self.with_header(&mut value, key.range.end);
+            }
             let Some(name) = key.name else { continue };
             let slot = if value.range.is_empty() {
                 // Nothing is written: the value goes right after the colon.
@@ -153,11 +157,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The parser tells where a block of text begins, but its `|` stands before that, after the colon.
+    fn with_header(&self, value: &mut Node, key_end: usize) {
+        let after = &self.text[key_end..value.range.start];
+        let Some(colon) = after.find(':') else { return };
+        let blank = after[colon + 1..].len() - after[colon + 1..].trim_start().len();
+        value.range.start = key_end + colon + 1 + blank;
+        let line = self.text[..value.range.start].rfind('\n').map_or(0, |at| at + 1);
+        value.column = self.text[line..value.range.start].chars().count();
+    }
+
     /// A node with all that is in it.
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Refusal> {
         let bytes = |span: &Span| span.byte_range().ok_or_else(|| Refusal::from("its spans are not known"));
         let mut node = Node { range: bytes(&span)?, column: span.start.col(), name: None, fixed: None };
-        let mut depth = 0_usize;
+        let (mut depth, mut block_end) = (0_usize, 0);
         let (mut event, mut span) = (event, span);
         loop {
             node.fixed = node.fixed.or_else(|| fixed(&event));
@@ -172,12 +186,24 @@ impl<'a> Reader<'a> {
             if !range.is_empty() {
                 node.range.end = node.range.end.max(range.end);
             }
+            if matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..)) {
+                block_end = range.end;
+            }
             if depth == 0 {
+                if block_end == node.range.end {
+                    node.range.end += line_ends(&self.text[block_end..]);
+                }
                 return Ok(node);
             }
             (event, span) = self.next()?;
         }
     }
+}
+
+/// How many bytes of line ends follow, blank lines included: a block of text may own them.
+fn line_ends(after: &str) -> usize {
+    let blank = after.len() - after.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    after[..blank].rfind('\n').map_or(0, |at| at + 1)
 }
 
 /// Why replacing what holds this event would change something elsewhere.
