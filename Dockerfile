@@ -11,9 +11,9 @@ COPY src src
 COPY webhook webhook
 # Static linking is asked for on our own two programs alone, so their build scripts and macros are
 # built as ever; glibc needs no plugins for hosts and dns, so names resolve in an empty image too.
-RUN cargo rustc --locked --profile dist --package secretzero --bin secretzero -- -C target-feature=+crt-static \
-  && cargo rustc --locked --profile dist --package secretzero-webhook --bin secretzero-webhook -- -C target-feature=+crt-static \
-  && install -D -t /out target/dist/secretzero target/dist/secretzero-webhook
+RUN cargo rustc --locked --release --package secretzero --bin secretzero -- -C target-feature=+crt-static \
+  && cargo rustc --locked --release --package secretzero-webhook --bin secretzero-webhook -- -C target-feature=+crt-static \
+  && install -D -t /out target/release/secretzero target/release/secretzero-webhook
 
 FROM scratch AS webhook
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

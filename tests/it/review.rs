@@ -105,6 +105,20 @@ fn what_an_earlier_sync_had_begun_is_finished_without_a_new_review() {
 }
 
 #[test]
+fn a_rotation_does_not_pass_for_the_sync_of_its_commit() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    // The run of the merge was dropped, a schedule comes first, and then a push that changes nothing.
+    let schedule = serde_json::json!({ "schedule": "0 3 * * *" });
+    assert_eq!(stage.job("schedule", &schedule, &merged, &[("max_rotations", "0")]).code, Some(0));
+    let docs = stage.github.commit("main", &[("README.md", b"hello")]);
+    let ran = stage.push(&docs, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.aws.secret(account()).is_some(), "the pull request still counts");
+}
+
+#[test]
 fn a_check_that_somebody_else_made_approves_nothing() {
     let (stage, pull, head) = opened();
     assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));

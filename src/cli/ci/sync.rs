@@ -101,7 +101,7 @@ impl Job<'_> {
     async fn sync_unit(&self, kind: Kind, unit: &Unit, before: Option<&str>) -> Result<Exit, Exit> {
         let (workspace, findings) = self.checked(unit).await?;
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
-        let (ledger, opened) = match self.ledger(unit, true).await {
+        let (ledger, opened) = match self.ledger(unit, Some(kind)).await {
             Ok(opened) => opened,
             Err(error) => return Err(self.refuse_ledger(unit, &error).await),
         };
@@ -334,7 +334,7 @@ impl Job<'_> {
 
     /// The lock of this Secretfile, without any intent to write it.
     pub(super) async fn opened(&self, unit: &Unit) -> Opened {
-        match self.ledger(unit, false).await {
+        match self.ledger(unit, None).await {
             Ok((_, opened)) => opened,
             Err(error) => {
                 self.say.warning(&error.to_string());
@@ -343,7 +343,8 @@ impl Job<'_> {
         }
     }
 
-    async fn ledger(&self, unit: &Unit, writes: bool) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
+    async fn ledger(&self, unit: &Unit, kind: Option<Kind>) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
+        let writes = kind.is_some();
         let none = || Ok((Box::new(NoLedger) as Box<dyn Ledger>, Opened::default()));
         let Some(forge) = self.forge.clone().filter(|_| self.inputs.lockfile_store == LockfileStore::Ref) else {
             return none();
@@ -356,7 +357,8 @@ impl Job<'_> {
         let holder = Holder {
             id: self.runner.run_id.clone(),
             url: self.runner.run_url.clone(),
-            commit: writes.then(|| self.runner.sha.clone()),
+            // A rotation brings no commit into force, so it must not pass for its sync.
+            commit: (kind == Some(Kind::Sync)).then(|| self.runner.sha.clone()),
         };
         let forge: Arc<dyn Forge> = forge;
         let time = (Arc::clone(&self.session.clock), Arc::new(SystemSleep) as Arc<dyn Sleep>);

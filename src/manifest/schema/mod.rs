@@ -17,7 +17,8 @@ use super::policies::{self, PROVIDER_KINDS, SEVERITIES};
 use super::templates::FIELDS_MAX;
 use crate::target::TargetKind;
 use shape::{
-    about, also, characters, flag, named, needed, number, object, part, pattern, period, text, texts, when, word, words,
+    about, also, characters, flag, named, needed, number, object, part, path, paths, pattern, period, text, texts,
+    when, word, words,
 };
 
 /// Names of secrets.
@@ -44,10 +45,7 @@ pub fn schema() -> Json {
             ("secrets", about(json!({ "type": ["array", "null"], "items": part("secret") }), "The secrets.")),
             ("templates", named("Values of several fields, by name.", &part("template"))),
             ("moved", moved()),
-            (
-                "environments",
-                named("What differs between the places the file is applied to, by name.", &part("environment")),
-            ),
+            ("environments", environments()),
             ("costs", costs()),
         ],
     );
@@ -75,14 +73,20 @@ fn definitions() -> Vec<(String, Json)> {
     parts
 }
 
+fn environments() -> Json {
+    let shape = named("What differs between the places the file is applied to, by name.", &part("environment"));
+    let shape = also(shape, "propertyNames", json!({ "pattern": "^[a-z0-9][a-z0-9-]{0,31}$" }));
+    also(shape, "minProperties", json!(1))
+}
+
 fn environment() -> Json {
     object(
         "One of the places the file is applied to.",
         &[],
         vec![
             ("variables", named("Names and texts for `${name}`, before those at top level.", &needed("A text."))),
-            ("var_files", texts("Files of variables, relative to the folder of the Secretfile.")),
-            ("lockfile", text("Where its lock is kept, relative to that folder.")),
+            ("var_files", paths("Files of variables, relative to the folder of the Secretfile; a later one wins.")),
+            ("lockfile", path("Where its lock is kept, relative to that folder.")),
             (
                 "defaults",
                 about(

@@ -79,6 +79,21 @@ pub(super) fn texts(text: &str) -> Json {
     about(json!({ "anyOf": [one, { "type": "array", "items": one }, { "type": "null" }] }), text)
 }
 
+/// A path below the folder of the Secretfile, which holds no variable.
+fn relative() -> Json {
+    json!({ "type": "string", "pattern": r"^(?!/)(?!.*(^|/)\.{1,2}(/|$))[^$?#%\\]+$" })
+}
+
+/// A path below the folder of the Secretfile.
+pub(super) fn path(text: &str) -> Json {
+    about(json!({ "anyOf": [relative(), { "type": "null" }] }), text)
+}
+
+/// A list of such paths, or one.
+pub(super) fn paths(text: &str) -> Json {
+    about(json!({ "anyOf": [relative(), { "type": "array", "items": relative() }, { "type": "null" }] }), text)
+}
+
 /// A list of words, or one word.
 pub(super) fn words<'w>(words: impl Iterator<Item = &'w str>, text: &str) -> Json {
     let one = or_variable(vec![json!({ "enum": words.collect::<Vec<_>>() })], true);

@@ -11,6 +11,16 @@ fn one(name: &str, settings: &str, targets: &[String]) -> String {
     format!("  - {{name: {name}, {settings}, targets: [{}]}}\n", targets.join(", "))
 }
 
+/// The mark says so, and so no list can lag behind it any more.
+fn made_long_ago(stage: &Stage, parameter: &str) {
+    stage.aws.edit(|world| {
+        let parameters = &mut world.region(REGION).parameters;
+        let mark = parameters.get_mut(parameter).unwrap().tags.get_mut("secretzero").unwrap();
+        let (before, _) = mark.split_once(":t=").unwrap();
+        *mark = format!("{before}:t=1700000000");
+    });
+}
+
 #[test]
 fn every_action_has_its_row() {
     let random = "kind: random_string";
@@ -65,13 +75,7 @@ fn every_action_has_its_row() {
     stage.aws.deny_on("PutParameter", "/app/lagging");
     stage.sync_that_exits(8, &["--force", "--secret", "lagging"]);
     stage.aws.allow_all();
-    // So long ago that no list can lag any more.
-    stage.aws.edit(|world| {
-        let parameters = &mut world.region(REGION).parameters;
-        let mark = parameters.get_mut("/app/lagging").unwrap().tags.get_mut("secretzero").unwrap();
-        let (before, _) = mark.split_once(":t=").unwrap();
-        *mark = format!("{before}:t=1700000000");
-    });
+    made_long_ago(&stage, "/app/lagging");
     stage.schedule_deletion("deleted");
     for name in ["theirs", "foreign"] {
         stage.occupy(At::Secret, name, "theirs");

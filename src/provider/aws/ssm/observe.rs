@@ -239,7 +239,9 @@ fn observed(
     // A list that agrees with the mark is no rumour any more.
     let agreed = reading != Reading::List && listed.is_some() && listed == marked;
     let version = certain.map(|certain| certain.version).or(listed).or(marked);
-    let metadata = metadata.filter(|metadata| reading == Reading::List || Some(metadata.version) >= version);
+    // Asked again, what a list tells of a version before the mark's is not what stands there.
+    let newest = certain.map(|certain| certain.version).or(listed.max(marked));
+    let metadata = metadata.filter(|metadata| reading == Reading::List || Some(metadata.version) >= newest);
     let mut attributes = match metadata {
         Some(metadata) => told(metadata),
         None => attributes::of_parameter(&SsmParameterSettings { tags: BTreeMap::new(), ..settings.clone() }),
