@@ -24,7 +24,7 @@ pub(super) async fn drift(session: &Session, args: &DriftArgs) -> Result<Exit, E
     if let Some(warning) = &opened.warning {
         session.console.note(&format!("{} {warning}", session.console.paint(Tone::Warn, "!")));
     }
-    let identities = Identities::of(&workspace.manifest, "", None);
+    let identities = Identities::of(&workspace.manifest, session.environment_name().unwrap_or_default(), None);
     let request = Request {
         manifest: &workspace.manifest,
         stores: &stores,

@@ -51,7 +51,7 @@ fn what_touches_a_store_needs_one_environment() {
       | ^^^^^^^^^^^^
       = help: did you mean `prod`?
     ");
-    for command in ["sync", "rotate", "refresh", "test"] {
+    for command in ["sync", "rotate", "refresh", "drift", "test"] {
         stage.told(3, &[command]);
     }
     assert_eq!(stage.aws.total(), 0);
@@ -81,6 +81,8 @@ fn two_environments_of_one_file_never_meet() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(stage.told(0, &["sync", "--environment", name]), @"✓ Nothing to change; 2 targets as declared");
         }
+        let said = stage.told(0, &["drift", "--environment", name, "--detailed-exitcode"]);
+        assert!(said.starts_with('✓'), "{said}");
     }
 }
 
