@@ -41,7 +41,7 @@ pub(super) struct Declared {
     pub(super) defaults: Defaults,
 }
 
-/// The environments that a file declares, as far as they can be read; [`super::load`] tells the rest.
+/// The environments that a file declares, as far as they can be read; [`super::load()`] tells the rest.
 ///
 /// This is what a caller needs to read `var_files` before it loads the file. Never fails.
 #[must_use]

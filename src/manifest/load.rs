@@ -32,7 +32,7 @@ pub struct Inputs<'a> {
     pub var_overrides: BTreeMap<String, String>,
     /// The chosen one of the file's `environments:`; a file that declares none takes any name.
     pub environment_name: Option<String>,
-    /// What the chosen environment's `var_files` hold ([`super::environments`] names them); its
+    /// What the chosen environment's `var_files` hold ([`super::environments()`] names them); its
     /// `variables` win over them, and they over those at top level.
     pub environment_variables: BTreeMap<String, String>,
     /// What happens to environment variables inside static values.
