@@ -127,6 +127,7 @@ fn blank(view: &SecretView<'_>) -> SecretPlan {
         targets: targets.collect(),
         due: None,
         external: view.secret.source.is_external(),
+        edited: false,
         notes: Vec::new(),
         declaration: view.declaration.clone(),
     }
@@ -286,22 +287,24 @@ fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut Secret
     if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
         return Next::Keep;
     }
+    plan.edited = edited(view);
     let due = plan.due.is_some_and(|due| due.overdue && (due.unattended || options.attended));
     if options.force || (options.rotate_due && due) {
         return Next::Rotate(after);
     }
-    if plan.source.is_none() {
-        return Next::Keep;
-    }
-    // A generated value has no declared part, whatever an old or forged lock says.
+    if plan.source.is_some() && plan.edited { Next::Revise(after) } else { Next::Keep }
+}
+
+/// Whether the declared parts are not those of the value in force. A generated value has none,
+/// whatever an old or forged lock says.
+fn edited(view: &SecretView<'_>) -> bool {
     let declared = !matches!(&view.secret.source, Source::Single(g) if !matches!(g.kind, GeneratorKind::Static(_)));
-    let edited = declared
+    declared
         && match view.revision {
             Revision::Same => false,
             Revision::Differs => true,
             Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
-        };
-    if edited { Next::Revise(after) } else { Next::Keep }
+        }
 }
 
 /// The place where somebody put the next value of an external secret that may be taken over: the

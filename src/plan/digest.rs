@@ -49,7 +49,7 @@ impl PlanDigest {
         let mode = if plan.offline { Mode::Offline } else { Mode::Online };
         let mut entries: Vec<String> = plan
             .targets()
-            .filter(|(_, target)| counts(target))
+            .filter(|(secret, target)| counts(secret, target))
             .filter_map(|(secret, target)| match mode {
                 Mode::Offline => subject.unseen(secret, target).or_else(|| changed(subject, secret, target)),
                 Mode::Online => changed(subject, secret, target),
@@ -70,11 +70,16 @@ fn changed(subject: &Subject<'_>, secret: &SecretPlan, target: &TargetPlan) -> O
     target.action.is_change().then(|| subject.entry(secret, target))
 }
 
-/// Whether a review is about this target at all: rotations are due by the Secretfile, and local
-/// files belong to the machine one stands on.
+/// Whether a review is about this target at all: a rotation that is no more than that is due by the
+/// Secretfile, and local files belong to the machine one stands on.
 #[must_use]
-pub fn counts(target: &TargetPlan) -> bool {
-    target.action != Action::Rotate && target.kind != TargetKind::File
+pub fn counts(secret: &SecretPlan, target: &TargetPlan) -> bool {
+    target.kind != TargetKind::File && !(target.action == Action::Rotate && is_plain(secret, target))
+}
+
+/// Whether a rotation changes a value and nothing else: it stands there already, and is generated.
+fn is_plain(secret: &SecretPlan, target: &TargetPlan) -> bool {
+    target.generation.is_some() && !secret.edited
 }
 
 /// The settings of a target as text, by index of its secret and of the target within it.
@@ -95,7 +100,17 @@ impl Subject<'_> {
     #[must_use]
     pub fn entry(&self, secret: &SecretPlan, target: &TargetPlan) -> String {
         let place = target.locator.as_ref().map_or(target.name.as_str(), |locator| locator.as_str());
-        self.hash(target.action.as_str(), secret, target, place)
+        let generated = matches!(target.action, Action::Create).then_some(secret.declaration.generated.as_str());
+        self.hash(&[target.action.as_str(), generated.unwrap_or_default()], secret, target, place)
+    }
+
+    /// What stands in for a rotation's entry where more than a value changes: the place is new to the
+    /// secret, or its declared parts were edited.
+    #[must_use]
+    pub fn beside_rotation(&self, secret: &SecretPlan, target: &TargetPlan) -> Vec<String> {
+        let place = target.locator.as_ref().map_or(target.name.as_str(), |locator| locator.as_str());
+        let verbs: &[Action] = if secret.edited { &[Action::Revise] } else { &[Action::Spread, Action::Restore] };
+        verbs.iter().map(|verb| self.hash(&[verb.as_str(), ""], secret, target, place)).collect()
     }
 
     /// What an offline plan says of this target, if that is no more than a new object, metadata or
@@ -103,20 +118,20 @@ impl Subject<'_> {
     #[must_use]
     pub fn unseen(&self, secret: &SecretPlan, target: &TargetPlan) -> Option<String> {
         let mild = matches!(target.action, Action::Create | Action::Metadata | Action::Keep);
-        mild.then(|| self.hash("offline", secret, target, &target.name))
+        mild.then(|| self.hash(&["offline", &secret.declaration.generated], secret, target, &target.name))
     }
 
     /// The target as declared, whatever is done there: what a run that did not end goes on with.
     #[must_use]
     pub fn place(&self, secret: &SecretPlan, target: &TargetPlan) -> String {
         let place = target.locator.as_ref().map_or(target.name.as_str(), |locator| locator.as_str());
-        self.hash("resume", secret, target, place)
+        self.hash(&["resume", ""], secret, target, place)
     }
 
-    fn hash(&self, verb: &str, secret: &SecretPlan, target: &TargetPlan, place: &str) -> String {
+    fn hash(&self, [verb, generated]: &[&str; 2], secret: &SecretPlan, target: &TargetPlan, place: &str) -> String {
         let desired = (self.desired)(secret.index, target.index);
         let fixed = &secret.declaration.fixed;
-        hash(&[self.file, self.environment, &secret.name, verb, &target.provider, place, &desired, fixed])
+        hash(&[self.file, self.environment, &secret.name, verb, generated, &target.provider, place, &desired, fixed])
     }
 }
 

@@ -69,6 +69,8 @@ pub struct SecretPlan {
     pub due: Option<Due>,
     /// Its value is made elsewhere, so that no command here rotates it.
     pub external: bool,
+    /// Its declared parts are not those of the value in force.
+    pub edited: bool,
     /// What else a reviewer should know.
     pub notes: Vec<String>,
     /// Hashes of the declaration, for the lock.

@@ -47,10 +47,12 @@ impl Approved {
         for (position, secret) in plan.secrets.iter().enumerate() {
             for (at, target) in secret.targets.iter().enumerate() {
                 let shown = !target.action.is_change()
-                    || !counts(target)
+                    || !counts(secret, target)
                     || target.action == Action::Heal
                     || self.begun.contains(&subject.place(secret, target))
                     || self.online.contains(&subject.entry(secret, target))
+                    || (target.action == Action::Rotate
+                        && subject.beside_rotation(secret, target).iter().any(|entry| self.online.contains(entry)))
                     || subject.unseen(secret, target).is_some_and(|entry| self.offline.contains(&entry));
                 if !shown {
                     missing.push(Unreviewed { secret: position, target: at });

@@ -118,6 +118,151 @@ fn a_rotation_does_not_pass_for_the_sync_of_its_commit() {
     assert!(stage.aws.secret(account()).is_some(), "the pull request still counts");
 }
 
+/// Everything was made long ago, so all that has a period is due.
+fn all_is_due(stage: &Stage) {
+    stage.aws.edit(|world| {
+        let region = world.region(crate::fake::aws::REGION);
+        let secrets = region.secrets.values_mut().map(|secret| &mut secret.tags);
+        let parameters = region.parameters.values_mut().map(|parameter| &mut parameter.tags);
+        for tags in secrets.chain(parameters) {
+            let mark = tags.get_mut("secretzero").unwrap();
+            *mark = format!("{}:t=1700000000", mark.split_once(":t=").unwrap().0);
+        }
+    });
+}
+
+#[test]
+fn a_rotation_brings_nothing_along_that_was_not_reviewed() {
+    let (stage, _, _) = opened();
+    let copy = "      - {provider: aws, kind: ssm_parameter, config: {name: /copy/key, type: SecureString}}\n";
+    let text = BASE.replace("    targets:\n", &format!("    targets:\n{copy}"));
+    let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+    stage.checkout(&text);
+    assert_eq!(stage.push(&sha, &STRICT).code, Some(6), "a new place was pushed past review");
+    all_is_due(&stage);
+    let before = stage.aws.secret("production/myapp/api-key").unwrap().value().unwrap().to_owned();
+    let schedule = serde_json::json!({ "schedule": "0 3 * * *" });
+    let ran = stage.job("schedule", &schedule, &sha, &STRICT);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(stage.aws.parameter("/copy/key").is_none(), "{ran:?}");
+    assert_eq!(stage.aws.secret("production/myapp/api-key").unwrap().value().unwrap(), before);
+
+    // Without the new place it rotates as ever.
+    let sha = stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes())]);
+    stage.checkout(BASE);
+    let ran = stage.job("schedule", &schedule, &sha, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_ne!(stage.aws.secret("production/myapp/api-key").unwrap().value().unwrap(), before);
+}
+
+#[test]
+fn a_weaker_generator_and_another_provider_are_not_what_was_reviewed() {
+    for (what, was, now) in [
+        (
+            "generator",
+            "length: 32\n      special: true\n      exclude",
+            "length: 8\n      special: false\n      exclude",
+        ),
+        ("provider", "aws_region: us-east-1", "aws_region: eu-west-1"),
+    ] {
+        let (stage, pull, head) = opened();
+        assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+        stage.github.merge_pull(pull);
+        let text = format!("{BASE}{CHANGE}").replacen(was, now, 1);
+        assert_ne!(text, format!("{BASE}{CHANGE}"), "{what}: the fixture has changed");
+        let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+        stage.checkout(&text);
+        let ran = stage.push(&sha, &STRICT);
+        assert_eq!(ran.code, Some(6), "{what}: {ran:?}");
+    }
+}
+
+#[test]
+fn the_plan_job_of_a_merged_pull_request_does_not_erase_its_review() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(0), "somebody runs it again");
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_rotation_leaves_what_a_sync_had_begun_to_the_next_sync() {
+    let (stage, pull, head) = opened();
+    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "offline")]).code, Some(0));
+    let merged = stage.github.merge_pull(pull);
+    stage.aws.deny("PutParameter");
+    assert_eq!(stage.push(&merged, &[("require_plan", "true"), ("retry_max_attempts", "1")]).code, Some(8));
+    stage.aws.allow_all();
+    let schedule = serde_json::json!({ "schedule": "0 3 * * *" });
+    stage.job("schedule", &schedule, &merged, &STRICT);
+    let ran = stage.push(&merged, &STRICT);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.aws.parameter("/production/myapp/database/password").is_some());
+}
+
+#[test]
+fn what_ran_without_a_review_is_not_reviewed_by_having_begun() {
+    let (stage, _, _) = opened();
+    let text = format!("{BASE}{CHANGE}");
+    let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+    stage.aws.deny("PutParameter");
+    assert_eq!(stage.push(&sha, &[("retry_max_attempts", "1")]).code, Some(8), "warn lets it run");
+    stage.aws.allow_all();
+    let ran = stage.push(&sha, &STRICT);
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+}
+
+#[test]
+fn a_lock_ref_of_ones_own_keeps_environments_apart() {
+    let stage = Stage::new();
+    let sha = stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes())]);
+    stage.checkout(BASE);
+    for (environment, app) in [("production", "myapp"), ("staging", "staged")] {
+        stage.checkout(&BASE.replace("app_name: myapp", &format!("app_name: {app}")));
+        let ran = stage.push(&sha, &[("environment", environment), ("lock_ref", "locks")]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    for environment in ["production", "staging"] {
+        let file = format!("Secretfile.yml@{environment}.lock.json");
+        assert!(stage.github.file("refs/heads/locks", &file).is_some(), "{file}");
+    }
+    let names: Vec<String> = stage.github.checks().into_iter().map(|check| check.name).collect();
+    assert_eq!(names, ["SecretZero (production)", "SecretZero (staging)"], "and their checks too");
+}
+
+#[test]
+fn policies_of_the_base_decide_whatever_environment_or_variable_is_missing() {
+    let stage = Stage::new();
+    let environments = "environments: {prod: {variables: {x: a}}}\n";
+    let strict = format!("{environments}{}", BASE.replace("severity: warning", "severity: error"));
+    let sha = stage.github.commit("main", &[("Secretfile.yml", strict.as_bytes())]);
+    stage.checkout(&strict);
+    assert_eq!(stage.push(&sha, &[]).code, Some(0));
+    let loose = format!("{}{CHANGE}", strict.replace("prod:", "produ:").replace("enabled: true", "enabled: false"));
+    let (policies, secrets) = (loose.find("policies:").unwrap(), loose.find("secrets:").unwrap());
+    let loose = format!("{}{}", &loose[..policies], &loose[secrets..]);
+    let head = stage.github.commit("change", &[("Secretfile.yml", loose.as_bytes())]);
+    let pull = stage.github.open_pull("change", "main");
+    stage.checkout(&loose);
+    let ran = stage.pull_request(pull, &head, &ONLINE);
+    assert_eq!(ran.code, Some(5), "a renamed environment shakes no policy off: {ran:?}");
+
+    // The base uses a variable that this job does not have.
+    let stage = Stage::new();
+    let text = |project: &str| BASE.replace("severity: warning", "severity: error").replace("aws_region}", project);
+    let base = text("REGION_OF_THE_OTHER_JOB}");
+    stage.github.commit("main", &[("Secretfile.yml", base.as_bytes())]);
+    let loose = format!("{BASE}{CHANGE}");
+    let (policies, secrets) = (loose.find("policies:").unwrap(), loose.find("secrets:").unwrap());
+    let loose = format!("{}{}", &loose[..policies], &loose[secrets..]);
+    let head = stage.github.commit("change", &[("Secretfile.yml", loose.as_bytes())]);
+    let pull = stage.github.open_pull("change", "main");
+    stage.checkout(&loose);
+    assert_eq!(stage.pull_request(pull, &head, &ONLINE).code, Some(5));
+}
+
 #[test]
 fn a_check_that_somebody_else_made_approves_nothing() {
     let (stage, pull, head) = opened();

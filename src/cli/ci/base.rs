@@ -10,7 +10,7 @@ use super::read::Read;
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::manifest::{
-    Compliance, Credentials, Inputs, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, load,
+    Compliance, Credentials, Inputs, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, environments, load,
 };
 
 /// The base's version of a Secretfile.
@@ -38,6 +38,8 @@ pub(super) enum Reader {
     Head,
     /// The base's.
     Base,
+    /// Nobody's: what is not set here reads as some text, so that policies are known all the same.
+    Blind,
 }
 
 /// What the base decides.
@@ -101,8 +103,9 @@ impl Job<'_> {
     /// Resolves a text as far as its reader may see.
     pub(super) fn load(&self, unit: &Unit, read: &Read, reader: Reader) -> Loaded {
         let environment = |name: &str| {
-            let open = reader == Reader::Base || self.inputs.allow_env.iter().any(|allowed| allowed == name);
-            self.session.environment.get(name).filter(|_| open).map(str::to_owned)
+            let open = reader != Reader::Head || self.inputs.allow_env.iter().any(|allowed| allowed == name);
+            let known = self.session.environment.get(name).filter(|_| open).map(str::to_owned);
+            known.or_else(|| (reader == Reader::Blind).then(|| "unset".to_owned()))
         };
         let inputs = Inputs {
             statics: Statics::Leave,
@@ -116,19 +119,43 @@ impl Job<'_> {
         load(&read.source, &inputs)
     }
 
+    /// The base as far as its policies go, even where a variable is not set in this job or the change
+    /// names an environment that the base does not have: a change must not shake them off so.
+    fn law(&self, unit: &Unit, read: &Read) -> Option<Manifest> {
+        let declared = environments(&read.source);
+        let known =
+            declared.is_empty() || declared.iter().any(|one| Some(one.name.value.as_str()) == unit.environment());
+        let environment = match declared.first().filter(|_| !known) {
+            Some(first) => first.name.value.clone(),
+            None => unit.environment.clone(),
+        };
+        let unit = Unit { environment, ..unit.clone() };
+        [Reader::Base, Reader::Blind].into_iter().find_map(|reader| self.load(&unit, read, reader).manifest)
+    }
+
     /// What the base has to say about the change.
     pub(super) fn compare(&self, unit: &Unit, base: &Base, head: &Manifest) -> Standard {
-        let offline =
-            |why: &str| Standard { offline: Some(why.to_owned()), policies: None, packs: None, providers: None };
+        let offline = |why: &str, law: Option<Manifest>| Standard {
+            offline: Some(why.to_owned()),
+            packs: law.as_ref().map(|law| law.metadata.compliance.clone()),
+            policies: law.map(|law| law.policies),
+            providers: None,
+        };
         let read = match &base.read {
-            None => return offline("The base branch has no such Secretfile yet."),
-            Some(Err(_)) => return offline("The base branch's Secretfile cannot be read."),
+            None => return offline("The base branch has no such Secretfile yet.", None),
+            Some(Err(_)) => return offline("The base branch's Secretfile cannot be read.", None),
             Some(Ok(read)) => read,
         };
         let (Some(as_head), Some(full)) =
             (self.load(unit, read, Reader::Head).manifest, self.load(unit, read, Reader::Base).manifest)
         else {
-            return offline("The base branch's Secretfile is invalid.");
+            let why = match self.law(unit, read) {
+                Some(_) => {
+                    "The base branch's Secretfile does not resolve here: an environment or a variable is missing."
+                }
+                None => "The base branch's Secretfile is invalid.",
+            };
+            return offline(why, self.law(unit, read));
         };
         let changed = if base.elsewhere.is_some() {
             base.elsewhere.as_deref()

@@ -104,7 +104,9 @@ impl Job<'_> {
             // A check that a merge queue requires must report, or the queue stands still.
             (Event::Other(name), _) if name == "merge_group" => self.merge_group(&self.runner.sha).await,
             (Event::IssueComment(comment), _) => self.comment_event(comment).await,
-            (Event::WorkflowDispatch { inputs, .. }, Command::Auto) if inputs.contains_key("command") => {
+            (Event::WorkflowDispatch { inputs, .. }, Command::Auto)
+                if inputs.get("command").is_some_and(|word| !word.is_empty()) =>
+            {
                 self.dispatched(event, inputs.get("command").map_or("", String::as_str)).await
             }
             (Event::Push(push), Command::Drift) if push.default_branch && !push.deleted => self.drift().await,

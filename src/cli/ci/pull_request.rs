@@ -20,7 +20,7 @@ use crate::cli::session::Workspace;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::forge::Conclusion;
 use crate::forge::github::event::PullRequestEvent;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ProviderBlock};
 use crate::pipeline::{self, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject};
 use crate::plan::{Action, Identities, Options, Plan, Scope};
@@ -176,9 +176,10 @@ impl Job<'_> {
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
         let offline = review.offline.clone().or_else(|| standard.offline.clone());
+        let steering = steering(&manifest);
         let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
-        let (plan, digest) = self.plan(path, &source, &manifest, unit, offline.is_some()).await;
+        let (plan, digest) = self.plan(path, &source, &manifest, &steering, unit, offline.is_some()).await;
         let problems = head.diagnostics;
         Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
     }
@@ -217,7 +218,7 @@ impl Job<'_> {
             summary: &summary,
             conclusion: Conclusion::Success,
             annotations: Vec::new(),
-            plan: Some(&PlanDigest::default()),
+            plan: None,
         };
         self.check(&check).await;
         Verdict { exit: Exit::Done, pending: false }
@@ -228,6 +229,7 @@ impl Job<'_> {
         path: &Path,
         source: &Source,
         manifest: &Manifest,
+        steering: &[String],
         unit: &Unit,
         offline: bool,
     ) -> (Plan, PlanDigest) {
@@ -249,7 +251,7 @@ impl Job<'_> {
             entropy: session.entropy.as_ref(),
         };
         let prepared = prepare(&request, pipeline::Depth::Plan).await;
-        let desired = |secret, target| desired(&workspace.manifest, secret, target);
+        let desired = |secret, target| desired(&workspace.manifest, steering, secret, target);
         let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
         let digest = PlanDigest::of(&prepared.plan, &subject);
         (prepared.plan, digest)
@@ -373,8 +375,38 @@ impl Reviewed {
     }
 }
 
-/// The settings that a target is to have, as a review keeps them.
-pub(super) fn desired(manifest: &Manifest, secret: usize, target: usize) -> String {
+/// The settings that a target is to have and where its provider leads, as a review keeps them.
+pub(super) fn desired(manifest: &Manifest, steering: &[String], secret: usize, target: usize) -> String {
     let declared = manifest.secrets.get(secret).and_then(|secret| secret.targets.get(target));
-    declared.map_or_else(String::new, |target| format!("{:?}", target.settings))
+    let Some(target) = declared else { return String::new() };
+    let provider = steering.get(target.provider).map_or("", String::as_str);
+    format!("{:?} {provider}", target.settings)
+}
+
+/// Settings of a provider that say whose account, which place or which host; none is a credential.
+const STEERING: [&str; 10] = [
+    "endpoint_url",
+    "external_id",
+    "namespace",
+    "profile",
+    "project_id",
+    "region",
+    "role_arn",
+    "tenant_id",
+    "url",
+    "vault_url",
+];
+
+/// Where each provider of a Secretfile leads, as its text says: what the environment of a job fills
+/// in differs from job to job.
+pub(super) fn steering(manifest: &Manifest) -> Vec<String> {
+    let one = |block: &ProviderBlock| {
+        let settings = STEERING.iter().filter_map(|name| {
+            let text = block.setting(name).map(str::to_owned);
+            let text = text.or_else(|| block.unresolved.get(*name).map(|variable| format!("${{{}}}", variable.value)));
+            text.map(|text| format!("{name}={text:?}"))
+        });
+        format!("{:?} {} {}", block.kind, block.auth_kind, settings.collect::<Vec<_>>().join(" "))
+    };
+    manifest.providers.iter().map(one).collect()
 }

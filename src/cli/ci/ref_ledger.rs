@@ -440,6 +440,8 @@ impl Ledger for RefLedger {
         let mut tip = self.state.lock().await;
         let began = self.held().lease.is_some();
         let change = |old: &Document| {
+            // A rotation looks at a part of the secrets only: what another run had begun is not done by it.
+            let whole = rest.complete && self.holder.commit.is_some();
             let mut merged = lock.clone();
             merged.merge(&old.lock);
             Document {
@@ -452,7 +454,7 @@ impl Ledger for RefLedger {
                     .or_else(|| old.last_complete.clone()),
                 lease: None,
                 intents: Vec::new(),
-                begun: old.begun.iter().filter(|name| !rest.complete && !rest.done.contains(name)).cloned().collect(),
+                begun: old.begun.iter().filter(|name| !whole && !rest.done.contains(name)).cloned().collect(),
                 lock: sorted(&merged),
             }
         };

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Job;
+use super::base::Reader;
 use super::inputs::{LockfileStore, RequirePlan};
-use super::pull_request::{SUMMARY_ROWS_MAX, desired};
+use super::pull_request::{SUMMARY_ROWS_MAX, desired, steering};
 use super::read::Read;
 use super::ref_ledger::{Holder, NoLedger, RefLedger};
 use super::reviewed::Reviewed;
@@ -39,9 +40,18 @@ pub(super) enum Kind {
     Rotate,
 }
 
+/// A Secretfile that may be synced.
+struct Checked {
+    workspace: Workspace,
+    /// Where its providers lead, for reviews.
+    steering: Vec<String>,
+    findings: Vec<Diagnostic>,
+}
+
 /// One Secretfile at work.
 struct Work {
     workspace: Workspace,
+    steering: Vec<String>,
     stores: Stores,
     identities: Identities,
     opened: Opened,
@@ -64,8 +74,9 @@ impl Job<'_> {
             return Ok(Exit::Done);
         }
         let mut exit = Exit::Done;
+        let mut rotations_left = self.inputs.max_rotations;
         for unit in &self.units_or_refuse()? {
-            exit = exit.max(self.sync_unit(kind, unit, before).await.unwrap_or_else(|exit| exit));
+            exit = exit.max(self.sync_unit(kind, unit, before, &mut rotations_left).await.unwrap_or_else(|exit| exit));
         }
         exit = self.drift_beside(kind, exit).await;
         let result = match exit {
@@ -98,8 +109,14 @@ impl Job<'_> {
         Ok(newer.then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha)))
     }
 
-    async fn sync_unit(&self, kind: Kind, unit: &Unit, before: Option<&str>) -> Result<Exit, Exit> {
-        let (workspace, findings) = self.checked(unit).await?;
+    async fn sync_unit(
+        &self,
+        kind: Kind,
+        unit: &Unit,
+        before: Option<&str>,
+        rotations_left: &mut usize,
+    ) -> Result<Exit, Exit> {
+        let Checked { workspace, steering, findings } = self.checked(unit).await?;
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
         let (ledger, opened) = match self.ledger(unit, Some(kind)).await {
             Ok(opened) => opened,
@@ -122,6 +139,7 @@ impl Job<'_> {
                 ..Options::default()
             },
             workspace,
+            steering,
             identities,
             opened,
         };
@@ -131,11 +149,12 @@ impl Job<'_> {
             let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
             prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
             if self.named.is_empty() {
-                prepared.limit_rotations(self.inputs.max_rotations);
+                prepared.limit_rotations(*rotations_left);
+                *rotations_left -= prepared.plan.secrets.iter().filter(|plan| is_rotation(plan)).count();
             }
         }
         let review = self.hold_unreviewed(kind, unit, &work, &mut prepared.plan, before).await;
-        let allowed = allowed(&work, unit, &prepared.plan);
+        let allowed = allowed(&work, unit, &prepared.plan, &review.missing);
         let outcome = match self.apply(&work, &prepared, allowed, ledger.as_ref()).await {
             Ok(outcome) => outcome,
             Err(error) => return Err(self.refuse_ledger(unit, &error).await),
@@ -155,7 +174,7 @@ impl Job<'_> {
     }
 
     /// Holds what no merged pull request had shown, or names it, as `require_plan` says. A rotation
-    /// is due by the Secretfile: there is nothing to review.
+    /// that is no more than that is due by the Secretfile: there is nothing to review.
     async fn hold_unreviewed(
         &self,
         kind: Kind,
@@ -164,16 +183,14 @@ impl Job<'_> {
         plan: &mut Plan,
         before: Option<&str>,
     ) -> Review {
-        let counted = plan.targets().any(|(_, target)| target.action.is_change() && counts(target));
-        if kind == Kind::Rotate {
-            let unasked = plan.has_changes() && self.named.is_empty();
+        let counted = plan.targets().any(|(secret, target)| target.action.is_change() && counts(secret, target));
+        if !counted {
+            let unasked = kind == Kind::Rotate && plan.has_changes() && self.named.is_empty();
             let note = unasked.then(|| "none; what is due by the Secretfile is rotated without one".to_owned());
             return Review { note, ..Review::default() };
-        } else if !counted {
-            return Review::default();
         }
         let reviewed = self.reviewed(unit, &work.opened, before).await;
-        let desired = |secret, target| desired(&work.workspace.manifest, secret, target);
+        let desired = |secret, target| desired(&work.workspace.manifest, &work.steering, secret, target);
         let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
         let missing = reviewed.approved.missing(plan, &subject);
         let names = missing.iter().filter_map(|at| name(plan, at)).collect();
@@ -182,15 +199,17 @@ impl Job<'_> {
             review::hold(plan, &missing);
         }
         let note = reviewed.note.clone().filter(|_| !missing.is_empty());
-        Review { reviewed, unreviewed: names, note, held }
+        Review { reviewed, unreviewed: names, missing, note, held }
     }
 
     /// The Secretfile, valid and within its policies.
-    async fn checked(&self, unit: &Unit) -> Result<(Workspace, Vec<Diagnostic>), Exit> {
-        let (path, Read { source, variables }) = match self.read(unit) {
+    async fn checked(&self, unit: &Unit) -> Result<Checked, Exit> {
+        let (path, read) = match self.read(unit) {
             Ok(read) => read,
             Err(bad) => return Err(self.refuse(unit, &bad.1, Exit::Invalid).await),
         };
+        let as_text = self.load(unit, &read, Reader::Head).manifest;
+        let Read { source, variables } = read;
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
         let inputs = Inputs {
             environment_name: unit.environment().map(str::to_owned),
@@ -207,7 +226,9 @@ impl Job<'_> {
             return Err(self.refuse(unit, &findings, Exit::Policy).await);
         }
         let folder = path.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-        Ok((Workspace { source, manifest, warnings: loaded.diagnostics, folder }, findings))
+        let steering = steering(as_text.as_ref().unwrap_or(&manifest));
+        let workspace = Workspace { source, manifest, warnings: loaded.diagnostics, folder };
+        Ok(Checked { workspace, steering, findings })
     }
 
     /// The Secretfile is invalid or breaks a policy.
@@ -354,6 +375,11 @@ impl Job<'_> {
             Some(name) => name.clone(),
             None => crate::forge::github::state_ref(unit.environment()),
         };
+        // A ref of one's own choice serves all environments, so each needs a document of its own there.
+        let file = match (&self.inputs.lock_ref, unit.environment()) {
+            (Some(_), Some(environment)) => format!("{}@{environment}", unit.file),
+            _ => unit.file.clone(),
+        };
         let holder = Holder {
             id: self.runner.run_id.clone(),
             url: self.runner.run_url.clone(),
@@ -362,7 +388,7 @@ impl Job<'_> {
         };
         let forge: Arc<dyn Forge> = forge;
         let time = (Arc::clone(&self.session.clock), Arc::new(SystemSleep) as Arc<dyn Sleep>);
-        match RefLedger::open(forge, time, ref_name, &unit.file, holder, writes).await {
+        match RefLedger::open(forge, time, ref_name, &file, holder, writes).await {
             Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
             Err(error @ LedgerError::Failed { .. }) if writes => Err(error),
             Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
@@ -447,6 +473,8 @@ struct Review {
     unreviewed: Vec<String>,
     /// What a reader should know about the review as a whole.
     note: Option<String>,
+    /// Where these changes are in the plan.
+    missing: Vec<Unreviewed>,
     /// Whether they were held for it.
     held: bool,
 }
@@ -470,14 +498,16 @@ fn name(plan: &Plan, at: &Unreviewed) -> Option<String> {
     Some(format!("{} {} in {place}", target.action.verb(), code(&secret.name)))
 }
 
-/// What this run is about to do at stores, so that the next one may go on with it.
-fn allowed(work: &Work, unit: &Unit, plan: &Plan) -> Allowed {
-    let desired = |secret, target| desired(&work.workspace.manifest, secret, target);
+/// What this run may do at stores, so that the next one may go on with it; what it does without a
+/// review stays without one.
+fn allowed(work: &Work, unit: &Unit, plan: &Plan, unreviewed: &[Unreviewed]) -> Allowed {
+    let desired = |secret, target| desired(&work.workspace.manifest, &work.steering, secret, target);
     let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
     let mut allowed = Allowed::new();
     for (position, secret) in plan.secrets.iter().enumerate() {
         for (at, target) in secret.targets.iter().enumerate() {
-            if target.action.is_change() && counts(target) {
+            let shown = !unreviewed.contains(&Unreviewed { secret: position, target: at });
+            if target.action.is_change() && counts(secret, target) && shown {
                 allowed.insert((position, at), subject.place(secret, target));
             }
         }

@@ -65,7 +65,7 @@ impl Job<'_> {
         };
         let path = if several { file } else { "" };
         if declared.is_empty() {
-            return vec![unit(named.clone(), &[path])];
+            return vec![unit(named.clone(), &[path, named])];
         }
         declared.iter().map(|one| unit(one.name.value.clone(), &[path, &one.name.value])).collect()
     }

@@ -59,6 +59,7 @@ fn plan(manifest: &Manifest, action: Action, changes: &[&str]) -> Plan {
         targets: secret.targets.iter().enumerate().map(|(at, declared)| target(at, declared)).collect(),
         due: None,
         external: false,
+        edited: false,
         notes: Vec::new(),
         declaration: Declaration::default(),
     };
