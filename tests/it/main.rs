@@ -45,6 +45,8 @@ mod local_files;
 mod local_readers;
 mod manifest;
 mod manifest_hostile;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod overtaken;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]

@@ -1,13 +1,13 @@
 //! A push to the default branch is synced, a schedule rotates what is due; both say what they did.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use super::Job;
-use super::inputs::{LockfileStore, RequirePlan};
+use super::inputs::RequirePlan;
 use super::pull_request::{SUMMARY_ROWS_MAX, desired};
 use super::read::Read;
-use super::ref_ledger::{Holder, NoLedger, RefLedger};
+use super::ref_ledger::{NoLedger, WAIT_MAX};
 use super::reviewed::Reviewed;
 use super::say::Check;
 use super::unit::Unit;
@@ -17,9 +17,8 @@ use crate::cli::progress::Blocks;
 use crate::cli::report;
 use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
-use crate::clock::{Sleep, SystemSleep};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::forge::{Annotation, Conclusion, Forge};
+use crate::forge::{Annotation, Conclusion};
 use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject, counts};
@@ -29,6 +28,9 @@ use crate::policy;
 use crate::render::comment::ROWS_MAX;
 use crate::render::outcome;
 use crate::render::{code, words};
+
+/// How often a run plans again because another one wrote while it planned.
+const PLANS_AGAIN_MAX: u32 = 3;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +42,21 @@ pub(super) enum Kind {
 }
 
 /// One Secretfile at work.
-struct Work {
-    workspace: Workspace,
+struct Work<'w> {
+    workspace: &'w Workspace,
     stores: Stores,
     identities: Identities,
+    ledger: Box<dyn Ledger>,
     opened: Opened,
     scope: Scope,
     options: Options,
+}
+
+/// What a run of one Secretfile did.
+struct Applied {
+    plan: Plan,
+    review: Review,
+    outcome: Outcome,
 }
 
 impl Job<'_> {
@@ -100,8 +110,39 @@ impl Job<'_> {
 
     async fn sync_unit(&self, kind: Kind, unit: &Unit, before: Option<&str>) -> Result<Exit, Exit> {
         let (workspace, findings) = self.checked(unit).await?;
-        let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
-        let (ledger, opened) = match self.ledger(unit, true).await {
+        let (mut patience, mut left) = (WAIT_MAX, PLANS_AGAIN_MAX);
+        let Applied { plan, review, outcome } = loop {
+            let work = self.begin(kind, unit, &workspace, &mut patience).await?;
+            match self.plan_and_apply(kind, unit, &work, before).await {
+                Ok(applied) => break applied,
+                // Another run wrote since the lock was read, so the plan is of no use any more.
+                Err(LedgerError::Busy(by)) if left > 0 => {
+                    left -= 1;
+                    if let Some(why) = self.not_the_tip().await? {
+                        self.say.notice(&why);
+                        self.say.either("changed", false);
+                        return Ok(Exit::Done);
+                    }
+                    self.say.notice(&format!("another run was first at {by}: what is left is planned again"));
+                }
+                Err(error) => return Err(self.refuse_ledger(unit, &error).await),
+            }
+        };
+        let exit = self.saved(verdict(&plan, &outcome), &outcome);
+        let (plan, done) = (&plan, &outcome);
+        self.tell(&Told { kind, unit, plan, done, exit, findings: &findings, review: &review }).await;
+        Ok(exit)
+    }
+
+    /// Opens the lock, waiting for another run while there is patience, and connects to the stores.
+    async fn begin<'w>(
+        &self,
+        kind: Kind,
+        unit: &Unit,
+        workspace: &'w Workspace,
+        patience: &mut Duration,
+    ) -> Result<Work<'w>, Exit> {
+        let (ledger, opened) = match self.ledger(unit, Some(patience)).await {
             Ok(opened) => opened,
             Err(error) => return Err(self.refuse_ledger(unit, &error).await),
         };
@@ -111,8 +152,12 @@ impl Job<'_> {
         if let Some(why) = self.backwards(&opened).await {
             return Err(self.refuse_backwards(unit, &why).await);
         }
-        let work = Work {
-            stores: self.session.connect(&workspace, &self.store_args()),
+        Ok(Work {
+            workspace,
+            stores: self.session.connect(workspace, &self.store_args()),
+            identities: Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key()),
+            ledger,
+            opened,
             scope: Scope { local_left_out: self.local_left_out(), secrets: self.named.to_vec(), ..Scope::default() },
             options: Options {
                 adopt: self.inputs.adopt,
@@ -121,11 +166,21 @@ impl Job<'_> {
                 attended: !self.named.is_empty(),
                 ..Options::default()
             },
-            workspace,
-            identities,
-            opened,
-        };
-        let mut prepared = prepare(&self.request(&work), pipeline::Depth::Apply).await;
+        })
+    }
+
+    /// Does what is to be done and was reviewed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the run could not begin: nothing was written.
+    async fn plan_and_apply(
+        &self,
+        kind: Kind,
+        unit: &Unit,
+        work: &Work<'_>,
+        before: Option<&str>,
+    ) -> Result<Applied, LedgerError> {
+        let mut prepared = prepare(&self.request(work), pipeline::Depth::Apply).await;
         if kind == Kind::Rotate {
             // What cannot be worked on now must not pass for nothing to do.
             let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
@@ -134,24 +189,10 @@ impl Job<'_> {
                 prepared.limit_rotations(self.inputs.max_rotations);
             }
         }
-        let review = self.hold_unreviewed(kind, unit, &work, &mut prepared.plan, before).await;
-        let allowed = allowed(&work, unit, &prepared.plan);
-        let outcome = match self.apply(&work, &prepared, allowed, ledger.as_ref()).await {
-            Ok(outcome) => outcome,
-            Err(error) => return Err(self.refuse_ledger(unit, &error).await),
-        };
-        let exit = self.saved(verdict(&prepared.plan, &outcome), &outcome);
-        self.tell(&Told {
-            kind,
-            unit,
-            plan: &prepared.plan,
-            done: &outcome,
-            exit,
-            findings: &findings,
-            review: &review,
-        })
-        .await;
-        Ok(exit)
+        let review = self.hold_unreviewed(kind, unit, work, &mut prepared.plan, before).await;
+        let allowed = allowed(work, unit, &prepared.plan);
+        let outcome = self.apply(work, &prepared, allowed).await?;
+        Ok(Applied { plan: prepared.plan, review, outcome })
     }
 
     /// Holds what no merged pull request had shown, or names it, as `require_plan` says. A rotation
@@ -160,7 +201,7 @@ impl Job<'_> {
         &self,
         kind: Kind,
         unit: &Unit,
-        work: &Work,
+        work: &Work<'_>,
         plan: &mut Plan,
         before: Option<&str>,
     ) -> Review {
@@ -266,7 +307,7 @@ impl Job<'_> {
         self.check(&check).await;
     }
 
-    fn request<'w>(&'w self, work: &'w Work) -> Request<'w> {
+    fn request<'w>(&'w self, work: &'w Work<'_>) -> Request<'w> {
         Request {
             manifest: &work.workspace.manifest,
             stores: &work.stores,
@@ -279,13 +320,7 @@ impl Job<'_> {
         }
     }
 
-    async fn apply(
-        &self,
-        work: &Work,
-        prepared: &Prepared<'_>,
-        allowed: Allowed,
-        ledger: &dyn Ledger,
-    ) -> Result<Outcome, LedgerError> {
+    async fn apply(&self, work: &Work<'_>, prepared: &Prepared<'_>, allowed: Allowed) -> Result<Outcome, LedgerError> {
         let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let run = |ledger| Run {
             views: &prepared.views,
@@ -299,7 +334,7 @@ impl Job<'_> {
             entropy: self.session.entropy.as_ref(),
             progress: &blocks,
         };
-        let outcome = match apply(run(ledger)).await {
+        let outcome = match apply(run(work.ledger.as_ref())).await {
             Err(error @ LedgerError::Forbidden { .. }) => {
                 self.say.notice(&format!("{error}; the stores are asked instead, each time"));
                 apply(run(&NoLedger)).await
@@ -311,64 +346,6 @@ impl Job<'_> {
             store.close().await;
         }
         outcome
-    }
-
-    /// A lock that could not be saved after the writes costs exit 9, a missing permission a notice.
-    fn saved(&self, exit: Exit, outcome: &Outcome) -> Exit {
-        match &outcome.saved {
-            Some(Err(error @ LedgerError::Forbidden { .. })) => {
-                self.say.notice(&format!("{error}; the stores are asked instead, each time"));
-                exit
-            }
-            Some(Err(error @ LedgerError::Busy(_))) => {
-                self.say.error(&format!("{error}; it took over, so this run stopped writing"));
-                Exit::Locked
-            }
-            Some(Err(error)) => {
-                self.say.error(&format!("{error}; what was written is safe, the next run reads it from the stores"));
-                Exit::NotSaved
-            }
-            _ => exit,
-        }
-    }
-
-    /// The lock of this Secretfile, without any intent to write it.
-    pub(super) async fn opened(&self, unit: &Unit) -> Opened {
-        match self.ledger(unit, false).await {
-            Ok((_, opened)) => opened,
-            Err(error) => {
-                self.say.warning(&error.to_string());
-                Opened::default()
-            }
-        }
-    }
-
-    async fn ledger(&self, unit: &Unit, writes: bool) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
-        let none = || Ok((Box::new(NoLedger) as Box<dyn Ledger>, Opened::default()));
-        let Some(forge) = self.forge.clone().filter(|_| self.inputs.lockfile_store == LockfileStore::Ref) else {
-            return none();
-        };
-        let ref_name = match &self.inputs.lock_ref {
-            Some(branch) if !branch.starts_with("refs/") => format!("refs/heads/{branch}"),
-            Some(name) => name.clone(),
-            None => crate::forge::github::state_ref(unit.environment()),
-        };
-        let holder = Holder {
-            id: self.runner.run_id.clone(),
-            url: self.runner.run_url.clone(),
-            commit: writes.then(|| self.runner.sha.clone()),
-        };
-        let forge: Arc<dyn Forge> = forge;
-        let time = (Arc::clone(&self.session.clock), Arc::new(SystemSleep) as Arc<dyn Sleep>);
-        match RefLedger::open(forge, time, ref_name, &unit.file, holder, writes).await {
-            Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
-            Err(error @ LedgerError::Failed { .. }) if writes => Err(error),
-            Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
-                self.say.notice(&format!("{error}; the stores are asked instead"));
-                none()
-            }
-            Err(error) => Err(error),
-        }
     }
 
     async fn tell(&self, told: &Told<'_>) {
@@ -469,7 +446,7 @@ fn name(plan: &Plan, at: &Unreviewed) -> Option<String> {
 }
 
 /// What this run is about to do at stores, so that the next one may go on with it.
-fn allowed(work: &Work, unit: &Unit, plan: &Plan) -> Allowed {
+fn allowed(work: &Work<'_>, unit: &Unit, plan: &Plan) -> Allowed {
     let desired = |secret, target| desired(&work.workspace.manifest, secret, target);
     let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
     let mut allowed = Allowed::new();
