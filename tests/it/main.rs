@@ -32,6 +32,8 @@ mod forge;
 mod forge_emulator;
 #[cfg(feature = "aws")]
 mod forged_lock;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod forged_ref;
 mod fuzz;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
