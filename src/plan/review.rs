@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::digest::{Mode, PlanDigest, Subject, counts};
-use super::{Action, Cause, Hold, Next, Plan};
+use super::{Action, Cause, Hold, Next, Plan, SecretPlan, TargetPlan};
 
 /// What was shown, and what an earlier run had begun.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ impl Approved {
                 let shown = !target.action.is_change()
                     || !counts(secret, target)
                     || target.action == Action::Heal
-                    || self.begun.contains(&subject.place(secret, target))
+                    || (is_rest(secret, target) && self.begun.contains(&subject.place(secret, target)))
                     || self.online.contains(&subject.entry(secret, target))
                     || (target.action == Action::Rotate
                         && subject.beside_rotation(secret, target).iter().any(|entry| self.online.contains(entry)))
@@ -61,6 +61,12 @@ impl Approved {
         }
         missing
     }
+}
+
+/// Whether the stores' own marks tell that a run of ours began this change. What the lock says was
+/// begun is believed only where they do: a forged one must not stand for a review.
+fn is_rest(secret: &SecretPlan, target: &TargetPlan) -> bool {
+    target.action == Action::Spread && secret.generation.is_some()
 }
 
 /// Holds every secret that has a change nobody was shown: a half-done secret would be a new state

@@ -386,21 +386,6 @@ fn a_run_whose_lease_was_taken_over_exits_7_and_leaves_the_lock_to_the_other() {
 }
 
 #[test]
-fn a_run_that_planned_while_another_one_wrote_exits_7_and_writes_nothing() {
-    let (stage, pull, _) = opened();
-    let merged = stage.github.merge_pull(pull);
-    let mut theirs: serde_json::Value = serde_json::from_str(&stage.lock().unwrap()).unwrap();
-    theirs["last_synced"] = json!("0123456789012345678901234567890123456789");
-    let bytes = theirs.to_string();
-    stage.github.before("PATCH", "/git/refs/", move |world| {
-        let commit = world.commit_on("scratch", &[("Secretfile.yml.lock.json", bytes.as_bytes())]);
-        world.refs.insert(LOCK_REF.to_owned(), commit);
-    });
-    let ran = stage.push(&merged, &[]);
-    assert_eq!((ran.code, stage.effects()), (Some(7), 0), "{ran:?}");
-}
-
-#[test]
 fn a_lock_that_cannot_be_saved_at_the_end_exits_9_and_the_next_run_recovers() {
     let (stage, pull, _) = opened();
     let merged = stage.github.merge_pull(pull);

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::fake::aws::{FakeAws, REGION};
+use crate::fake::aws::{FakeAws, Parameter, REGION, Secret, SecretVersion, World};
 use crate::sandbox::Sandbox;
 
 const LOCK: &str = ".gitsecrets.lock";
 
-const SECRETFILE: &str = "metadata: {project: forged}
+pub(crate) const SECRETFILE: &str = "metadata: {project: forged}
 providers:
   aws: {kind: aws, auth: {kind: ambient, config: {region: us-east-1}}}
   local: {kind: local}
@@ -46,7 +46,7 @@ secrets:
 struct Stage {
     aws: FakeAws,
     sandbox: Sandbox,
-    world: crate::fake::aws::World,
+    world: World,
     env: String,
     sidecar: String,
     lock: String,
@@ -58,33 +58,13 @@ impl Stage {
     fn new() -> Self {
         let aws = FakeAws::start();
         let sandbox = Sandbox::with(SECRETFILE).env(aws.env());
-        let foreign = |value: &str| crate::fake::aws::Secret {
-            versions: vec![crate::fake::aws::SecretVersion {
-                id: "11111111-1111-1111-1111-111111111111".into(),
-                value: value.into(),
-                is_binary: false,
-                stages: ["AWSCURRENT".to_owned()].into(),
-            }],
-            ..Default::default()
-        };
-        aws.edit(|world| {
-            let secrets = &mut world.region(REGION).secrets;
-            secrets.insert("forged/taken".into(), foreign("somebody else's"));
-            secrets.insert("other/app".into(), foreign("none of our business"));
-        });
+        others(&aws);
         sandbox.expect(8, &["sync", "--rate-limit", "off"]);
         let old = sandbox.read(LOCK);
         let before = aws.parameter("/forged/behind").unwrap();
         sandbox.expect(0, &["rotate", "--force", "--secret", "behind", "--rate-limit", "off"]);
         let lock = sandbox.read(LOCK);
-        aws.edit(|world| {
-            let region = world.region(REGION);
-            region.parameters.insert("/forged/behind".into(), before);
-            region.secrets.remove("forged/lost");
-            let drifted = &mut region.secrets.get_mut("forged/drifted").unwrap().versions;
-            drifted[0].stages.clear();
-            drifted.push(foreign("by an operator").versions.remove(0));
-        });
+        disturb(&aws, before);
         let world = aws.edit(|world| world.clone());
         let (env, sidecar) = (sandbox.read(".env"), sandbox.read(".secretzero.json"));
         Self { aws, sandbox, world, env, sidecar, lock, old }
@@ -106,26 +86,64 @@ impl Stage {
     }
 
     fn contents(&self) -> BTreeMap<String, String> {
-        let mut contents = BTreeMap::new();
-        self.aws.edit(|world| {
-            let region = world.region(REGION);
-            for (name, secret) in &region.secrets {
-                contents.insert(name.clone(), format!("{:?} {:?} {}", secret.versions, secret.tags, secret.deleted));
-            }
-            for (name, parameter) in &region.parameters {
-                let said = format!("{} {} {:?}", parameter.version, parameter.value, parameter.tags);
-                contents.insert(name.clone(), said);
-            }
-        });
-        contents.insert(".env".into(), self.sandbox.read(".env"));
-        contents
+        contents(&self.aws, &self.sandbox)
     }
 }
 
-type Case = (&'static str, fn(&mut Value));
+/// What nobody of ours made.
+fn foreign(value: &str) -> Secret {
+    let version = SecretVersion {
+        id: "11111111-1111-1111-1111-111111111111".into(),
+        value: value.into(),
+        is_binary: false,
+        stages: ["AWSCURRENT".to_owned()].into(),
+    };
+    Secret { versions: vec![version], ..Default::default() }
+}
+
+/// Puts other people's objects into the account.
+pub(crate) fn others(aws: &FakeAws) {
+    aws.edit(|world| {
+        let secrets = &mut world.region(REGION).secrets;
+        secrets.insert("forged/taken".into(), foreign("somebody else's"));
+        secrets.insert("other/app".into(), foreign("none of our business"));
+    });
+}
+
+/// Leaves one target behind, loses one and changes one; `before` is what the first held once.
+pub(crate) fn disturb(aws: &FakeAws, before: Parameter) {
+    aws.edit(|world| {
+        let region = world.region(REGION);
+        region.parameters.insert("/forged/behind".into(), before);
+        region.secrets.remove("forged/lost");
+        let drifted = &mut region.secrets.get_mut("forged/drifted").unwrap().versions;
+        drifted[0].stages.clear();
+        drifted.push(foreign("by an operator").versions.remove(0));
+    });
+}
+
+/// What every store holds.
+pub(crate) fn contents(aws: &FakeAws, sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let mut contents = BTreeMap::new();
+    aws.edit(|world| {
+        let region = world.region(REGION);
+        for (name, secret) in &region.secrets {
+            contents.insert(name.clone(), format!("{:?} {:?} {}", secret.versions, secret.tags, secret.deleted));
+        }
+        for (name, parameter) in &region.parameters {
+            let said = format!("{} {} {:?}", parameter.version, parameter.value, parameter.tags);
+            contents.insert(name.clone(), said);
+        }
+    });
+    contents.insert(".env".into(), sandbox.read(".env"));
+    contents
+}
+
+/// What is said of a lie, and the lie.
+pub(crate) type Case = (&'static str, fn(&mut Value));
 
 /// One line of reason each.
-const LIES: [Case; 20] = [
+pub(crate) const LIES: [Case; 20] = [
     ("a generation far ahead would make every target look behind", |lock| each(lock, |s| s["gen"] = json!(99))),
     ("generation nought would make every target look new", |lock| each(lock, |s| s["gen"] = json!(0))),
     ("the last number there is would leave none for a rotation", |lock| each(lock, |s| s["gen"] = json!(u64::MAX))),
@@ -230,27 +248,30 @@ fn a_lock_that_lies_changes_nothing() {
 fn a_lock_that_is_damaged_or_old_changes_nothing() {
     let stage = Stage::new();
     let honest = stage.sync(None);
-    let (lock, half) = (stage.lock.as_bytes(), stage.lock.len() / 2);
-    let deep = "[".repeat(1_000_000);
-    let hidden = format!("{{\"format\":1,\"x\":{deep}");
-    let huge = format!("{}{}", stage.lock, " ".repeat(40 * 1024 * 1024));
-    let cases: [(&str, &[u8]); 12] = [
-        ("it is from before the last rotation", stage.old.as_bytes()),
-        ("it was cut in the middle", &lock[..half]),
-        ("it was cut before its last brace", &lock[..lock.len() - 3]),
-        ("it is empty", b""),
-        ("it is no object", b"null"),
-        ("it is a list", b"[]"),
-        ("it is no text", b"\xff\xfe\x00{"),
-        ("a number has no end", b"{\"format\": 1e999, \"secrets\": []}"),
-        ("a number is negative", b"{\"format\": -1, \"secrets\": []}"),
-        ("it is nested a million deep", deep.as_bytes()),
-        ("what nobody reads in it is nested a million deep", hidden.as_bytes()),
-        ("it is larger than any lock of ours", huge.as_bytes()),
-    ];
-    for (reason, bytes) in cases {
-        assert_eq!(stage.sync(Some(bytes)), honest, "{reason}");
+    assert_eq!(stage.sync(Some(stage.old.as_bytes())), honest, "it is from before the last rotation");
+    for (reason, bytes) in damaged(&stage.lock) {
+        assert_eq!(stage.sync(Some(&bytes)), honest, "{reason}");
     }
+}
+
+/// What a text of ours may be damaged to.
+pub(crate) fn damaged(text: &str) -> [(&'static str, Vec<u8>); 11] {
+    let (whole, deep) = (text.as_bytes(), "[".repeat(1_000_000));
+    let hidden = format!("{{\"format\":1,\"lock\":{{\"format\":1}},\"x\":{deep}");
+    let huge = format!("{text}{}", " ".repeat(40 * 1024 * 1024));
+    [
+        ("it was cut in the middle", whole[..whole.len() / 2].to_vec()),
+        ("it was cut before its last brace", whole[..whole.len() - 3].to_vec()),
+        ("it is empty", Vec::new()),
+        ("it is no object", b"null".to_vec()),
+        ("it is a list", b"[]".to_vec()),
+        ("it is no text", b"\xff\xfe\x00{".to_vec()),
+        ("a number has no end", b"{\"format\": 1e999, \"secrets\": [], \"lock\": {\"format\": 1e999}}".to_vec()),
+        ("a number is negative", b"{\"format\": -1, \"secrets\": [], \"lock\": {\"format\": -1}}".to_vec()),
+        ("it is nested a million deep", deep.into_bytes()),
+        ("what nobody reads in it is nested a million deep", hidden.into_bytes()),
+        ("it is larger than any lock of ours", huge.into_bytes()),
+    ]
 }
 
 #[test]
@@ -261,4 +282,66 @@ fn a_lock_of_a_newer_format_stops_before_any_request() {
     let (code, after) = stage.sync(Some(stage.lock.replace("\"format\": 1", "\"format\": 2").as_bytes()));
     assert_eq!((code, stage.aws.total()), (Some(1), 0));
     assert_eq!(after, before);
+}
+
+const SEEDED: &str = "metadata: {project: seeded}
+providers:
+  aws: {kind: aws, auth: {kind: ambient, config: {region: us-east-1}}}
+  local: {kind: local}
+secrets:
+  - name: fresh
+    kind: random_string
+    targets:
+      - ";
+const IN_THE_CLOUD: &str = "{provider: aws, kind: secrets_manager, config: {name: seeded/fresh}}\n";
+
+/// A lock, a sidecar and a file in `folder` that all agree on a value for a secret that no store has:
+/// made on another machine, as whoever commits them would make them.
+fn seed(folder: &str) -> (FakeAws, Sandbox, String) {
+    let aws = FakeAws::start();
+    let path = format!("{folder}seed.env");
+    let file = format!("{{provider: local, kind: file, config: {{path: {path}, format: dotenv}}}}\n");
+    let sandbox = Sandbox::with(&format!("{SEEDED}{file}")).env(aws.env());
+    sandbox.expect(0, &["sync"]);
+    let text = sandbox.read(&path);
+    let value = text.trim().trim_start_matches("FRESH=").trim_matches('\'').to_owned();
+    assert!(value.len() > 8, "{text}");
+    sandbox.write("Secretfile.yml", &format!("{SEEDED}{IN_THE_CLOUD}"));
+    (aws, sandbox, value)
+}
+
+fn git(sandbox: &Sandbox, folder: &str, args: &[&str]) {
+    let ran = std::process::Command::new("git").current_dir(sandbox.path(folder)).args(args).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+}
+
+#[test]
+fn a_former_place_on_this_machine_is_where_a_value_comes_from() {
+    let (aws, sandbox, value) = seed("");
+    git(&sandbox, ".", &["init", "-q"]);
+    git(&sandbox, ".", &["add", "Secretfile.yml"]);
+    sandbox.expect(0, &["sync"]);
+    assert_eq!(aws.secret("seeded/fresh").unwrap().versions[0].value, value);
+}
+
+#[test]
+fn a_value_that_was_committed_never_gets_into_a_store() {
+    let cases: [(&str, &str, &[&str]); 5] = [
+        ("", ".", &["seed.env", ".secretzero.json"]),
+        ("", ".", &["seed.env"]),
+        ("", ".", &[".secretzero.json"]),
+        ("config/", ".", &["config/.secretzero.json"]),
+        // What a submodule holds stands in an index of its own.
+        ("module/", "module", &["seed.env", ".secretzero.json"]),
+    ];
+    for (folder, repository, committed) in cases {
+        let (aws, sandbox, value) = seed(folder);
+        git(&sandbox, ".", &["init", "-q"]);
+        git(&sandbox, repository, &["init", "-q"]);
+        git(&sandbox, repository, &[&["add", "-f"], committed].concat());
+        let ran = sandbox.expect(4, &["sync"]);
+        assert!(aws.secret("seeded/fresh").is_none(), "{committed:?}: {ran:?}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("git tracks `") && !said.contains(&value), "{committed:?}: {ran:?}");
+    }
 }

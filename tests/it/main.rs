@@ -32,6 +32,8 @@ mod forge;
 mod forge_emulator;
 #[cfg(feature = "aws")]
 mod forged_lock;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod forged_ref;
 mod fuzz;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
@@ -45,6 +47,8 @@ mod local_files;
 mod local_readers;
 mod manifest;
 mod manifest_hostile;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod overtaken;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]

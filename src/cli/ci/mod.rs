@@ -10,6 +10,7 @@ mod drift;
 mod given;
 mod hint;
 pub mod inputs;
+mod lock;
 mod pull_request;
 mod read;
 pub mod ref_ledger;

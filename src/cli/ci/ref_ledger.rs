@@ -4,8 +4,8 @@
 //! The journal names its holder and an expiry, so it is the lease as well. Races and what is done:
 //! - *A second run while the lease is good*: it waits a minute, then gives up ([`LedgerError::Busy`]).
 //! - *Two runs that both saw no lease*: the tip lets one of them begin. The other finds the document
-//!   changed since it looked, so its plan is of no use any more, and gives up as well: what a run that
-//!   holds the lease planned, it planned while nobody else was writing.
+//!   changed since it looked, so its plan is of no use any more: it looks and plans again, or gives up
+//!   as well. What a run that holds the lease planned, it planned while nobody else was writing.
 //! - *A run that is stuck* (throttled, one slow call) renews its lease beside the work.
 //! - *A run that died*: its lease ends and is taken over with its intents, because the stores' own
 //!   marks tell what it did. A later attempt of the same CI run need not wait for that.
@@ -45,8 +45,8 @@ const RENEW_AFTER_SECONDS: i64 = 180;
 /// How often a run looks whether its lease must be renewed.
 const RENEW_LOOK: Duration = Duration::from_secs(60);
 
-/// How long a second run waits for the first.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a second run waits for the first, over all its looks at the lock.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -133,7 +133,8 @@ struct Held {
 }
 
 impl RefLedger {
-    /// Reads the ref; with `writes`, waits for another run's lease to end.
+    /// Reads the ref. A run that means to write has `patience`: it waits so long for another run's
+    /// lease to end, and what it waited is taken off.
     ///
     /// # Errors
     /// [`LedgerError::Busy`] if the other run does not end in time.
@@ -143,19 +144,19 @@ impl RefLedger {
         ref_name: String,
         secretfile: &str,
         holder: Holder,
-        writes: bool,
+        mut patience: Option<&mut Duration>,
     ) -> Result<(Self, Opened), LedgerError> {
         let file = format!("{secretfile}.lock.json");
         let (state, held) = (Mutex::new(Tip::default()), Plain::default());
         let ledger = Self { forge, clock, sleep, ref_name, file, holder, state, held };
-        let mut waited = Duration::ZERO;
         loop {
             let mut tip = ledger.state.lock().await;
             let warning = ledger.read(&mut tip).await?;
-            if writes {
+            if patience.is_some() {
                 ledger.shorten(&mut tip).await?;
             }
-            let Some(other) = ledger.other(&tip.document).filter(|_| writes) else {
+            let other = ledger.other(&tip.document);
+            let Some((other, patience)) = other.zip(patience.as_deref_mut()) else {
                 tip.opened = tip.document.clone();
                 let opened = opened(&tip.document, warning);
                 drop(tip);
@@ -163,11 +164,11 @@ impl RefLedger {
             };
             let busy = ledger.busy(&other.run);
             drop(tip);
-            if waited >= WAIT_MAX {
+            if patience.is_zero() {
                 return Err(busy);
             }
             ledger.sleep.sleep(LOOK_EVERY).await;
-            waited = waited.saturating_add(LOOK_EVERY);
+            *patience = patience.saturating_sub(LOOK_EVERY);
         }
     }
 

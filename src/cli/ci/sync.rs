@@ -1,14 +1,14 @@
 //! A push to the default branch is synced, a schedule rotates what is due; both say what they did.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use super::Job;
 use super::base::Reader;
-use super::inputs::{LockfileStore, RequirePlan};
+use super::inputs::RequirePlan;
 use super::pull_request::{SUMMARY_ROWS_MAX, desired, steering};
 use super::read::Read;
-use super::ref_ledger::{Holder, NoLedger, RefLedger};
+use super::ref_ledger::{NoLedger, WAIT_MAX};
 use super::reviewed::Reviewed;
 use super::say::Check;
 use super::unit::Unit;
@@ -18,9 +18,8 @@ use crate::cli::progress::Blocks;
 use crate::cli::report;
 use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
-use crate::clock::{Sleep, SystemSleep};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::forge::{Annotation, Conclusion, Forge};
+use crate::forge::{Annotation, Conclusion};
 use crate::manifest::{Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject, counts};
@@ -30,6 +29,9 @@ use crate::policy;
 use crate::render::comment::ROWS_MAX;
 use crate::render::outcome;
 use crate::render::{code, words};
+
+/// How often a run plans again because another one wrote while it planned.
+const PLANS_AGAIN_MAX: u32 = 3;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +51,22 @@ struct Checked {
 }
 
 /// One Secretfile at work.
-struct Work {
-    workspace: Workspace,
-    steering: Vec<String>,
+struct Work<'w> {
+    workspace: &'w Workspace,
+    steering: &'w [String],
     stores: Stores,
     identities: Identities,
+    ledger: Box<dyn Ledger>,
     opened: Opened,
     scope: Scope,
     options: Options,
+}
+
+/// What a run of one Secretfile did.
+struct Applied {
+    plan: Plan,
+    review: Review,
+    outcome: Outcome,
 }
 
 impl Job<'_> {
@@ -116,9 +126,44 @@ impl Job<'_> {
         before: Option<&str>,
         rotations_left: &mut usize,
     ) -> Result<Exit, Exit> {
-        let Checked { workspace, steering, findings } = self.checked(unit).await?;
-        let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
-        let (ledger, opened) = match self.ledger(unit, Some(kind)).await {
+        let checked = self.checked(unit).await?;
+        let (mut patience, mut left) = (WAIT_MAX, PLANS_AGAIN_MAX);
+        let Applied { plan, review, outcome } = loop {
+            let work = self.begin(kind, unit, &checked, &mut patience).await?;
+            match self.plan_and_apply(kind, unit, &work, before, *rotations_left).await {
+                Ok(applied) => break applied,
+                // Another run wrote since the lock was read, so the plan is of no use any more.
+                Err(LedgerError::Busy(by)) if left > 0 => {
+                    left -= 1;
+                    if let Some(why) = self.not_the_tip().await? {
+                        self.say.notice(&why);
+                        self.say.either("changed", false);
+                        return Ok(Exit::Done);
+                    }
+                    self.say.notice(&format!("another run was first at {by}: what is left is planned again"));
+                }
+                Err(error) => return Err(self.refuse_ledger(unit, &error).await),
+            }
+        };
+        if kind == Kind::Rotate && self.named.is_empty() {
+            *rotations_left -= plan.secrets.iter().filter(|plan| is_rotation(plan)).count();
+        }
+        let findings = &checked.findings;
+        let exit = self.saved(verdict(&plan, &outcome), &outcome);
+        let (plan, done) = (&plan, &outcome);
+        self.tell(&Told { kind, unit, plan, done, exit, findings, review: &review }).await;
+        Ok(exit)
+    }
+
+    /// Opens the lock, waiting for another run while there is patience, and connects to the stores.
+    async fn begin<'w>(
+        &self,
+        kind: Kind,
+        unit: &Unit,
+        checked: &'w Checked,
+        patience: &mut Duration,
+    ) -> Result<Work<'w>, Exit> {
+        let (ledger, opened) = match self.ledger(unit, Some((kind, patience))).await {
             Ok(opened) => opened,
             Err(error) => return Err(self.refuse_ledger(unit, &error).await),
         };
@@ -128,8 +173,14 @@ impl Job<'_> {
         if let Some(why) = self.backwards(&opened).await {
             return Err(self.refuse_backwards(unit, &why).await);
         }
-        let work = Work {
-            stores: self.session.connect(&workspace, &self.store_args()),
+        let workspace = &checked.workspace;
+        Ok(Work {
+            workspace,
+            steering: &checked.steering,
+            stores: self.session.connect(workspace, &self.store_args()),
+            identities: Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key()),
+            ledger,
+            opened,
             scope: Scope { local_left_out: self.local_left_out(), secrets: self.named.to_vec(), ..Scope::default() },
             options: Options {
                 adopt: self.inputs.adopt,
@@ -138,39 +189,34 @@ impl Job<'_> {
                 attended: !self.named.is_empty(),
                 ..Options::default()
             },
-            workspace,
-            steering,
-            identities,
-            opened,
-        };
-        let mut prepared = prepare(&self.request(&work), pipeline::Depth::Apply).await;
+        })
+    }
+
+    /// Does what is to be done and was reviewed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the run could not begin: nothing was written.
+    async fn plan_and_apply(
+        &self,
+        kind: Kind,
+        unit: &Unit,
+        work: &Work<'_>,
+        before: Option<&str>,
+        rotations_max: usize,
+    ) -> Result<Applied, LedgerError> {
+        let mut prepared = prepare(&self.request(work), pipeline::Depth::Apply).await;
         if kind == Kind::Rotate {
             // What cannot be worked on now must not pass for nothing to do.
             let stuck = |plan: &SecretPlan| plan.targets.iter().any(|target| target.action == Action::Held);
             prepared.retain(|plan| is_rotation(plan) || plan.hold.is_some() || stuck(plan));
             if self.named.is_empty() {
-                prepared.limit_rotations(*rotations_left);
-                *rotations_left -= prepared.plan.secrets.iter().filter(|plan| is_rotation(plan)).count();
+                prepared.limit_rotations(rotations_max);
             }
         }
-        let review = self.hold_unreviewed(kind, unit, &work, &mut prepared.plan, before).await;
-        let allowed = allowed(&work, unit, &prepared.plan, &review.missing);
-        let outcome = match self.apply(&work, &prepared, allowed, ledger.as_ref()).await {
-            Ok(outcome) => outcome,
-            Err(error) => return Err(self.refuse_ledger(unit, &error).await),
-        };
-        let exit = self.saved(verdict(&prepared.plan, &outcome), &outcome);
-        self.tell(&Told {
-            kind,
-            unit,
-            plan: &prepared.plan,
-            done: &outcome,
-            exit,
-            findings: &findings,
-            review: &review,
-        })
-        .await;
-        Ok(exit)
+        let review = self.hold_unreviewed(kind, unit, work, &mut prepared.plan, before).await;
+        let allowed = allowed(work, unit, &prepared.plan, &review.missing);
+        let outcome = self.apply(work, &prepared, allowed).await?;
+        Ok(Applied { plan: prepared.plan, review, outcome })
     }
 
     /// Holds what no merged pull request had shown, or names it, as `require_plan` says. A rotation
@@ -179,7 +225,7 @@ impl Job<'_> {
         &self,
         kind: Kind,
         unit: &Unit,
-        work: &Work,
+        work: &Work<'_>,
         plan: &mut Plan,
         before: Option<&str>,
     ) -> Review {
@@ -190,7 +236,7 @@ impl Job<'_> {
             return Review { note, ..Review::default() };
         }
         let reviewed = self.reviewed(unit, &work.opened, before).await;
-        let desired = |secret, target| desired(&work.workspace.manifest, &work.steering, secret, target);
+        let desired = |secret, target| desired(&work.workspace.manifest, work.steering, secret, target);
         let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
         let missing = reviewed.approved.missing(plan, &subject);
         let names = missing.iter().filter_map(|at| name(plan, at)).collect();
@@ -287,7 +333,7 @@ impl Job<'_> {
         self.check(&check).await;
     }
 
-    fn request<'w>(&'w self, work: &'w Work) -> Request<'w> {
+    fn request<'w>(&'w self, work: &'w Work<'_>) -> Request<'w> {
         Request {
             manifest: &work.workspace.manifest,
             stores: &work.stores,
@@ -300,13 +346,7 @@ impl Job<'_> {
         }
     }
 
-    async fn apply(
-        &self,
-        work: &Work,
-        prepared: &Prepared<'_>,
-        allowed: Allowed,
-        ledger: &dyn Ledger,
-    ) -> Result<Outcome, LedgerError> {
+    async fn apply(&self, work: &Work<'_>, prepared: &Prepared<'_>, allowed: Allowed) -> Result<Outcome, LedgerError> {
         let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let run = |ledger| Run {
             views: &prepared.views,
@@ -320,7 +360,7 @@ impl Job<'_> {
             entropy: self.session.entropy.as_ref(),
             progress: &blocks,
         };
-        let outcome = match apply(run(ledger)).await {
+        let outcome = match apply(run(work.ledger.as_ref())).await {
             Err(error @ LedgerError::Forbidden { .. }) => {
                 self.say.notice(&format!("{error}; the stores are asked instead, each time"));
                 apply(run(&NoLedger)).await
@@ -332,71 +372,6 @@ impl Job<'_> {
             store.close().await;
         }
         outcome
-    }
-
-    /// A lock that could not be saved after the writes costs exit 9, a missing permission a notice.
-    fn saved(&self, exit: Exit, outcome: &Outcome) -> Exit {
-        match &outcome.saved {
-            Some(Err(error @ LedgerError::Forbidden { .. })) => {
-                self.say.notice(&format!("{error}; the stores are asked instead, each time"));
-                exit
-            }
-            Some(Err(error @ LedgerError::Busy(_))) => {
-                self.say.error(&format!("{error}; it took over, so this run stopped writing"));
-                Exit::Locked
-            }
-            Some(Err(error)) => {
-                self.say.error(&format!("{error}; what was written is safe, the next run reads it from the stores"));
-                Exit::NotSaved
-            }
-            _ => exit,
-        }
-    }
-
-    /// The lock of this Secretfile, without any intent to write it.
-    pub(super) async fn opened(&self, unit: &Unit) -> Opened {
-        match self.ledger(unit, None).await {
-            Ok((_, opened)) => opened,
-            Err(error) => {
-                self.say.warning(&error.to_string());
-                Opened::default()
-            }
-        }
-    }
-
-    async fn ledger(&self, unit: &Unit, kind: Option<Kind>) -> Result<(Box<dyn Ledger>, Opened), LedgerError> {
-        let writes = kind.is_some();
-        let none = || Ok((Box::new(NoLedger) as Box<dyn Ledger>, Opened::default()));
-        let Some(forge) = self.forge.clone().filter(|_| self.inputs.lockfile_store == LockfileStore::Ref) else {
-            return none();
-        };
-        let ref_name = match &self.inputs.lock_ref {
-            Some(branch) if !branch.starts_with("refs/") => format!("refs/heads/{branch}"),
-            Some(name) => name.clone(),
-            None => crate::forge::github::state_ref(unit.environment()),
-        };
-        // A ref of one's own choice serves all environments, so each needs a document of its own there.
-        let file = match (&self.inputs.lock_ref, unit.environment()) {
-            (Some(_), Some(environment)) => format!("{}@{environment}", unit.file),
-            _ => unit.file.clone(),
-        };
-        let holder = Holder {
-            id: self.runner.run_id.clone(),
-            url: self.runner.run_url.clone(),
-            // A rotation brings no commit into force, so it must not pass for its sync.
-            commit: (kind == Some(Kind::Sync)).then(|| self.runner.sha.clone()),
-        };
-        let forge: Arc<dyn Forge> = forge;
-        let time = (Arc::clone(&self.session.clock), Arc::new(SystemSleep) as Arc<dyn Sleep>);
-        match RefLedger::open(forge, time, ref_name, &file, holder, writes).await {
-            Ok((ledger, opened)) => Ok((Box::new(ledger), opened)),
-            Err(error @ LedgerError::Failed { .. }) if writes => Err(error),
-            Err(error @ (LedgerError::Failed { .. } | LedgerError::Forbidden { .. })) => {
-                self.say.notice(&format!("{error}; the stores are asked instead"));
-                none()
-            }
-            Err(error) => Err(error),
-        }
     }
 
     async fn tell(&self, told: &Told<'_>) {
@@ -500,8 +475,8 @@ fn name(plan: &Plan, at: &Unreviewed) -> Option<String> {
 
 /// What this run may do at stores, so that the next one may go on with it; what it does without a
 /// review stays without one.
-fn allowed(work: &Work, unit: &Unit, plan: &Plan, unreviewed: &[Unreviewed]) -> Allowed {
-    let desired = |secret, target| desired(&work.workspace.manifest, &work.steering, secret, target);
+fn allowed(work: &Work<'_>, unit: &Unit, plan: &Plan, unreviewed: &[Unreviewed]) -> Allowed {
+    let desired = |secret, target| desired(&work.workspace.manifest, work.steering, secret, target);
     let subject = Subject { file: &unit.file, environment: &unit.environment, desired: &desired };
     let mut allowed = Allowed::new();
     for (position, secret) in plan.secrets.iter().enumerate() {

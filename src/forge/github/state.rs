@@ -76,7 +76,9 @@ impl Github {
         let blobs: Vec<Entry> = tree.tree.into_iter().filter(|entry| entry.kind == "blob").collect();
         let bytes: usize = blobs.iter().map(|entry| entry.size).sum();
         if tree.truncated || blobs.len() > FILES_MAX || bytes > BYTES_MAX {
-            return Err(Error::unreadable(READ, "it holds more than a state of ours can"));
+            let said =
+                "it holds more than a state of ours can; delete the ref, the next run rebuilds it from the stores";
+            return Err(Error::refused(READ, said));
         }
         let mut files = BTreeMap::new();
         for entry in blobs {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::document::{Document, Refusal};
 use super::git::WorkTree;
 use super::path::resolve;
-use super::sidecar::{Entry, FOREIGN, Sidecar, Standing};
+use super::sidecar::{Entry, FOREIGN, NAME, Sidecar, Standing};
 use super::{FILE_BYTES_MAX, io_error};
 use crate::clock::Entropy;
 use crate::disk::Disk;
@@ -61,11 +61,10 @@ struct Open {
 impl Shared {
     /// Looks at places in one folder.
     pub(super) fn look(&self, folder: &Path, questions: &[Question]) -> Vec<(usize, Result<Standing>)> {
-        let sidecar = match Sidecar::load(folder, self.disk.as_ref(), self.entropy.as_ref()) {
-            Ok(sidecar) => sidecar,
+        let (sidecar, work_tree) = match self.marks(folder) {
+            Ok(marks) => marks,
             Err(error) => return questions.iter().map(|q| (q.index, Err(error.clone()))).collect(),
         };
-        let work_tree = WorkTree::of(&self.root, self.disk.as_ref());
         let mut files: BTreeMap<String, Result<Open>> = BTreeMap::new();
         let answers = questions.iter().map(|question| {
             let settings = &question.settings;
@@ -82,11 +81,10 @@ impl Shared {
 
     /// Applies edits in one folder; one answer for each, in their order.
     pub(super) fn apply(&self, folder: &Path, edits: &[Edit]) -> Vec<Result<VersionId>> {
-        let mut sidecar = match Sidecar::load(folder, self.disk.as_ref(), self.entropy.as_ref()) {
-            Ok(sidecar) => sidecar,
+        let (mut sidecar, work_tree) = match self.marks(folder) {
+            Ok(marks) => marks,
             Err(error) => return edits.iter().map(|_| Err(error.clone())).collect(),
         };
-        let work_tree = WorkTree::of(&self.root, self.disk.as_ref());
         let mut files: BTreeMap<String, Result<Open>> = BTreeMap::new();
         let mut answers = Vec::with_capacity(edits.len());
         for (index, edit) in edits.iter().enumerate() {
@@ -121,6 +119,25 @@ impl Shared {
         answers
     }
 
+    /// The marks of a folder, and the work tree that it belongs to: a submodule has one of its own.
+    ///
+    /// A sidecar that git tracks came with a commit, or goes with one. Its marks are anybody's word: a
+    /// value could be committed beside it and pass for one of ours.
+    fn marks(&self, folder: &Path) -> Result<(Sidecar, Option<WorkTree>)> {
+        let disk = self.disk.as_ref();
+        let work_tree = WorkTree::of(folder, disk).or_else(|| WorkTree::of(&self.root, disk));
+        let path = folder.join(NAME);
+        if work_tree.as_ref().is_some_and(|work_tree| work_tree.tracks(&path)) {
+            let path = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();
+            let message = format!(
+                "git tracks `{path}`, so its marks may be anybody's; run `git rm --cached {path}` if it is this \
+                 machine's own, else delete it"
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok((Sidecar::load(folder, disk, self.entropy.as_ref())?, work_tree))
+    }
+
     /// What a file seems to hold. One that cannot be read now is taken for JSON, whose strict syntax
     /// turns a wrong guess into an error; as dotenv it could look empty.
     pub(super) fn guess(&self, path: &str) -> FileFormat {
@@ -144,7 +161,8 @@ impl Shared {
         let path = resolve(&self.root, &settings.path)?;
         if work_tree.is_some_and(|work_tree| work_tree.tracks(&path)) {
             let message = format!(
-                "git tracks `{0}`, so a secret in it would be committed; run `git rm --cached {0}` and ignore it",
+                "git tracks `{0}`, so what it holds may be anybody's and a secret in it would be committed; run `git rm \
+                 --cached {0}` and ignore it",
                 settings.path
             );
             return Err(Error::new(ErrorKind::Invalid, message));

@@ -1,7 +1,7 @@
 //! Local files as a store: dotenv, JSON and YAML, edited in place, with their marks in a sidecar.
 //!
 //! Files are private (0600) and replaced as a whole; a link, a folder, a path out of the Secretfile's
-//! folder and a file that git tracks are refused. With `merge: true` every byte that is not ours
+//! folder and a file that git tracks are refused, to be written and to be read. With `merge: true` every byte that is not ours
 //! stays; without it a file with foreign keys counts as foreign as a whole.
 //!
 //! Two writes at a time: all files of a folder share one sidecar, so a folder has one writer. Whoever
@@ -73,6 +73,9 @@ impl LocalProvider {
     /// The files below `root`, the folder of the Secretfile.
     #[must_use]
     pub fn new(root: PathBuf, disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>) -> Self {
+        // The folder of a bare name is empty, which the system does not take for the present one: git's
+        // work tree would not be found from there.
+        let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
         Self { shared: Arc::new(Shared { root, disk, entropy }), folders: Arc::default() }
     }
 

@@ -221,3 +221,25 @@ fn an_object_of_another_project_is_not_ours() {
     ! 1 secret held
     ");
 }
+
+#[test]
+fn a_file_that_git_tracks_gets_no_value_and_marks_are_ignored_by_git() {
+    let file = "{provider: local, kind: file, config: {path: .env, format: dotenv, merge: true}}";
+    let text = format!(
+        "metadata: {{project: tracked}}\nproviders:\n  local: {{kind: local}}\nsecrets:\n  - name: token\n    \
+         kind: random_string\n    targets:\n      - {file}\n"
+    );
+    let stage = Stage::with(&text);
+    let git = |arguments: &[&str]| {
+        let ran = std::process::Command::new("git").current_dir(stage.sandbox.path(".")).args(arguments).output();
+        assert!(ran.unwrap().status.success());
+    };
+    stage.sandbox.write(".env", "A=1\n");
+    git(&["init", "-q"]);
+    git(&["add", "-f", ".env"]);
+    assert!(stage.told(4, &["sync"]).contains("git tracks `.env`"));
+    assert_eq!(stage.sandbox.read(".env"), "A=1\n");
+    git(&["rm", "-q", "--cached", ".env"]);
+    stage.told(0, &["sync"]);
+    git(&["check-ignore", "-q", ".secretzero.json"]);
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use secretzero::apply::{Intent, Ledger as _, LedgerError, Opened, Rest};
-use secretzero::cli::ci::ref_ledger::{Holder, RefLedger};
+use secretzero::cli::ci::ref_ledger::{Holder, RefLedger, WAIT_MAX};
 use secretzero::forge::State;
 use secretzero::lockfile::Lockfile;
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ impl Stage {
         let clock = Arc::new(SimClock(Arc::clone(&self.time)));
         let sleep = Arc::new(SimSleep { time: Arc::clone(&self.time), wire });
         let holder = Holder { id: id.into(), url: format!("run {id}"), commit: Some(COMMIT.into()) };
-        RefLedger::open(Arc::new(forge), (clock, sleep), "refs/x/y".into(), "Secretfile.yml", holder, true).await
+        let (name, mut patience) = ("refs/x/y".into(), WAIT_MAX);
+        RefLedger::open(Arc::new(forge), (clock, sleep), name, "Secretfile.yml", holder, Some(&mut patience)).await
     }
 
     fn begun(&self, id: &str) -> RefLedger {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use secretzero::apply::{Done, Event, FileLedger, Ledger, LedgerError, Opened, Outcome, Progress, Run, apply};
-use secretzero::cli::ci::ref_ledger::{Holder, RefLedger};
+use secretzero::cli::ci::ref_ledger::{Holder, RefLedger, WAIT_MAX};
 use secretzero::clock::{Clock, Entropy, Sleep};
 use secretzero::diagnostic::Source;
 use secretzero::disk::Disk;
@@ -318,7 +318,9 @@ impl<'a> Process<'a> {
         let time = (Arc::clone(&self.clock) as Arc<dyn Clock>, Arc::clone(&self.sleep) as Arc<dyn Sleep>);
         let holder = Holder { id: id.clone(), url: id.clone(), commit: None };
         let forge = Arc::clone(forge) as Arc<dyn Forge>;
-        let (ledger, opened) = RefLedger::open(forge, time, "refs/x/y".into(), "Secretfile.yml", holder, true).await?;
+        let (name, mut patience) = ("refs/x/y".into(), WAIT_MAX);
+        let (ledger, opened) =
+            RefLedger::open(forge, time, name, "Secretfile.yml", holder, Some(&mut patience)).await?;
         Ok((Box::new(ledger), opened))
     }
 

@@ -150,6 +150,12 @@ impl FakeAws {
         edit(&mut self.lock().world)
     }
 
+    /// The same at another moment, whenever what is returned is called.
+    pub(crate) fn later(&self, act: impl FnOnce(&mut World) + Send + 'static) -> impl FnOnce() + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || act(&mut shared.lock().unwrap_or_else(PoisonError::into_inner).world)
+    }
+
     /// A secret of [`REGION`].
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         self.edit(|world| world.region(REGION).secrets.get(name).cloned())
