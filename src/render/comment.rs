@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{code, estimate, words};
+use super::fit::{Limits, fitted};
+use super::{code, estimate, folded, words};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::manifest::{Manifest, Secret};
 use crate::plan::{Action, Next, Plan, SecretPlan, TargetPlan};
 use crate::target::TargetKind;
 
-/// Most rows of one table; what is cut stands in the job summary.
+/// Most rows of one table of a comment; what is cut stands in the job summary.
 pub const ROWS_MAX: usize = 150;
 
 /// What a comment is made of.
@@ -37,13 +38,17 @@ pub struct Facts<'a> {
     pub run_url: &'a str,
     /// The present moment, for what is due soon.
     pub now: Timestamp,
-    /// Most rows of one table.
+    /// Most rows of one table and lines of one list; fewer where the whole would grow too long.
     pub rows_max: usize,
 }
 
 /// The whole comment, without the hidden marker.
 #[must_use]
 pub fn comment(facts: &Facts<'_>) -> String {
+    fitted(facts.rows_max, facts.run_url, |limits| within(facts, limits))
+}
+
+fn within(facts: &Facts<'_>, limits: Limits<'_>) -> String {
     let mut out = String::new();
     let environment =
         if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
@@ -55,16 +60,16 @@ pub fn comment(facts: &Facts<'_>) -> String {
     if let Some(why) = facts.offline {
         out.push_str(&format!("\n> [!NOTE]\n> **Planned offline.** {}\n", words(why)));
     }
-    out.push_str(&problems(facts));
+    out.push_str(&problems(facts, limits));
     if let Some(plan) = facts.plan {
-        out.push_str(&held(facts, plan));
-        out.push_str(&changes(facts, plan));
+        out.push_str(&held(facts, limits, plan));
+        out.push_str(&changes(facts, limits, plan));
     }
-    out.push_str(&policy(facts));
+    out.push_str(&policy(facts, limits));
     if let Some(plan) = facts.plan {
-        out.push_str(&due(facts, plan));
-        out.push_str(&drift(plan));
-        out.push_str(&rest(facts, plan));
+        out.push_str(&due(facts, limits, plan));
+        out.push_str(&drift(limits, plan));
+        out.push_str(&rest(facts, limits, plan));
     }
     out.push_str(&footer(facts));
     out
@@ -108,7 +113,10 @@ fn counts(facts: &Facts<'_>) -> Option<String> {
     let mut parts: Vec<String> = Action::BY_RISK
         .iter()
         .filter_map(|action| Some((action, plan.count(*action))).filter(|(_, count)| *count > 0))
-        .map(|(action, count)| format!("{count} to {}", action.verb()))
+        .map(|(action, count)| match action {
+            Action::Metadata => format!("{count} to change in metadata"),
+            action => format!("{count} to {}", action.verb()),
+        })
         .collect();
     let kept = plan.count(Action::Keep);
     if kept > 0 {
@@ -117,7 +125,7 @@ fn counts(facts: &Facts<'_>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
-fn problems(facts: &Facts<'_>) -> String {
+fn problems(facts: &Facts<'_>, limits: Limits<'_>) -> String {
     if facts.problems.is_empty() {
         return String::new();
     }
@@ -127,11 +135,8 @@ fn problems(facts: &Facts<'_>) -> String {
     } else {
         "> [!NOTE]\n> **Worth a look:**"
     };
-    let mut out = format!("\n{heading}\n>\n");
-    for problem in facts.problems.iter().take(facts.rows_max) {
-        out.push_str(&format!("> - {}\n", finding_line(facts, problem)));
-    }
-    out
+    let lines = limits.lines("> ", facts.problems.iter().map(|problem| finding_line(facts, problem)));
+    format!("\n{heading}\n>\n{lines}")
 }
 
 fn finding_line(facts: &Facts<'_>, finding: &Diagnostic) -> String {
@@ -159,19 +164,21 @@ fn percent(segment: &str) -> String {
     segment.bytes().map(|b| if safe(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-fn held(facts: &Facts<'_>, plan: &Plan) -> String {
-    let mut out = String::new();
-    for (secret, hold) in plan.held().take(facts.rows_max) {
-        if out.is_empty() {
-            out.push_str("\n> [!WARNING]\n> **Held: nothing is written for these until someone decides.**\n>\n");
-        }
-        let link = line_link(facts, hold.span.line);
-        out.push_str(&format!("> - {} {link} {} — {}\n", code(&secret.name), words(&hold.reason), words(&hold.help)));
+fn held(facts: &Facts<'_>, limits: Limits<'_>, plan: &Plan) -> String {
+    let lines = limits.lines(
+        "> ",
+        plan.held().map(|(secret, hold)| {
+            let link = line_link(facts, hold.span.line);
+            format!("{} {link} {} — {}", code(&secret.name), words(&hold.reason), words(&hold.help))
+        }),
+    );
+    if lines.is_empty() {
+        return lines;
     }
-    out
+    format!("\n> [!WARNING]\n> **Held: nothing is written for these until someone decides.**\n>\n{lines}")
 }
 
-fn changes(facts: &Facts<'_>, plan: &Plan) -> String {
+fn changes(facts: &Facts<'_>, limits: Limits<'_>, plan: &Plan) -> String {
     let mut rows: Vec<(&SecretPlan, &TargetPlan)> =
         plan.targets().filter(|(_, t)| t.action.is_change() || t.action == Action::ReplicaCheck).collect();
     if rows.is_empty() {
@@ -179,15 +186,9 @@ fn changes(facts: &Facts<'_>, plan: &Plan) -> String {
     }
     // By risk; a secret's rows of one risk stay together, as in the file.
     rows.sort_by_key(|(_, target)| target.action);
-    let mut out = String::from("\n| | Secret | Target | Why |\n|:--|:--|:--|:--|\n");
-    for (secret, target) in rows.iter().take(facts.rows_max) {
-        out.push_str(&row(facts, secret, target));
-    }
-    if rows.len() > facts.rows_max {
-        let more = rows.len() - facts.rows_max;
-        out.push_str(&format!("\n*{more} more rows stand in the [job summary]({}).*\n", facts.run_url));
-    }
-    out
+    let rows: Vec<_> =
+        rows.iter().map(|(secret, target)| (target.action.as_str(), row(facts, secret, target))).collect();
+    limits.table("| | Secret | Target | Why |", &rows)
 }
 
 fn row(facts: &Facts<'_>, secret: &SecretPlan, target: &TargetPlan) -> String {
@@ -205,14 +206,7 @@ fn row(facts: &Facts<'_>, secret: &SecretPlan, target: &TargetPlan) -> String {
     if secret.primary == Some(target.index) || secret.targets.len() == 1 {
         why.extend(people(facts, secret));
     }
-    format!(
-        "| {} | {} | {} {} | {} |\n",
-        badge(target.action),
-        code(&secret.name),
-        target.kind.title(),
-        code(&target.name),
-        why.join("; ")
-    )
+    format!("| {} | {} | {} | {} |\n", badge(target.action), code(&secret.name), shown(secret, target), why.join("; "))
 }
 
 fn badge(action: Action) -> String {
@@ -239,7 +233,7 @@ pub(super) fn who(declared: &Secret) -> Vec<String> {
     [list("owners:", &declared.owners), list("read by:", &declared.consumers)].into_iter().flatten().collect()
 }
 
-fn policy(facts: &Facts<'_>) -> String {
+fn policy(facts: &Facts<'_>, limits: Limits<'_>) -> String {
     if facts.findings.is_empty() {
         return String::new();
     }
@@ -254,19 +248,18 @@ fn policy(facts: &Facts<'_>) -> String {
             Severity::Warning => "⚠️",
             Severity::Info => "ℹ️",
         };
-        format!("- {mark} {}\n", finding_line(facts, finding))
+        format!("{mark} {}", finding_line(facts, finding))
     };
-    let loud = sorted.iter().filter(|finding| finding.severity > Severity::Info).take(facts.rows_max);
-    out.extend(loud.map(|finding| line(finding)));
-    let quiet: String =
-        sorted.iter().filter(|f| f.severity == Severity::Info).take(facts.rows_max).map(|f| line(f)).collect();
+    let (quiet, loud): (Vec<_>, Vec<_>) = sorted.iter().partition(|finding| finding.severity == Severity::Info);
+    out.push_str(&limits.long_list(loud.into_iter().map(&line).collect()));
     if !quiet.is_empty() {
-        out.push_str(&folded(&count(number(Severity::Info), "remark"), &quiet));
+        let summary = count(quiet.len(), "remark");
+        out.push_str(&folded(&summary, &limits.lines("", quiet.into_iter().map(&line))));
     }
     out
 }
 
-fn due(facts: &Facts<'_>, plan: &Plan) -> String {
+fn due(facts: &Facts<'_>, limits: Limits<'_>, plan: &Plan) -> String {
     let mut soon: Vec<(&SecretPlan, Timestamp)> = plan
         .secrets
         .iter()
@@ -279,95 +272,96 @@ fn due(facts: &Facts<'_>, plan: &Plan) -> String {
     let overdue = soon.iter().filter(|(_, at)| *at <= facts.now).count();
     let mut out = format!("\n#### Rotation: {} due within {} days", soon.len(), crate::plan::DUE_SOON_DAYS);
     out.push_str(&if overdue > 0 { format!(", {overdue} overdue\n\n") } else { "\n\n".into() });
-    for (secret, at) in soon.iter().take(facts.rows_max) {
+    let line = |(secret, at): &(&SecretPlan, Timestamp)| {
         let by_hand = match secret.due {
             Some(_) if secret.external => "; it is external: put a new value there yourself",
             Some(due) if !due.unattended => "; by name only, with `secretzero rotate --secret NAME`",
             _ => "",
         };
         let when = if *at <= facts.now { "was due" } else { "due" };
-        out.push_str(&format!("- {} {when} {}{by_hand}\n", code(&secret.name), at.strftime("%Y-%m-%d")));
-    }
+        format!("{} {when} {}{by_hand}", code(&secret.name), at.strftime("%Y-%m-%d"))
+    };
+    out.push_str(&limits.lines("", soon.iter().map(line)));
     out
 }
 
 /// What was changed by hand before; it makes nothing pending.
-fn drift(plan: &Plan) -> String {
-    let lines: String = plan
+fn drift(limits: Limits<'_>, plan: &Plan) -> String {
+    let lines = plan
         .targets()
         .filter(|(_, target)| target.drifted && !target.action.is_change())
-        .map(|(secret, target)| {
-            format!(
-                "- {} in {} {}: {}\n",
-                code(&secret.name),
-                target.kind.title(),
-                code(&target.name),
-                words(&target.why)
-            )
-        })
-        .collect();
-    let number = plan.targets().filter(|(_, target)| target.drifted).count();
+        .map(|(secret, target)| format!("{}: {}", place(secret, target), words(&target.why)));
+    let lines = limits.lines("", lines);
     if lines.is_empty() {
-        lines
-    } else {
-        folded(&format!("{} changed outside SecretZero", count(number, "target")), &lines)
+        return lines;
     }
+    let number = plan.targets().filter(|(_, target)| target.drifted).count();
+    folded(&format!("{} changed outside SecretZero", count(number, "target")), &lines)
 }
 
 /// Everything that changes nothing, folded.
-fn rest(facts: &Facts<'_>, plan: &Plan) -> String {
-    let mut out = String::new();
-    let notes: String = plan
+fn rest(facts: &Facts<'_>, limits: Limits<'_>, plan: &Plan) -> String {
+    let notes = plan
         .secrets
         .iter()
-        .flat_map(|secret| secret.notes.iter().map(move |note| format!("- {}: {}\n", code(&secret.name), words(note))))
-        .chain(
-            facts
-                .manifest
-                .into_iter()
-                .flat_map(|manifest| estimate::hints(manifest, Some(plan)))
-                .map(|hint| format!("- {}\n", words(&hint))),
-        )
-        .collect();
-    if !notes.is_empty() {
-        out.push_str(&folded("Notes", &notes));
-    }
-    out.push_str(&orphans(&plan.orphans));
-    let list = |wanted: fn(&TargetPlan) -> bool| -> Vec<(&SecretPlan, &TargetPlan)> {
-        plan.targets().filter(|(_, target)| wanted(target)).collect()
-    };
-    let left = list(|target| target.action == Action::LeftOut);
-    if !left.is_empty() {
-        let lines: String = left.iter().map(|(s, t)| listed(s, t, &format!(": {}", words(&t.why)))).collect();
-        out.push_str(&folded(&format!("{} left out", count(left.len(), "target")), &lines));
-    }
-    let kept = list(|target| target.action == Action::Keep && !target.drifted);
+        .flat_map(|secret| secret.notes.iter().map(move |note| format!("{}: {}", code(&secret.name), words(note))));
+    let hints = facts.manifest.into_iter().flat_map(|manifest| estimate::hints(manifest, Some(plan)));
+    let notes = limits.lines("", notes.chain(hints.map(|hint| words(&hint))));
+    let mut out = if notes.is_empty() { notes } else { folded("Notes", &notes) };
+    out.push_str(&orphans(limits, &plan.orphans));
+    out.push_str(&left_out(limits, plan));
+    let kept: Vec<_> = plan.targets().filter(|(_, target)| target.action == Action::Keep && !target.drifted).collect();
     if !kept.is_empty() {
-        let lines: String = kept.iter().take(ROWS_MAX).map(|(s, t)| listed(s, t, "")).collect();
+        let lines = limits.lines("", kept.iter().map(|(secret, target)| listed(secret, target)));
         out.push_str(&folded(&format!("{} unchanged", count(kept.len(), "target")), &lines));
     }
     out
 }
 
 /// Secrets that the file no longer declares: told, and never pending.
-pub(super) fn orphans(names: &[String]) -> String {
+pub(super) fn orphans(limits: Limits<'_>, names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
     }
-    let lines: String = names.iter().take(ROWS_MAX).map(|name| format!("- {}\n", code(name))).collect();
+    let lines = limits.lines("", names.iter().map(|name| code(name)));
     let body = format!("What is stored stays where it is; nothing is deleted.\n\n{lines}");
     folded(&format!("{} no longer declared", count(names.len(), "secret")), &body)
 }
 
-fn listed(secret: &SecretPlan, target: &TargetPlan, end: &str) -> String {
-    let alias = if target.kind == TargetKind::File { String::new() } else { format!(" ({})", code(&target.provider)) };
-    format!("- {} in {} {}{alias}{end}\n", code(&secret.name), target.kind.title(), code(&target.name))
+/// Targets that were not looked at, and why: a reason that all share is said once.
+pub(super) fn left_out(limits: Limits<'_>, plan: &Plan) -> String {
+    let left: Vec<_> = plan.targets().filter(|(_, target)| target.action == Action::LeftOut).collect();
+    let Some((_, first)) = left.first() else { return String::new() };
+    let shared = left.len() > 1 && left.iter().all(|(_, target)| target.why == first.why);
+    let lines = limits.lines(
+        "",
+        left.iter().map(|(secret, target)| match shared {
+            true => listed(secret, target),
+            false => format!("{}: {}", listed(secret, target), words(&target.why)),
+        }),
+    );
+    let body = if shared { format!("All because {}:\n\n{lines}", words(&first.why)) } else { lines };
+    folded(&format!("{} left out", count(left.len(), "target")), &body)
 }
 
-/// A section that is closed until someone opens it.
-#[must_use]
-pub fn folded(summary: &str, body: &str) -> String {
-    format!("\n<details><summary>{summary}</summary>\n\n{body}\n</details>\n")
+/// A target as a part of a sentence.
+pub(super) fn place(secret: &SecretPlan, target: &TargetPlan) -> String {
+    format!("{} in {}", code(&secret.name), shown(secret, target))
+}
+
+/// A target as a reader knows it, with its provider where the secret has another of this kind and name.
+pub(super) fn shown(secret: &SecretPlan, target: &TargetPlan) -> String {
+    let same = |other: &&TargetPlan| other.kind == target.kind && other.name == target.name;
+    let alias = match secret.targets.iter().filter(same).count() {
+        0 | 1 => String::new(),
+        _ => format!(" ({})", code(&target.provider)),
+    };
+    format!("{} {}{alias}", target.kind.title(), code(&target.name))
+}
+
+fn listed(secret: &SecretPlan, target: &TargetPlan) -> String {
+    let alias = if target.kind == TargetKind::File { String::new() } else { format!(" ({})", code(&target.provider)) };
+    format!("{} in {} {}{alias}", code(&secret.name), target.kind.title(), code(&target.name))
 }
 
 fn footer(facts: &Facts<'_>) -> String {

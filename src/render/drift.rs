@@ -1,10 +1,17 @@
 //! The issue about drift: which secrets and targets are not as SecretZero left them, and what to do.
 
-use super::comment::{count, link, who};
+use super::comment::{count, link, place, shown, who};
+use super::fit::{Limits, fitted};
 use super::{code, words};
 use crate::manifest::Manifest;
 use crate::plan::drift::{Drift, DriftKind, Finding};
 use crate::plan::{Plan, SecretPlan, TargetPlan};
+
+/// Most secrets that are named beside the advice that they share.
+const NAMES_MAX: usize = 12;
+
+/// Stands for the secret in advice that several share.
+const NAMED: &str = "--secret NAME";
 
 /// What an issue is made of.
 pub struct Facts<'a> {
@@ -24,7 +31,7 @@ pub struct Facts<'a> {
     pub blob_url: &'a str,
     /// The run that looked.
     pub run_url: &'a str,
-    /// Most rows of one table.
+    /// Most rows of one table and lines of one list; fewer where the whole would grow too long.
     pub rows_max: usize,
 }
 
@@ -59,15 +66,19 @@ pub fn title(facts: &Facts<'_>) -> String {
 /// The whole issue, without the hidden marker; also the section of the job summary.
 #[must_use]
 pub fn body(facts: &Facts<'_>) -> String {
+    fitted(facts.rows_max, facts.run_url, |limits| within(facts, limits))
+}
+
+fn within(facts: &Facts<'_>, limits: Limits<'_>) -> String {
     let mut out = format!("### SecretZero · {}{}\n\n**{}.**", code(facts.file), environment(facts), headline(facts));
     if !facts.drift.found.is_empty() {
         out.push_str(" Only metadata was read, and nothing was changed.\n");
-        out.push_str(&table(facts));
-        out.push_str(&help(facts));
+        out.push_str(&table(facts, limits));
+        out.push_str(&help(facts, limits));
     } else {
         out.push('\n');
     }
-    out.push_str(&unknown(facts));
+    out.push_str(&unknown(facts, limits));
     out.push_str(&footer(facts));
     out
 }
@@ -94,28 +105,23 @@ fn sorted<'a>(facts: &Facts<'a>) -> Vec<&'a Finding> {
     found
 }
 
-fn table(facts: &Facts<'_>) -> String {
-    let mut out = String::from("\n| | Secret | Target | What happened |\n|:--|:--|:--|:--|\n");
-    let found = sorted(facts);
-    for finding in found.iter().take(facts.rows_max) {
-        let Some((secret, target)) = at(facts, finding.secret, finding.target) else { continue };
+fn table(facts: &Facts<'_>, limits: Limits<'_>) -> String {
+    let row = |finding: &Finding| {
+        let (secret, target) = at(facts, finding.secret, finding.target)?;
         let mut said = vec![words(&finding.said)];
         said.extend(facts.manifest.secrets.get(secret.index).map(who).unwrap_or_default());
-        out.push_str(&format!(
-            "| {} | {}, {} | {} {} | {} |\n",
+        let row = format!(
+            "| {} | {}, {} | {} | {} |\n",
             badge(finding.kind),
             code(&secret.name),
             link(facts.blob_url, facts.file, target.span.line),
-            target.kind.title(),
-            code(&target.name),
+            shown(secret, target),
             said.join("; ")
-        ));
-    }
-    if found.len() > facts.rows_max {
-        let more = found.len() - facts.rows_max;
-        out.push_str(&format!("\n*{more} more rows stand in the [job summary]({}).*\n", facts.run_url));
-    }
-    out
+        );
+        Some((finding.kind.title(), row))
+    };
+    let rows: Vec<_> = sorted(facts).into_iter().filter_map(row).collect();
+    limits.table("| | Secret | Target | What happened |", &rows)
 }
 
 fn badge(kind: DriftKind) -> String {
@@ -127,36 +133,43 @@ fn badge(kind: DriftKind) -> String {
     format!("{mark}&nbsp;**{}**", kind.title().replace(' ', "&nbsp;"))
 }
 
-/// What to do, once for each secret and kind.
-fn help(facts: &Facts<'_>) -> String {
-    let mut lines: Vec<String> = Vec::new();
+/// What to do, once for all secrets with the same advice.
+fn help(facts: &Facts<'_>, limits: Limits<'_>) -> String {
+    let mut advice: Vec<(DriftKind, String, Vec<&str>)> = Vec::new();
     for finding in sorted(facts) {
         let Some((secret, _)) = at(facts, finding.secret, finding.target) else { continue };
-        let line = format!("- {}, {}: {}\n", code(&secret.name), finding.kind.title(), words(&finding.help));
-        if !lines.contains(&line) {
-            lines.push(line);
+        let name = secret.name.as_str();
+        let help = finding.help.replace(&format!("--secret {name}"), NAMED);
+        match advice.iter_mut().find(|(kind, known, _)| *kind == finding.kind && *known == help) {
+            Some((.., names)) if names.contains(&name) => {}
+            Some((.., names)) => names.push(name),
+            None => advice.push((finding.kind, help, vec![name])),
         }
     }
-    lines.truncate(facts.rows_max);
+    let lines = advice.iter().map(|(kind, help, names)| {
+        let help = match names.as_slice() {
+            [name] => help.replace(NAMED, &format!("--secret {name}")),
+            _ => help.clone(),
+        };
+        let shown: Vec<String> = names.iter().take(NAMES_MAX).map(|name| code(name)).collect();
+        let more = names.len() - shown.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}, {}: {}", shown.join(", "), kind.title(), words(&help))
+    });
+    let lines = limits.lines("", lines);
     format!(
-        "\n#### What to do\n\n{}\nWhere the workflow answers comments, `/secretzero sync` and `/secretzero rotate NAME` on a pull \
+        "\n#### What to do\n\n{lines}\nWhere the workflow answers comments, `/secretzero sync` and `/secretzero rotate NAME` on a pull \
          request do the same.\nA drift that is meant to stay: close this issue as not planned, and the same drift is \
-         not told again.\n",
-        lines.concat()
+         not told again.\n"
     )
 }
 
-fn unknown(facts: &Facts<'_>) -> String {
-    let line = |secret: &SecretPlan, target: &TargetPlan, reason: &str| {
-        format!("> - {} in {} {}: {}\n", code(&secret.name), target.kind.title(), code(&target.name), words(reason))
-    };
-    let lines: String = facts
-        .drift
-        .unknown
-        .iter()
-        .take(facts.rows_max)
-        .filter_map(|one| at(facts, one.secret, one.target).map(|(secret, target)| line(secret, target, &one.reason)))
-        .collect();
+fn unknown(facts: &Facts<'_>, limits: Limits<'_>) -> String {
+    let lines = facts.drift.unknown.iter().filter_map(|one| {
+        let (secret, target) = at(facts, one.secret, one.target)?;
+        Some(format!("{}: {}", place(secret, target), words(&one.reason)))
+    });
+    let lines = limits.lines("> ", lines);
     if lines.is_empty() {
         return lines;
     }

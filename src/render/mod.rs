@@ -7,6 +7,7 @@ pub mod comment;
 pub mod drift;
 pub mod estimate;
 pub mod explain;
+mod fit;
 pub mod outcome;
 
 /// Text as inline code that fits a table cell; control characters and direction marks are shown as
@@ -47,6 +48,11 @@ pub fn words(text: &str) -> String {
         }
     }
     out
+}
+
+/// A section that is closed until someone opens it.
+fn folded(summary: &str, body: &str) -> String {
+    format!("\n<details><summary>{summary}</summary>\n\n{body}\n</details>\n")
 }
 
 fn visible(c: char) -> char {

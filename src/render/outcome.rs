@@ -1,6 +1,7 @@
 //! The comment of a merged pull request and the job summary of a sync or rotation: what was done.
 
-use super::comment::{count, folded, orphans};
+use super::comment::{count, left_out, orphans, place, shown};
+use super::fit::{Limits, fitted};
 use super::{code, words};
 use crate::apply::{Done, Outcome, SecretOutcome};
 use crate::plan::{Action, Cause, Plan, SecretPlan, TargetPlan};
@@ -25,7 +26,7 @@ pub struct Facts<'a> {
     pub commit: &'a str,
     /// The run that did it.
     pub run_url: &'a str,
-    /// Most rows of one table.
+    /// Most rows of one table and lines of one list; fewer where the whole would grow too long.
     pub rows_max: usize,
 }
 
@@ -60,98 +61,83 @@ pub fn written<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Row<'a>> {
 /// The whole report, without the hidden marker.
 #[must_use]
 pub fn report(facts: &Facts<'_>) -> String {
+    fitted(facts.rows_max, facts.run_url, |limits| within(facts, limits))
+}
+
+fn within(facts: &Facts<'_>, limits: Limits<'_>) -> String {
     let environment =
         if facts.environment.is_empty() { String::new() } else { format!(" · {}", code(facts.environment)) };
     let mut out = format!("### SecretZero · {}{environment}\n\n**{}.**\n", code(facts.file), title(facts));
-    out.push_str(&unfinished(facts));
-    out.push_str(&unreviewed(facts));
-    let done: Vec<Row<'_>> = written(facts).collect();
+    out.push_str(&unfinished(facts, limits));
+    out.push_str(&unreviewed(facts, limits));
+    let mut done: Vec<Row<'_>> = written(facts).collect();
+    // As in the plan: by risk, a secret's rows of one risk together.
+    done.sort_by_key(|(_, _, target, _)| target.action);
+    let done: Vec<_> = done.iter().map(|row| (past(row.2.action), table_row(row))).collect();
     if !done.is_empty() {
-        out.push_str("\n| | Secret | Target | Generation |\n|:--|:--|:--|:--|\n");
-        for (secret, outcome, target, _) in done.iter().take(facts.rows_max) {
-            let generation = outcome.generation.as_ref().map(|g| g.number.to_string()).unwrap_or_default();
-            let row = format!("{} {}", target.kind.title(), code(&target.name));
-            out.push_str(&format!(
-                "| ✅&nbsp;{} | {} | {row} | {generation} |\n",
-                past(target.action),
-                code(&secret.name)
-            ));
-        }
-        if done.len() > facts.rows_max {
-            out.push_str(&format!(
-                "\n*{} more rows stand in the [job summary]({}).*\n",
-                done.len() - facts.rows_max,
-                facts.run_url
-            ));
-        }
+        out.push_str(&limits.table("| | Secret | Target | Generation |", &done));
     }
     let kept = rows(facts).filter(|(_, _, target, _)| target.action == Action::Keep).count();
     if kept > 0 {
         out.push_str(&format!("\n{} as declared already.\n", count(kept, "target")));
     }
-    let left: String = rows(facts)
-        .filter(|(_, _, target, _)| target.action == Action::LeftOut)
-        .map(|(secret, _, target, _)| {
-            format!(
-                "- {} in {} {}: {}\n",
-                code(&secret.name),
-                target.kind.title(),
-                code(&target.name),
-                words(&target.why)
-            )
-        })
-        .collect();
-    if !left.is_empty() {
-        out.push_str(&folded("Left out", &left));
-    }
-    out.push_str(&orphans(&facts.plan.orphans));
+    out.push_str(&left_out(limits, facts.plan));
+    out.push_str(&orphans(limits, &facts.plan.orphans));
     let short = code(facts.commit.get(..7).unwrap_or(facts.commit));
     let run = if facts.run_url.is_empty() { String::new() } else { format!(" · [run]({})", facts.run_url) };
     out.push_str(&format!("\n<sub>At {short}{run} · SecretZero {}</sub>\n", env!("CARGO_PKG_VERSION")));
     out
 }
 
-fn unfinished(facts: &Facts<'_>) -> String {
-    let mut lines = String::new();
-    for (secret, hold) in facts.plan.held() {
-        lines.push_str(&format!("> - {}: {} — {}\n", code(&secret.name), words(&hold.reason), words(&hold.help)));
-    }
-    for (secret, outcome) in facts.plan.secrets.iter().zip(&facts.outcome.secrets) {
-        if let Some(failure) = &outcome.failure {
-            lines.push_str(&format!("> - {}: {}\n", code(&secret.name), words(failure)));
-        }
-    }
-    for (secret, _, target, done) in rows(facts) {
-        if let Done::Failed(reason) = done {
-            let place = format!("{} {}", target.kind.title(), code(&target.name));
-            lines.push_str(&format!("> - {} in {place}: {}\n", code(&secret.name), words(reason)));
-        }
-    }
+fn table_row((secret, outcome, target, _): &Row<'_>) -> String {
+    format!(
+        "| ✅&nbsp;{} | {} | {} | {} |\n",
+        past(target.action).replace(' ', "&nbsp;"),
+        code(&secret.name),
+        shown(secret, target),
+        outcome.generation.as_ref().map(|generation| generation.number.to_string()).unwrap_or_default()
+    )
+}
+
+fn unfinished(facts: &Facts<'_>, limits: Limits<'_>) -> String {
+    let held = facts
+        .plan
+        .held()
+        .map(|(secret, hold)| format!("{}: {} — {}", code(&secret.name), words(&hold.reason), words(&hold.help)));
+    let secrets = facts.plan.secrets.iter().zip(&facts.outcome.secrets).filter_map(|(secret, outcome)| {
+        let failure = outcome.failure.as_ref()?;
+        Some(format!("{}: {}", code(&secret.name), words(failure)))
+    });
+    let targets = rows(facts).filter_map(|(secret, _, target, done)| match done {
+        Done::Failed(reason) => Some(format!("{}: {}", place(secret, target), words(reason))),
+        _ => None,
+    });
+    let lines = limits.lines("> ", held.chain(secrets).chain(targets));
     if lines.is_empty() {
         return lines;
     }
-    let only_review = facts.outcome.failures() == 0 && facts.plan.held().all(|(_, hold)| hold.cause == Cause::Review);
-    let heading = match only_review {
-        true => "Held: no plan of a merged pull request had shown this.",
-        false => "Unfinished; the next run goes on with the same values.",
+    let all_held_by = |cause| facts.outcome.failures() == 0 && facts.plan.held().all(|(_, hold)| hold.cause == cause);
+    let heading = if all_held_by(Cause::Review) {
+        "Held: no plan of a merged pull request had shown this."
+    } else if all_held_by(Cause::Decision) {
+        "Held: nothing is written for these until someone decides."
+    } else {
+        "Unfinished; the next run goes on with the same values."
     };
     format!("\n> [!WARNING]\n> **{heading}**\n>\n{lines}")
 }
 
 /// What ran without a review, by name.
-fn unreviewed(facts: &Facts<'_>) -> String {
+fn unreviewed(facts: &Facts<'_>, limits: Limits<'_>) -> String {
     let note = facts.note.map(|note| format!(" Review: {}.", words(note))).unwrap_or_default();
     if facts.unreviewed.is_empty() {
         return if note.is_empty() { note } else { format!("\n*{}*\n", note.trim_start()) };
     }
-    let mut out = format!(
-        "\n> [!IMPORTANT]\n> **{} not shown by any reviewed plan.**{note} `require_plan: true` would have held this.\n>\n",
-        count(facts.unreviewed.len(), "change")
-    );
-    for line in facts.unreviewed.iter().take(facts.rows_max) {
-        out.push_str(&format!("> - {line}\n"));
-    }
-    out
+    format!(
+        "\n> [!IMPORTANT]\n> **{} not shown by any reviewed plan.**{note} `require_plan: true` would have held this.\n>\n{}",
+        count(facts.unreviewed.len(), "change"),
+        limits.lines("> ", facts.unreviewed.iter().cloned())
+    )
 }
 
 const fn past(action: Action) -> &'static str {
@@ -160,7 +146,7 @@ const fn past(action: Action) -> &'static str {
         Action::Spread => "copied",
         Action::Rotate => "rotated",
         Action::Revise => "replaced",
-        Action::Heal => "brought&nbsp;up&nbsp;to&nbsp;date",
+        Action::Heal => "brought up to date",
         Action::Restore => "restored",
         Action::Adopt => "adopted",
         Action::Create => "created",

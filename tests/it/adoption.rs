@@ -103,15 +103,7 @@ fn three_hundred_objects_are_imported_reviewed_and_adopted_as_they_are() {
     // Reviewed: the default branch knows the provider and no secret yet.
     let (head, _) = imported.split_once("\nsecrets:").unwrap();
     let base = format!("{head}\nsecrets: []\n");
-    let job = Job {
-        server_url: "https://github.com".into(),
-        reference: "refs/heads/main".into(),
-        api_url: github.url(),
-        repository: FakeGithub::REPOSITORY.into(),
-        repository_id: 1001,
-        token: github.workflow_token(&PERMISSIONS),
-        cloud: aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-    };
+    let job = Job::on(&github, github.workflow_token(&PERMISSIONS), aws.env());
     let at = Sandbox::new();
     github.commit("main", &[("Secretfile.yml", base.as_bytes())]);
     let head = github.commit("adopt", &[("Secretfile.yml", imported.as_bytes())]);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::fake::github::{FakeGithub, World};
 use crate::sandbox::{Ran, Sandbox};
 
 /// Where a job runs.
@@ -22,6 +23,23 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// On the default branch of the fake's repository.
+    pub(crate) fn on<K: Into<String>>(
+        github: &FakeGithub,
+        token: String,
+        cloud: impl IntoIterator<Item = (K, String)>,
+    ) -> Self {
+        Self {
+            api_url: github.url(),
+            server_url: "https://github.com".into(),
+            reference: "refs/heads/main".into(),
+            repository: FakeGithub::REPOSITORY.into(),
+            repository_id: World::REPOSITORY_ID,
+            token,
+            cloud: cloud.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        }
+    }
+
     /// Runs for an event, with inputs.
     pub(crate) fn run(&self, at: &Sandbox, event: &str, payload: &Value, sha: &str, inputs: &[(&str, &str)]) -> Ran {
         at.run_with(&["ci"], &self.environment(at, event, payload, sha, inputs))

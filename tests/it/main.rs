@@ -40,6 +40,8 @@ mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hosts;
 mod job;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod large_comment;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod leaks;

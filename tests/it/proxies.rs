@@ -52,15 +52,8 @@ impl Company {
             aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         cloud.remove("AWS_ENDPOINT_URL");
         cloud.extend(variables.iter().map(|name| ((*name).to_owned(), proxy.url())));
-        let job = Job {
-            server_url: "https://github.com".into(),
-            reference: "refs/heads/main".into(),
-            api_url: "https://api.github.com".into(),
-            repository: FakeGithub::REPOSITORY.into(),
-            repository_id: 1001,
-            token: github.workflow_token(&rights),
-            cloud,
-        };
+        let job =
+            Job { api_url: "https://api.github.com".into(), ..Job::on(&github, github.workflow_token(&rights), cloud) };
         let head = github.commit("main", &[("Secretfile.yml", SECRETFILE.as_bytes())]);
         let sandbox = Sandbox::with(SECRETFILE);
         sandbox.write("ca.pem", &proxy.ca);
@@ -137,15 +130,7 @@ fn what_no_proxy_names_is_reached_directly() {
         direct.insert(name.into(), "localhost,127.0.0.1".into());
         proxied.insert(name.into(), "example.com".into());
     }
-    let job = |cloud: BTreeMap<String, String>| Job {
-        server_url: "https://github.com".into(),
-        reference: "refs/heads/main".into(),
-        api_url: company.github.url(),
-        repository: company.job.repository.clone(),
-        repository_id: company.job.repository_id,
-        token: company.job.token.clone(),
-        cloud,
-    };
+    let job = |cloud: BTreeMap<String, String>| Job::on(&company.github, company.job.token.clone(), cloud);
     let ran = job(direct).push(&company.sandbox, &company.head, &[("retry_max_attempts", "1")]);
     assert_eq!((ran.code, elsewhere.count()), (Some(0), 0), "{ran:?}");
     // The other way round it must be the proxy that is asked, or the line above would say nothing.

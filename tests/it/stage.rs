@@ -27,15 +27,7 @@ impl Stage {
 
     pub(crate) fn with_permissions(permissions: &[(&str, &str)]) -> Self {
         let (github, aws) = (FakeGithub::start(), FakeAws::start());
-        let job = Job {
-            server_url: "https://github.com".into(),
-            reference: "refs/heads/main".into(),
-            api_url: github.url(),
-            repository: FakeGithub::REPOSITORY.into(),
-            repository_id: 1001,
-            token: github.workflow_token(permissions),
-            cloud: aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        };
+        let job = Job::on(&github, github.workflow_token(permissions), aws.env());
         Self { aws, sandbox: Sandbox::new(), job, github }
     }
 

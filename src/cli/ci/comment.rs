@@ -14,11 +14,14 @@ use super::sync::Kind;
 use crate::cli::exit::Exit;
 use crate::diagnostic::{nearest, quote};
 use crate::forge::github::event::{IssueCommentEvent, PullRequestEvent, Repository};
-use crate::forge::{CommentSeen, Error, Forge, Marker, Permission, PullRequest};
+use crate::forge::{CommentSeen, Error, Forge, Marker, Permission, PullRequest, cut};
 use crate::render::{code, explain, words};
 
 /// Most names listed where one was not found.
 const KNOWN_MAX: usize = 12;
+
+/// Longest text of an answer in UTF-16 code units, so that its heading and its end have room beside it.
+const ANSWER_UNITS_MAX: usize = 60_000;
 
 /// What can be asked, as a reply says it.
 const HELP: &str = "\
@@ -286,6 +289,7 @@ impl Job<'_> {
         let run = &self.runner.run_url;
         let run = if run.is_empty() { String::new() } else { format!(" · [run]({run})") };
         let (who, at) = (code(&asked.comment.author), &asked.comment.url);
+        let text = cut(text, ANSWER_UNITS_MAX, "*The rest stands in the job summary.*\n");
         let body = format!(
             "### SecretZero · {}\n\n{text}\n<sub>{who} asked in [a comment]({at}){run} · SecretZero {}</sub>\n",
             code(&format!("/secretzero {verb}")),

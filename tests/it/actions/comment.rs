@@ -60,15 +60,7 @@ fn every_action_has_its_row() {
     let stage = Stage::with(&base);
     let github = FakeGithub::start();
     let permissions = [("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
-    let job = Job {
-        server_url: "https://github.com".into(),
-        reference: "refs/heads/main".into(),
-        api_url: github.url(),
-        repository: FakeGithub::REPOSITORY.into(),
-        repository_id: 1001,
-        token: github.workflow_token(&permissions),
-        cloud: stage.aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-    };
+    let job = Job::on(&github, github.workflow_token(&permissions), stage.aws.env());
     let sha = github.commit("main", &[("Secretfile.yml", base.as_bytes())]);
     let ran = job.push(&stage.sandbox, &sha, &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

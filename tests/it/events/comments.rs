@@ -216,10 +216,12 @@ fn a_maintainer_syncs_the_default_branch_and_nothing_of_the_pull_request() {
 
     3 targets as declared already.
 
-    <details><summary>Left out</summary>
+    <details><summary>2 targets left out</summary>
 
-    - `database_password` in Local file `.env`: local files belong to the machine one stands on; `local_files: true` includes the runner's
-    - `service_account` in Local file `.service-account.json`: local files belong to the machine one stands on; `local_files: true` includes the runner's
+    All because local files belong to the machine one stands on; `local_files: true` includes the runner's:
+
+    - `database_password` in Local file `.env`
+    - `service_account` in Local file `.service-account.json`
 
     </details>
 
@@ -272,7 +274,7 @@ fn a_maintainer_rotates_what_is_named_and_nothing_else() {
     | ✅&nbsp;rotated | `database_password` | AWS Secrets Manager `production/myapp/database/password` | 2 |
     | ✅&nbsp;rotated | `database_password` | AWS SSM Parameter `/production/myapp/database/password` | 2 |
 
-    <details><summary>Left out</summary>
+    <details><summary>1 target left out</summary>
 
     - `database_password` in Local file `.env`: local files belong to the machine one stands on; `local_files: true` includes the runner's
 

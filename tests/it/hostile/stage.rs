@@ -55,15 +55,7 @@ impl Stage {
         let (github, aws) = (FakeGithub::start(), FakeAws::start());
         let (elsewhere, identity) = (Canary::start(), Canary::start());
         let rights = [("contents", "write"), ("pull-requests", "write"), ("checks", "write")];
-        let job = Job {
-            server_url: "https://github.com".into(),
-            reference: "refs/heads/main".into(),
-            api_url: github.url(),
-            repository: FakeGithub::REPOSITORY.into(),
-            repository_id: World::REPOSITORY_ID,
-            token: github.workflow_token(&rights),
-            cloud: aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        };
+        let job = Job::on(&github, github.workflow_token(&rights), aws.env());
         let sandbox = Sandbox::new();
         let there = |text: &str| text.replace("ELSEWHERE", &elsewhere.address());
         case.head = case.head.map(|bytes| match String::from_utf8(bytes) {

@@ -35,15 +35,7 @@ impl Stage {
             aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let more = [("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full"), ("INPUT_RETRY_MAX_ATTEMPTS", "1")];
         cloud.extend(ENVIRONMENT.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let job = Job {
-            server_url: "https://github.com".into(),
-            reference: "refs/heads/main".into(),
-            api_url: github.url(),
-            repository: FakeGithub::REPOSITORY.into(),
-            repository_id: 1001,
-            token: TOKEN.into(),
-            cloud,
-        };
+        let job = Job::on(&github, TOKEN.into(), cloud);
         let mut canaries = Canaries::default();
         let base = super::Stage::new(&[]);
         canaries.extend(&base.canaries);
