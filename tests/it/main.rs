@@ -21,6 +21,7 @@ mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
 mod excerpts;
+#[cfg(any(feature = "aws", feature = "github"))]
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod flow;
@@ -39,6 +40,7 @@ mod fuzz;
 mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hosts;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod job;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod large_comment;

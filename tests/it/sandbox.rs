@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_secretzero");
@@ -65,6 +65,7 @@ impl Sandbox {
     }
 
     /// Removes a file if it is there.
+    #[cfg(feature = "aws")]
     pub(crate) fn remove(&self, name: &str) {
         #[expect(clippy::disallowed_methods, reason = "a test loses its own files")]
         drop(std::fs::remove_file(self.path(name)));
@@ -78,7 +79,8 @@ impl Sandbox {
     }
 
     /// Starts a run.
-    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+    #[cfg(feature = "aws")]
+    pub(crate) fn spawn(&self, args: &[&str]) -> std::process::Child {
         self.command(args).spawn().unwrap()
     }
 
@@ -88,6 +90,7 @@ impl Sandbox {
     }
 
     /// Runs to the end with more variables.
+    #[cfg(feature = "aws")]
     pub(crate) fn run_with(&self, args: &[&str], environment: &BTreeMap<String, String>) -> Ran {
         Ran::from(self.command(args).envs(environment).output().unwrap())
     }
