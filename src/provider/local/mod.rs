@@ -70,9 +70,11 @@ struct Waiting {
 }
 
 impl LocalProvider {
-    /// The files below `root`, the folder of the Secretfile.
+    /// The files below `root`, the folder of the Secretfile; empty is the working folder.
     #[must_use]
     pub fn new(root: PathBuf, disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>) -> Self {
+        // `Secretfile.yml` has the parent ``, which names no folder to the operating system.
+        let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
         Self { shared: Arc::new(Shared { root, disk, entropy }), folders: Arc::default() }
     }
 
