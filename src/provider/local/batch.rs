@@ -65,7 +65,10 @@ impl Shared {
             Ok(sidecar) => sidecar,
             Err(error) => return questions.iter().map(|q| (q.index, Err(error.clone()))).collect(),
         };
-        let work_tree = WorkTree::of(&self.root, self.disk.as_ref());
+        let work_tree = match WorkTree::of(&self.root, self.disk.as_ref()) {
+            Ok(work_tree) => work_tree,
+            Err(error) => return questions.iter().map(|q| (q.index, Err(error.clone()))).collect(),
+        };
         let mut files: BTreeMap<String, Result<Open>> = BTreeMap::new();
         let answers = questions.iter().map(|question| {
             let settings = &question.settings;
@@ -86,7 +89,10 @@ impl Shared {
             Ok(sidecar) => sidecar,
             Err(error) => return edits.iter().map(|_| Err(error.clone())).collect(),
         };
-        let work_tree = WorkTree::of(&self.root, self.disk.as_ref());
+        let work_tree = match WorkTree::of(&self.root, self.disk.as_ref()) {
+            Ok(work_tree) => work_tree,
+            Err(error) => return edits.iter().map(|_| Err(error.clone())).collect(),
+        };
         let mut files: BTreeMap<String, Result<Open>> = BTreeMap::new();
         let mut answers = Vec::with_capacity(edits.len());
         for (index, edit) in edits.iter().enumerate() {
