@@ -127,9 +127,12 @@ pub trait Forge: Send + Sync {
 
     /// The files kept under a ref, with the commit that holds them; `None` if the ref is not there.
     ///
+    /// Of a state above the bounds, which no writer of ours made, only the file `own` is read, if it is
+    /// there and within them itself; the next write leaves the rest out.
+    ///
     /// # Errors
-    /// The forge's, and one for a state above the bounds.
-    async fn read_state(&self, ref_name: &str) -> Result<Option<State>>;
+    /// The forge's.
+    async fn read_state(&self, ref_name: &str, own: &str) -> Result<Option<State>>;
 
     /// Replaces the files under a ref, if the ref still stands where `parent` says (`None`: nowhere).
     ///

@@ -71,3 +71,14 @@ class Repository:
             "forced": False,
             "repository": {"id": self.id, "full_name": self.name, "default_branch": self.branch},
         }
+
+    def comment_event(self, number, body, tip):
+        """Somebody writes a comment on a pull request; the job gets the default branch's tip."""
+        comment = self.ask("POST", f"/issues/{number}/comments", {"body": body})
+        return {
+            "action": "created",
+            "issue": {"number": number, "pull_request": {"url": f"pulls/{number}"}},
+            "comment": comment,
+            "after": tip,
+            "repository": {"id": self.id, "full_name": self.name, "default_branch": self.branch},
+        }

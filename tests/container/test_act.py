@@ -103,10 +103,11 @@ class Team:
 
 
 class Snippets(unittest.TestCase):
-    def test_the_readme_has_a_short_and_a_full_workflow(self):
-        short, full = snippets("workflow")
+    def test_the_readme_has_a_short_a_full_and_a_commented_workflow(self):
+        short, full, commented = snippets("workflow")
         self.assertNotIn(LOGIN, short)
         self.assertIn(LOGIN, full)
+        self.assertIn("issue_comment", commented)
 
     def team(self, number):
         return Team(snippets("workflow")[number], snippets("secretfile")[0])
@@ -151,3 +152,25 @@ class Snippets(unittest.TestCase):
         ran = team.act("schedule", {"schedule": "17 4 * * *", "repository": team.github.push_event(sha)["repository"]})
         self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
         self.assertEqual(aws.stored("shop/database/password"), value, "nothing is due")
+
+    def test_the_third_workflow_answers_a_comment_on_a_pull_request(self):
+        team = self.team(2)
+        tip = team.github.commit(team.secretfile)
+        team.github.commit(team.secretfile + "# changed\n", branch="commented")
+        number = team.github.pull("commented")
+        ran = team.act("issue_comment", team.github.comment_event(number, "/secretzero help", tip))
+        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+        answers = [body for body in team.github.comments(number) if "key=reply/help" in body]
+        self.assertEqual(len(answers), 1, ran.stdout + ran.stderr)
+        self.assertIn("/secretzero explain NAME", answers[0])
+
+    def test_the_third_workflow_does_not_start_for_any_other_comment(self):
+        team = self.team(2)
+        tip = team.github.commit(team.secretfile)
+        team.github.commit(team.secretfile + "# quiet\n", branch="quiet")
+        number = team.github.pull("quiet")
+        event = team.github.comment_event(number, "Thank you!", tip)
+        ran = team.act("issue_comment", event)
+        self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+        self.assertNotIn(str(pushed()), ran.stdout + ran.stderr, "the image was not run")
+        self.assertEqual(len(team.github.comments(number)), 1, "no answer")

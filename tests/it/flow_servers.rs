@@ -131,11 +131,14 @@ async fn servers_the_main_job_runs_against_github_and_aws_of_other_makers() {
     assert_eq!(stored["sm production/servers/api-key"], first["sm production/servers/api-key"]);
 
     // Once more, and once more without the lock: nothing changes, not even a tag.
-    let state = person().read_state("refs/secretzero/v1/default").await.unwrap().unwrap();
+    let state = person().read_state("refs/secretzero/v1/default", "Secretfile.yml.lock.json").await.unwrap().unwrap();
     for inputs in [&[("local_files", "true")][..], &[("local_files", "true"), ("lockfile_store", "none")]] {
         let ran = job.push(&sandbox, &merged, inputs);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert_eq!(read_back(&names), stored);
     }
-    assert_eq!(person().read_state("refs/secretzero/v1/default").await.unwrap().unwrap(), state);
+    assert_eq!(
+        person().read_state("refs/secretzero/v1/default", "Secretfile.yml.lock.json").await.unwrap().unwrap(),
+        state
+    );
 }

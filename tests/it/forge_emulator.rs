@@ -117,12 +117,12 @@ async fn emulator_writers_at_the_same_time_leave_one_comment() {
 #[tokio::test]
 async fn emulator_state_is_compared_and_swapped() {
     let (forge, name) = (app(), state_ref(Some("emulator")));
-    assert_eq!(forge.read_state(&name).await, Ok(None));
+    assert_eq!(forge.read_state(&name, "journal").await, Ok(None));
     let first = forge.write_state(&name, None, &files("one"), "first").await.unwrap();
     assert_eq!(forge.write_state(&name, None, &files("x"), "again").await, Err(StateError::Moved));
     let second = forge.write_state(&name, Some(&first), &files("two"), "second").await.unwrap();
     assert_eq!(person().write_state(&name, Some(&first), &files("x"), "late").await, Err(StateError::Moved));
-    let state = forge.read_state(&name).await.unwrap().unwrap();
+    let state = forge.read_state(&name, "journal").await.unwrap().unwrap();
     assert_eq!((state.commit_sha, state.files), (second.clone(), files("two")));
     let compared = forge.compare(&first, &second).await.unwrap();
     assert_eq!((compared.relation, compared.commits), (Relation::Ahead, vec![second]));
@@ -140,7 +140,7 @@ async fn emulator_of_writers_at_the_same_time_one_moves_the_ref() {
         results.iter().zip(&texts).filter_map(|(result, text)| Some((result.as_ref().ok()?, text))).collect();
     assert_eq!(won.len(), 1);
     assert_eq!(results.iter().filter(|result| **result == Err(StateError::Moved)).count(), 3);
-    let state = app().read_state(&name).await.unwrap().unwrap();
+    let state = app().read_state(&name, "journal").await.unwrap().unwrap();
     assert_eq!((&state.commit_sha, &state.files), won[0]);
 }
 

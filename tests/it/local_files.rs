@@ -22,6 +22,8 @@ use secretzero::secret::{SecretValue, Shape, Value};
 use secretzero::target::{FileFormat, FileSettings, Place, TargetKind, TargetSettings};
 use uuid::Uuid;
 
+mod index;
+
 /// The machine's disk, which counts what it replaces and loses power at a given replacement.
 struct CountingDisk {
     replaced: AtomicUsize,

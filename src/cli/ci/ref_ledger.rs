@@ -204,7 +204,7 @@ impl RefLedger {
     }
 
     async fn read(&self, tip: &mut Tip) -> Result<Option<String>, LedgerError> {
-        let state = self.forge.read_state(&self.ref_name).await.map_err(|error| {
+        let state = self.forge.read_state(&self.ref_name, &self.file).await.map_err(|error| {
             let (place, reason) = (self.ref_name.clone(), error.to_string());
             if error.is_forbidden() {
                 LedgerError::Forbidden { place, reason }

@@ -144,7 +144,7 @@ impl Forge for DemoForge {
         Ok(Permission::Admin)
     }
 
-    async fn read_state(&self, _: &str) -> Result<Option<State>> {
+    async fn read_state(&self, _: &str, _: &str) -> Result<Option<State>> {
         Ok(self.with(|repository| repository.kept.clone()))
     }
 

@@ -109,8 +109,8 @@ impl forge::Forge for Github {
         self.read_permission(login).await
     }
 
-    async fn read_state(&self, ref_name: &str) -> forge::Result<Option<forge::State>> {
-        self.load(ref_name).await
+    async fn read_state(&self, ref_name: &str, own: &str) -> forge::Result<Option<forge::State>> {
+        self.load(ref_name, own).await
     }
 
     async fn write_state(

@@ -125,7 +125,10 @@ impl Shared {
     /// value could be committed beside it and pass for one of ours.
     fn marks(&self, folder: &Path) -> Result<(Sidecar, Option<WorkTree>)> {
         let disk = self.disk.as_ref();
-        let work_tree = WorkTree::of(folder, disk).or_else(|| WorkTree::of(&self.root, disk));
+        let work_tree = match WorkTree::of(folder, disk)? {
+            Some(work_tree) => Some(work_tree),
+            None => WorkTree::of(&self.root, disk)?,
+        };
         let path = folder.join(NAME);
         if work_tree.as_ref().is_some_and(|work_tree| work_tree.tracks(&path)) {
             let path = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();

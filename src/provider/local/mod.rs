@@ -16,6 +16,7 @@ mod document;
 mod dotenv;
 mod edit;
 mod git;
+mod index;
 mod json;
 mod path;
 mod sidecar;
@@ -70,7 +71,7 @@ struct Waiting {
 }
 
 impl LocalProvider {
-    /// The files below `root`, the folder of the Secretfile.
+    /// The files below `root`, the folder of the Secretfile; empty is the working folder.
     #[must_use]
     pub fn new(root: PathBuf, disk: Arc<dyn Disk>, entropy: Arc<dyn Entropy>) -> Self {
         // The folder of a bare name is empty, which the system does not take for the present one: git's
@@ -280,12 +281,15 @@ fn io_error(path: &Path, what: &str, error: &io::Error) -> Error {
     Error::new(kind, format!("cannot {what} `{}`: {error}", path.display()))
 }
 
-/// Whether git tracks a file in a folder.
+/// Whether git tracks a file in a folder, or it cannot be told.
 #[must_use]
 pub fn tracked(folder: &Path, file: &Path, disk: &dyn Disk) -> bool {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let Some(name) = file.file_name() else { return false };
-    git::WorkTree::of(folder, disk).is_some_and(|tree| tree.tracks(&folder.join(name)))
+    match git::WorkTree::of(folder, disk) {
+        Ok(tree) => tree.is_some_and(|tree| tree.tracks(&folder.join(name))),
+        Err(_) => true,
+    }
 }
 
 /// The names in a dotenv file, each once and in their order, never a value; `None` if it is no UTF-8.

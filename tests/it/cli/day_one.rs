@@ -196,6 +196,39 @@ fn init_without_any_file_writes_a_valid_beginning_and_warns_of_what_git_tracks()
     assert!(ran.stderr.contains("git tracks .env") && ran.stderr.contains("git rm --cached .env"), "{}", ran.stderr);
 }
 
+/// Without `-f` the folder of the Secretfile is the working folder, which has no name of its own.
+#[test]
+fn a_plain_sync_keeps_values_and_marks_out_of_git() {
+    let secretfile = "metadata: {project: shop}
+providers:
+  local: {kind: local}
+secrets:
+  - name: token
+    kind: random_string
+    targets: [{provider: local, kind: file, config: {path: kept/.env, format: dotenv, merge: true}}]
+";
+    let sandbox = Sandbox::with(secretfile);
+    sandbox.write("real/.env", "OTHER=1\n");
+    std::os::unix::fs::symlink("real", sandbox.path("kept")).unwrap();
+    let git = |args: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(args).current_dir(sandbox.path("."));
+        command.output().unwrap()
+    };
+    for args in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "all"]] {
+        assert!(git(args).status.success(), "{args:?}");
+    }
+    let refused = sandbox.expect(4, &["sync"]);
+    assert!(refused.stderr.contains("git tracks `kept/.env`"), "{refused:?}");
+    assert_eq!(sandbox.read("real/.env"), "OTHER=1\n");
+    assert!(!sandbox.path("real/.secretzero.json").exists());
+
+    assert!(git(&["rm", "-q", "--cached", "real/.env"]).status.success());
+    sandbox.expect(0, &["sync"]);
+    assert!(sandbox.read("real/.env").contains("TOKEN="), "the link stays inside the folder");
+    assert!(git(&["check-ignore", "real/.secretzero.json"]).status.success(), "marks are not ignored");
+}
+
 /// Bash itself sources the script and is asked what it would offer.
 #[test]
 fn bash_completes_commands_and_flags() {

@@ -57,7 +57,7 @@ impl Sleep for SimSleep {
 
 #[async_trait]
 impl Forge for RefForge {
-    async fn read_state(&self, _: &str) -> Result<Option<State>> {
+    async fn read_state(&self, _: &str, _: &str) -> Result<Option<State>> {
         Ok(self.wire.ask(|| self.kept.lock().unwrap().clone()).await)
     }
 
