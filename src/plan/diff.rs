@@ -4,22 +4,23 @@
 //! generated only when every target that can be read is confirmed absent; one that cannot be read
 //! leaves the secret as it is.
 
+mod next;
+
 use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::hold::{hold, not_built, to_adopt};
+use next::next;
+
+use super::hold::{hold, not_built};
 use super::replica;
 use super::standing::{Standing, fork_token, judge, superseded};
 use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
 use crate::lockfile::{Declaration, LockedSecret};
-use crate::manifest::{GeneratorKind, Secret, Source};
+use crate::manifest::Secret;
 use crate::mark::{Generation, Mark, Owner};
 use crate::provider::MarkOrder;
 use crate::target::{Attributes, TargetKind};
-
-/// A generation number of a lock that is believed at most; one rotation each second for 30 years.
-const LOCKED_NUMBER_MAX: u64 = 1_000_000_000;
 
 /// How long a list may be behind what was written.
 const LIST_LAG_MAX: SignedDuration = SignedDuration::from_mins(10);
@@ -253,89 +254,6 @@ impl Due {
     #[must_use]
     pub fn is_soon(&self, now: Timestamp) -> bool {
         now.checked_add(SignedDuration::from_hours(24 * DUE_SOON_DAYS)).is_ok_and(|horizon| self.at <= horizon)
-    }
-}
-
-fn next(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut SecretPlan, options: Options) -> Next {
-    if plan.hold.is_some() {
-        return Next::Keep;
-    }
-    // A number that any place ever held is not given again: a store may remember its token.
-    let highest = standings.iter().filter_map(|standing| generation_of(standing.as_ref())).map(|g| g.number).max();
-    if plan.generation.is_none() && highest.is_none() {
-        return first(view, standings, plan, options);
-    }
-    let after = highest.unwrap_or(0).saturating_add(1);
-    let external = view.secret.source.is_external();
-    if let Some(index) = replaced(view, standings, plan.primary, options).filter(|_| external) {
-        // The new value is what the reminder was for.
-        (plan.source, plan.due) = (Some(index), None);
-        return Next::Adopt(after);
-    }
-    if plan.generation.is_none() {
-        plan.notes.push("the value was changed outside SecretZero, and no target holds the generation in force".into());
-        plan.generation = standings.iter().find_map(|standing| generation_of(standing.as_ref())).cloned();
-    }
-    if external {
-        if options.force {
-            plan.notes.push("its value is made elsewhere, so no new one is made here".into());
-        }
-        return Next::Keep;
-    }
-    let ready = |target: &TargetView| target.selected && target.refused.is_none() && !failed(target);
-    let primary_ready = plan.primary.and_then(|primary| view.targets.get(primary)).is_some_and(ready);
-    if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
-        return Next::Keep;
-    }
-    plan.edited = edited(view);
-    let due = plan.due.is_some_and(|due| due.overdue && (due.unattended || options.attended));
-    if options.force || (options.rotate_due && due) {
-        return Next::Rotate(after);
-    }
-    if plan.source.is_some() && plan.edited { Next::Revise(after) } else { Next::Keep }
-}
-
-/// Whether the declared parts are not those of the value in force. A generated value has none,
-/// whatever an old or forged lock says.
-fn edited(view: &SecretView<'_>) -> bool {
-    let declared = !matches!(&view.secret.source, Source::Single(g) if !matches!(g.kind, GeneratorKind::Static(_)));
-    declared
-        && match view.revision {
-            Revision::Same => false,
-            Revision::Differs => true,
-            Revision::Unread => view.locked.is_some_and(|locked| locked.declaration.fixed != view.declaration.fixed),
-        }
-}
-
-/// The place where somebody put the next value of an external secret that may be taken over: the
-/// primary, else the first.
-fn replaced(
-    view: &SecretView<'_>,
-    standings: &[Option<Standing>],
-    primary: Option<usize>,
-    options: Options,
-) -> Option<usize> {
-    let new = |index: &usize| {
-        let selected = view.targets.get(*index).is_some_and(|target| target.selected);
-        selected && matches!(standings.get(*index), Some(Some(Standing::Drifted { .. })))
-    };
-    let allowed = options.adopt || view.secret.adopt;
-    let found = primary.filter(new).or_else(|| (0..view.targets.len()).find(new));
-    found.filter(|_| allowed)
-}
-
-/// Nothing of ours stands anywhere: take something over, or make the first value.
-fn first(view: &SecretView<'_>, standings: &[Option<Standing>], plan: &mut SecretPlan, options: Options) -> Next {
-    // The lock may be forged: a number near the end would leave none for later.
-    let locked = view.locked.map_or(0, |locked| locked.generation);
-    let number = if locked < LOCKED_NUMBER_MAX { locked.saturating_add(1) } else { 1 };
-    match to_adopt(view, standings, plan.primary, options) {
-        Some(index) => {
-            plan.source = Some(index);
-            Next::Adopt(number)
-        }
-        None if plan.primary.is_some() => Next::Create(number),
-        None => Next::Keep,
     }
 }
 
