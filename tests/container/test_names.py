@@ -69,20 +69,20 @@ class Names(unittest.TestCase):
         ran = self.plan_at(f"http://localhost:{self.port}", "", f"nameserver {server.address}\noptions timeout:2\n")
         self.assertIn("localhost", server.asked, ran)
         self.assertEqual(ran.code, 0, ran)
-        self.assertIn("no such Secretfile yet", ran.summary, "GitHub was reached and had no such file")
+        self.assertIn("not found (404)", ran.summary, "GitHub was reached and had no such file")
 
     def test_a_name_in_the_hosts_file_needs_no_dns(self):
         server = NameServer({})
         ran = self.plan_at(f"http://localhost:{self.port}", "127.0.0.1 localhost\n", f"nameserver {server.address}\n")
         self.assertEqual(server.asked, [])
-        self.assertIn("no such Secretfile yet", ran.summary, ran)
+        self.assertIn("not found (404)", ran.summary, ran)
 
     def test_githubs_own_name_is_asked_of_the_dns(self):
         server = NameServer({})
         ran = self.plan_at("https://api.github.com", "127.0.0.1 localhost\n", f"nameserver {server.address}\noptions timeout:2\n")
         self.assertIn("api.github.com", server.asked)
-        self.assertEqual(ran.code, 0, ran)
-        self.assertIn("is not known", ran.summary)
+        self.assertEqual(ran.code, 1, ran)
+        self.assertIn("are not known", ran.summary)
 
     def test_without_a_network_it_still_plans_from_the_file(self):
         runner = Runner({"Secretfile.yml": secretfile("names")})
