@@ -127,6 +127,13 @@ pub fn swallowed(key: &str) -> Option<&str> {
     is_key.then_some(name)
 }
 
+/// Text of ours that may hold names of a stranger's: what steers a terminal or hides text is shown as
+/// `�`. Backticks and breaks stay, since they are ours.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if harmless(c) || "`\n".contains(c) { c } else { '\u{fffd}' }).collect()
+}
+
 /// Whether a character neither steers a terminal nor hides text.
 fn harmless(c: char) -> bool {
     !c.is_control()

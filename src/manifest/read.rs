@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::load::{Credentials, Inputs, Statics};
 use super::node::{Entry, Node};
 use super::variables::{Token, tokens};
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, quote_key, swallowed};
+use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, plain, quote, quote_key, swallowed};
 
 /// Most findings of one severity that are kept; the rest is counted.
 const FINDINGS_MAX: usize = 200;
@@ -114,12 +114,20 @@ impl<'a> Reader<'a> {
             self.dropped.set(self.dropped.get() + 1);
             return;
         }
-        let (message, help) = (message.to_string(), Some(help.to_string()));
+        // Any finding may name something of the file, such as the nearest known name.
+        let (message, help) = (plain(&message.to_string()), Some(plain(&help.to_string())));
         // A template that several secrets use is read for each of them.
         if found.iter().any(|other| other.span == span && other.code == code && other.message == message) {
             return;
         }
-        found.push(Diagnostic { code, severity, message, span, help, secret: self.secret.borrow().clone() });
+        found.push(Diagnostic {
+            code,
+            severity,
+            message,
+            span,
+            help,
+            secret: self.secret.borrow().as_deref().map(plain),
+        });
     }
 
     /// Runs a part of the reading whose findings are about one secret.
