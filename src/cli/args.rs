@@ -120,6 +120,17 @@ pub struct StoreArgs {
     /// Only targets of this kind, such as `ssm_parameter`; may be repeated
     #[arg(long, value_name = "KIND", help_heading = "Which targets")]
     pub target_type: Vec<String>,
+    /// How its stores are called.
+    #[command(flatten)]
+    pub calls: CallArgs,
+    /// Hosts that a credential may be sent to beside its cloud's own; the action's input
+    #[arg(skip)]
+    pub allowed_hosts: Vec<String>,
+}
+
+/// How stores are called.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CallArgs {
     /// Pace calls to what the stores allow, or not at all (emulators and tests)
     #[arg(long, value_enum, default_value_t = RateLimit::Auto, value_name = "MODE")]
     #[arg(help_heading = "How stores are called")]
@@ -132,9 +143,6 @@ pub struct StoreArgs {
     #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
     #[arg(help_heading = "How stores are called")]
     pub retry_backoff: Backoff,
-    /// Hosts that a credential may be sent to beside its cloud's own; the action's input
-    #[arg(skip)]
-    pub allowed_hosts: Vec<String>,
 }
 
 /// Whether calls are paced.
@@ -227,18 +235,9 @@ pub struct ImportArgs {
     /// A new file to write, or `-` for standard output
     #[arg(long, value_name = "PATH", default_value = "-")]
     pub output: PathBuf,
-    /// Pace calls to what the stores allow, or not at all (emulators and tests)
-    #[arg(long, value_enum, default_value_t = RateLimit::Auto, value_name = "MODE")]
-    #[arg(help_heading = "How stores are called")]
-    pub rate_limit: RateLimit,
-    /// How often one call is tried
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    #[arg(help_heading = "How stores are called")]
-    pub retry_max_attempts: u32,
-    /// How the wait between two tries grows
-    #[arg(long, value_enum, default_value_t = Backoff::Exponential, value_name = "KIND")]
-    #[arg(help_heading = "How stores are called")]
-    pub retry_backoff: Backoff,
+    /// How its stores are called.
+    #[command(flatten)]
+    pub calls: CallArgs,
 }
 
 /// `completions`.

@@ -130,8 +130,7 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
 
 fn connect(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<Arc<dyn Provider>, Exit> {
     let folder = session.common.file.parent().unwrap_or(Path::new(""));
-    let calls = (args.rate_limit, args.retry_max_attempts, args.retry_backoff);
-    session.connecting(folder, calls, &[]).one(block).ok_or_else(|| {
+    session.connecting(folder, args.calls, &[]).one(block).ok_or_else(|| {
         let reason = format!("providers of kind `{}` are not built into this version", block.kind.as_str());
         session.fail(Exit::Error, &reason, "declare what they hold by hand, with `kind: external` and `adopt: true`")
     })

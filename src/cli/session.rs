@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{Backoff, Common, RateLimit, StoreArgs};
+use super::args::{Backoff, CallArgs, Common, RateLimit, StoreArgs};
 use super::console::{Console, Tone};
 use super::exit::Exit;
 use super::show::plural;
@@ -328,27 +328,21 @@ impl Session {
     /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
-        let calls = (args.rate_limit, args.retry_max_attempts, args.retry_backoff);
-        self.connecting(&workspace.folder, calls, &args.allowed_hosts).all(&workspace.manifest)
+        self.connecting(&workspace.folder, args.calls, &args.allowed_hosts).all(&workspace.manifest)
     }
 
     /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.
     #[must_use]
-    pub(super) fn connecting<'a>(
-        &'a self,
-        folder: &'a Path,
-        (rate_limit, attempts_max, backoff): (RateLimit, u32, Backoff),
-        allowed_hosts: &[String],
-    ) -> Connect<'a> {
+    pub(super) fn connecting<'a>(&'a self, folder: &'a Path, calls: CallArgs, allowed_hosts: &[String]) -> Connect<'a> {
         let retry = limiter::RetryPolicy {
-            attempts_max,
-            backoff: match backoff {
+            attempts_max: calls.retry_max_attempts,
+            backoff: match calls.retry_backoff {
                 Backoff::Exponential => limiter::Backoff::Exponential,
                 Backoff::Constant => limiter::Backoff::Constant,
             },
             ..limiter::RetryPolicy::default()
         };
-        let rate_limit = match rate_limit {
+        let rate_limit = match calls.rate_limit {
             RateLimit::Auto => limiter::RateLimit::Auto,
             RateLimit::Off => limiter::RateLimit::Off,
         };

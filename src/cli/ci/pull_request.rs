@@ -13,7 +13,7 @@ use super::inputs::{FailOn, PlanMode, When};
 use super::read::Read;
 use super::say::Check;
 use super::unit::Unit;
-use crate::cli::args::{Backoff, RateLimit, StoreArgs};
+use crate::cli::args::{Backoff, CallArgs, RateLimit, StoreArgs};
 use crate::cli::exit::Exit;
 use crate::cli::report;
 use crate::cli::session::Workspace;
@@ -269,9 +269,11 @@ impl Job<'_> {
             provider: Vec::new(),
             secret: Vec::new(),
             target_type: Vec::new(),
-            rate_limit: if self.inputs.paced { RateLimit::Auto } else { RateLimit::Off },
-            retry_max_attempts: self.inputs.retry_max_attempts,
-            retry_backoff: if self.inputs.backoff_grows { Backoff::Exponential } else { Backoff::Constant },
+            calls: CallArgs {
+                rate_limit: if self.inputs.paced { RateLimit::Auto } else { RateLimit::Off },
+                retry_max_attempts: self.inputs.retry_max_attempts,
+                retry_backoff: if self.inputs.backoff_grows { Backoff::Exponential } else { Backoff::Constant },
+            },
             allowed_hosts: self.inputs.allowed_hosts.clone(),
         }
     }
