@@ -362,6 +362,12 @@ fn patterns_find_secretfiles_and_each_has_its_own_comment_check_and_lock() {
     let names: Vec<String> = stage.github.checks().into_iter().map(|check| check.name).collect();
     assert_eq!(names, files.map(|file| format!("SecretZero ({file})")));
 
+    stage.sandbox.write("services/c\n::error::spoken/Secretfile.yml", &text("c"));
+    let ran = stage.push(&sha, &inputs);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(!ran.stdout.contains("\n::error::spoken"), "{}", ran.stdout);
+    stage.sandbox.remove("services/c\n::error::spoken/Secretfile.yml");
+
     let ran = stage.push(&sha, &[("files", "nothing/**")]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("no Secretfile matches"), "{}", ran.stdout);

@@ -6,7 +6,7 @@ use globset::GlobBuilder;
 
 use super::Job;
 use crate::cli::exit::Exit;
-use crate::diagnostic::{Diagnostic, Severity, Source, Span, quote};
+use crate::diagnostic::{Diagnostic, Severity, Source, Span, plain, quote};
 use crate::manifest::environments;
 
 /// Most files and folders that a pattern looks at; a checkout of more needs plain paths.
@@ -107,6 +107,12 @@ impl Job<'_> {
                     _ => {}
                 }
             }
+        }
+        // The change chooses these names; none may speak to the log, the check or a terminal.
+        if let Some(odd) = found.iter().find(|path| plain(path) != **path || path.contains(['\n', '`'])) {
+            let message =
+                format!("{} matches a path with characters that steer or hide text: {}", quote(pattern), quote(odd));
+            return Err(problem("odd-path", message, "rename it"));
         }
         found.sort();
         Ok(found)
