@@ -1,7 +1,7 @@
 //! `SecretZero` keeps the secrets that a `Secretfile.yml` declares in the stores it names.
 
 pub mod apply;
-#[cfg(any(feature = "aws", feature = "github"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github", feature = "vault"))]
 pub mod certificate;
 pub mod cli;
 pub mod clock;
@@ -12,11 +12,14 @@ pub mod environment;
 pub mod forge;
 pub mod generate;
 pub mod hosts;
+#[cfg(any(feature = "azure", feature = "gcp", feature = "vault"))]
+pub mod http;
 pub mod limiter;
 pub mod locator;
 pub mod lockfile;
 pub mod manifest;
 pub mod mark;
+pub mod oidc;
 pub mod pipeline;
 pub mod plan;
 pub mod policy;

@@ -347,7 +347,15 @@ impl Session {
             RateLimit::Off => limiter::RateLimit::Off,
         };
         let hosts = self.endpoints().fold(Hosts::allowing(allowed_hosts), Hosts::naming);
-        Connect { folder, disk: &self.disk, entropy: &self.entropy, hosts, retry, rate_limit }
+        Connect {
+            folder,
+            disk: &self.disk,
+            entropy: &self.entropy,
+            environment: &self.environment,
+            hosts,
+            limiter: Arc::new(limiter::Limiter::new(retry, rate_limit)),
+            tokens: None,
+        }
     }
 }
 

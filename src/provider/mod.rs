@@ -7,10 +7,16 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod error;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod local;
 pub mod memory;
 pub mod unset;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Words that everything is written in; each may use those before it.
-const WORDS: &[&str] = &["secret", "clock", "disk", "diagnostic", "locator", "mark", "target", "hosts", "certificate"];
+const WORDS: &[&str] =
+    &["secret", "clock", "disk", "diagnostic", "locator", "mark", "target", "hosts", "certificate", "http"];
 
 /// Beside the words, what each part may use. `provider types` means the contract (`provider::Error`,
 /// `provider::Observed`, …) without any store behind it; `*` means everything.
@@ -17,12 +18,13 @@ const PARTS: &[(&str, &[&str])] = &[
     ("generate", &["manifest"]),
     ("policy", &["manifest"]),
     ("limiter", &["provider types"]),
-    ("provider", &["limiter"]),
+    ("oidc", &["provider types", "environment", "limiter"]),
+    ("provider", &["environment", "limiter", "oidc"]),
     ("lockfile", &[]),
     ("plan", &["manifest", "policy", "limiter", "lockfile", "provider types"]),
     ("apply", &["manifest", "generate", "provider types", "limiter", "lockfile", "plan", "policy"]),
     ("render", &["manifest", "policy", "lockfile", "plan", "apply"]),
-    ("connect", &["manifest", "limiter", "provider", "plan"]),
+    ("connect", &["manifest", "environment", "limiter", "oidc", "provider", "plan"]),
     ("pipeline", &["manifest", "policy", "lockfile", "provider types", "plan", "apply"]),
     ("forge", &[]),
     ("cli", &["*"]),

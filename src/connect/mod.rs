@@ -1,18 +1,30 @@
 //! From a provider block to a store that can be asked; nothing is called yet.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "gcp")]
+mod gcp;
+#[cfg(feature = "vault")]
+mod vault;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Entropy;
 use crate::diagnostic::Spanned;
 use crate::disk::Disk;
+use crate::environment::Environment;
 use crate::hosts::Hosts;
-use crate::limiter::{RateLimit, RetryPolicy};
+use crate::limiter::Limiter;
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
+use crate::oidc::TokenSource;
 use crate::plan::Stores;
 use crate::provider::Provider;
 use crate::provider::local::LocalProvider;
 use crate::provider::unset::Unset;
+use crate::secret::SecretValue;
 
 /// What a provider block lacks before anybody can log in with it: a sentence for each setting whose
 /// environment variable is not set, with the place of the setting.
@@ -37,10 +49,12 @@ pub struct Connect<'a> {
     pub entropy: &'a Arc<dyn Entropy>,
     /// Where credentials may go beside their clouds' own hosts.
     pub hosts: Hosts,
-    /// How calls are repeated.
-    pub retry: RetryPolicy,
-    /// How calls are paced.
-    pub rate_limit: RateLimit,
+    /// The variables of the run, for logins that read them.
+    pub environment: &'a Environment,
+    /// Paces and repeats the calls of all stores of the run.
+    pub limiter: Arc<Limiter>,
+    /// Who vouches for this run where a cloud trusts its tokens; `None` outside CI.
+    pub tokens: Option<Arc<dyn TokenSource>>,
 }
 
 impl Connect<'_> {
@@ -66,40 +80,34 @@ impl Connect<'_> {
                 let (disk, entropy) = (Arc::clone(self.disk), Arc::clone(self.entropy));
                 Some(Arc::new(LocalProvider::new(self.folder.to_path_buf(), disk, entropy)))
             }
-            ProviderKind::Aws => self.aws(block),
-            ProviderKind::Azure | ProviderKind::Vault | ProviderKind::Gcp => None,
+            #[cfg(feature = "aws")]
+            ProviderKind::Aws => Some(aws::connect(self, block)),
+            #[cfg(feature = "azure")]
+            ProviderKind::Azure => azure::connect(self, block),
+            #[cfg(feature = "gcp")]
+            ProviderKind::Gcp => gcp::connect(self, block),
+            #[cfg(feature = "vault")]
+            ProviderKind::Vault => vault::connect(self, block),
+            #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp", feature = "vault")))]
+            _ => None,
         }
     }
+}
 
-    #[cfg(feature = "aws")]
-    fn aws(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
-        use crate::provider::aws::{AuthKind, AwsProvider, AwsSettings};
-        let text = |name: &str| block.setting(name).map(str::to_owned);
-        let secret = |name: &str| block.config.get(name).map(|value| value.value.clone());
-        let settings = AwsSettings {
-            auth_kind: match block.auth_kind.as_str() {
-                "profile" => AuthKind::Profile,
-                "assume_role" => AuthKind::AssumeRole,
-                "static" => AuthKind::Static,
-                _ => AuthKind::Ambient,
-            },
-            region: text("region"),
-            profile: text("profile"),
-            role_arn: text("role_arn"),
-            external_id: text("external_id"),
-            session_name: text("session_name"),
-            access_key_id: secret("access_key_id"),
-            secret_access_key: secret("secret_access_key"),
-            session_token: secret("session_token"),
-            endpoint_url: text("endpoint_url"),
-            hosts: self.hosts.clone(),
-        };
-        Some(Arc::new(AwsProvider::new(settings, self.retry, self.rate_limit)))
+/// How the files of this folder read a block.
+trait Settings {
+    /// A setting that is no credential.
+    fn text(&self, name: &str) -> Option<String>;
+    /// A setting that may be one.
+    fn secret(&self, name: &str) -> Option<SecretValue>;
+}
+
+impl Settings for ProviderBlock {
+    fn text(&self, name: &str) -> Option<String> {
+        self.setting(name).map(str::to_owned)
     }
 
-    #[cfg(not(feature = "aws"))]
-    #[expect(clippy::unused_self, reason = "the signature is the one of the build with AWS")]
-    fn aws(&self, _: &ProviderBlock) -> Option<Arc<dyn Provider>> {
-        None
+    fn secret(&self, name: &str) -> Option<SecretValue> {
+        self.config.get(name).map(|value| value.value.clone())
     }
 }

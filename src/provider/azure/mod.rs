@@ -1,0 +1,1 @@
+//! Azure Key Vault: secrets and certificates of any number of vaults, with one identity.

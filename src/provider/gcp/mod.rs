@@ -1,0 +1,1 @@
+//! Google Secret Manager, with one identity.
