@@ -10,7 +10,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every client begins with; `HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` are honoured.
-#[must_use]
 pub fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
