@@ -41,7 +41,16 @@ fn a_secretfile_that_a_pull_request_deletes_is_told_and_passes() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let check = stage.github.checks().into_iter().find(|check| check.name.contains("services/b")).unwrap();
     assert_eq!(check.conclusion.as_deref(), Some("neutral"));
-    insta::assert_snapshot!(stage.comment(pull), @"");
+    insta::assert_snapshot!(stage.comment(pull), @r"
+    <!-- secretzero:v1 path=services/b/Secretfile.yml -->
+    ### SecretZero · `services/b/Secretfile.yml`
+
+    **This pull request removes the Secretfile.** Nothing is deleted in any store; what it declared is no longer synced, rotated or checked.
+
+    1 secret: `external_api_key`
+
+    If it moves, its policies count at the new place as well. Its secrets keep their identity there only if `metadata.project_id` (or `project`) and the secrets' names stay the same.
+    ");
 }
 
 #[test]
@@ -74,7 +83,7 @@ fn a_base_whose_files_are_not_known_never_passes() {
     let head = stage.github.commit("change", &[("services/b/Secretfile.yml", World::DELETED)]);
     let pull = stage.github.open_pull("change", "main");
     stage.sandbox.remove("services/b/Secretfile.yml");
-    stage.github.fault("GET", "/git/trees/", 100, crate::fake::github::Fault::Refuse(500, Vec::new(), "down".into()));
+    stage.github.fault("GET", "/git/trees/", 100, crate::fake::github::Fault::Refuse(422, Vec::new(), "no".into()));
     let ran = stage.pull_request(pull, &head, &FILES);
     assert_eq!(ran.code, Some(1), "{ran:?}");
 }
