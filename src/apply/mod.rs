@@ -29,6 +29,7 @@
 //! - *A forced rotation over drift that is cut between mark and value*: the outsider's value counts as
 //!   the previous generation there, and is healed from the other targets.
 
+pub mod adoption;
 mod crossing;
 pub mod ledger;
 pub mod put;
