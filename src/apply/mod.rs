@@ -27,6 +27,7 @@
 //!   itself at the same version of the same SSM parameter and before its value: that parameter holds
 //!   the one's value under the other's mark, which no metadata can tell. The next rotation ends it.
 
+pub mod adoption;
 mod crossing;
 pub mod ledger;
 pub mod put;
