@@ -74,6 +74,8 @@ pub enum Cloud {
     Azure,
     /// Google Cloud.
     Google,
+    /// Vault and OpenBao, which everybody runs for himself.
+    Vault,
 }
 
 /// The partitions of AWS, with their dual-stack names
@@ -114,6 +116,7 @@ impl Cloud {
         match self {
             Self::Aws => under(AWS).is_some(),
             Self::Google => under(GOOGLE).is_some(),
+            Self::Vault => false,
             // The name of a vault is one label.
             Self::Azure => under(AZURE)
                 .is_some_and(|name| (3..=24).contains(&name.len()) && !name.contains('.') && !name.starts_with('-')),
@@ -125,6 +128,7 @@ impl Cloud {
             Self::Aws => "AWS",
             Self::Azure => "Azure",
             Self::Google => "Google Cloud",
+            Self::Vault => "this Vault",
         }
     }
 }

@@ -107,7 +107,7 @@ fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId
                 return Standing::Foreign("our first value was announced and never written there".into());
             }
         }
-        MarkOrder::WithValue => {}
+        MarkOrder::WithValue | MarkOrder::Unmarked => {}
     }
     Standing::Drifted { generation }
 }
