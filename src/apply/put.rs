@@ -171,9 +171,7 @@ impl Write<'_> {
     async fn unmarked(&self, seen: &Observed, options: &WriteOptions, error: &Error) -> Result<Verdict> {
         match self.mine(seen, options).await? {
             Some(mine) => Ok(mine),
-            None if error.kind == ErrorKind::Indeterminate => {
-                Ok(Verdict::Again(Expect::Version(seen.version.clone())))
-            }
+            None if error.kind == ErrorKind::Indeterminate => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
             None => Err(error.clone()),
         }
     }

@@ -331,7 +331,7 @@ impl Provider for SimStore {
             (Expect::Absent, _) => self.create(at, value, options).await,
             (_, MarkOrder::ValueFirst) => self.token_then_tag(at, value, options).await,
             (_, MarkOrder::MarkFirst) => self.tag_then_count(at, Some(value), &[], options).await,
-            (_, MarkOrder::WithValue) => self.both_at_once(at, value, options).await,
+            (_, MarkOrder::WithValue | MarkOrder::Unmarked) => self.both_at_once(at, value, options).await,
         }
     }
 
