@@ -321,6 +321,11 @@ fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetVie
 }
 
 fn kind_of(at: &Locator) -> Option<TargetKind> {
+    match at.key_vault_parts() {
+        Some((_, "certificate", _)) => return Some(TargetKind::KeyVaultCertificate),
+        Some(_) => return Some(TargetKind::KeyVault),
+        None => {}
+    }
     let schemes = [
         ("file:", TargetKind::File),
         ("aws-sm://", TargetKind::SecretsManager),
@@ -374,6 +379,10 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
         TargetSettings::SsmParameter(parameter) => {
             let nowhere = Locator::ssm_parameter("", "", &parameter.name);
             ("aws-ssm://", nowhere.as_str().strip_prefix("aws-ssm:///").unwrap_or_default().to_owned())
+        }
+        TargetSettings::KeyVault(secret) => ("azure-kv://", format!("/secret/{}", secret.secret_name.to_lowercase())),
+        TargetSettings::KeyVaultCertificate(certificate) => {
+            ("azure-kv://", format!("/certificate/{}", certificate.certificate_name.to_lowercase()))
         }
         _ => return false,
     };
