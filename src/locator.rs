@@ -1,7 +1,7 @@
 //! The canonical URI of a place, free of the alias that a Secretfile gives its provider.
 //!
 //! `aws-sm://<account>/<region>/<name>`, `aws-ssm://<account>/<region>/<levels>`, `file:<path>#<key>`,
-//! `vault-kv://<host>/<namespace>/<mount>/<path>`.
+//! `azure-kv://<host>/<secret or certificate>/<name>`, `vault-kv://<host>/<namespace>/<mount>/<path>`.
 //! Two targets with one locator are the same place.
 
 use std::fmt;
@@ -35,6 +35,9 @@ impl From<String> for Locator {
 
 /// The scheme of parameters.
 const SSM: &str = "aws-ssm://";
+
+/// The scheme of what stands in a Key Vault.
+const KEY_VAULT: &str = "azure-kv://";
 
 impl Locator {
     /// A secret of AWS Secrets Manager.
@@ -105,6 +108,20 @@ impl Locator {
         let (mount, path) = rest.strip_prefix(server)?.strip_prefix('/')?.split_once('/')?;
         let some = !mount.is_empty() && !path.is_empty();
         some.then(|| (version, mount.replace("%2F", "/"), path.to_owned()))
+    }
+
+    /// A secret (`secret`) or a certificate (`certificate`) in a Key Vault; names there have no case
+    /// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
+    #[must_use]
+    pub fn key_vault(host: &str, what: &str, name: &str) -> Self {
+        Self(format!("{KEY_VAULT}{}/{what}/{}", host.to_ascii_lowercase(), name.to_ascii_lowercase()))
+    }
+
+    /// Host, `secret` or `certificate`, and name, if this is a place in a Key Vault.
+    #[must_use]
+    pub fn key_vault_parts(&self) -> Option<(&str, &str, &str)> {
+        let mut parts = self.0.strip_prefix(KEY_VAULT)?.splitn(3, '/');
+        Some((parts.next()?, parts.next()?, parts.next()?))
     }
 
     /// A key in a local file.

@@ -37,6 +37,17 @@ pub const PARAMETER_TAG: ApiClass = class(SSM, "tag", 40.0);
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 pub const IDENTITY: ApiClass = class("AWS STS", "read", 600.0);
 
+const KEY_VAULT_NAME: &str = "Azure Key Vault";
+const ENTRA: &str = "Microsoft Entra";
+
+/// Creating a secret or importing a certificate, 300 in 10 seconds for a vault
+/// (<https://learn.microsoft.com/azure/key-vault/general/service-limits>).
+pub const KEY_VAULT_CREATE: ApiClass = class(KEY_VAULT_NAME, "create", 30.0);
+/// Everything else at a vault, 4,000 in 10 seconds (the same page).
+pub const KEY_VAULT_OTHER: ApiClass = class(KEY_VAULT_NAME, "other", 400.0);
+/// Tokens, undocumented; a run needs one an hour.
+pub const ENTRA_TOKEN: ApiClass = class(ENTRA, "token", 20.0);
+
 const fn class(service: &'static str, name: &'static str, quota_per_second: f64) -> ApiClass {
     ApiClass { service, name, quota_per_second }
 }

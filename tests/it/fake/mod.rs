@@ -4,5 +4,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(feature = "azure")]
+pub(crate) mod azure;
 #[cfg(feature = "github")]
 pub(crate) mod github;
