@@ -92,7 +92,8 @@ impl Write<'_> {
         let fork = self.target.action == Action::Overwrite
             || held.is_some_and(|held| held.number == self.generation.number || late(held));
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
-        Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
+        let (owner, generation) = (self.plan.owner.clone(), self.generation.clone());
+        Ok(WriteOptions { owner, generation, token, expect, over_drift: self.target.drifted })
     }
 
     async fn look(&self) -> Result<Option<Observed>> {
@@ -170,9 +171,7 @@ impl Write<'_> {
     async fn unmarked(&self, seen: &Observed, options: &WriteOptions, error: &Error) -> Result<Verdict> {
         match self.mine(seen, options).await? {
             Some(mine) => Ok(mine),
-            None if error.kind == ErrorKind::Indeterminate => {
-                Ok(Verdict::Again(Expect::Version(seen.version.clone())))
-            }
+            None if error.kind == ErrorKind::Indeterminate => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
             None => Err(error.clone()),
         }
     }

@@ -54,7 +54,8 @@ pub(super) fn hold(
                 };
                 let known =
                     view.locked.is_some_and(|l| l.targets.iter().any(|t| Some(&t.locator) == target.locator.as_ref()));
-                let known = if known && !is_unmarked(target) { "; the lock knows it, so its mark was stripped" } else { "" };
+                let known =
+                    if known && !is_unmarked(target) { "; the lock knows it, so its mark was stripped" } else { "" };
                 return hold(Cause::Decision, format!("{title} is not ours: {why}{known}"), help);
             }
             (_, Some(Standing::OtherRepository(repository))) => {

@@ -467,6 +467,12 @@ fn expected_mark(view: &SecretView<'_>, target: &TargetView) -> Option<String> {
         created: known.created,
         adopted: false,
     };
-    let mark = Mark { owner: view.owner.clone(), generation, version: known.version.clone(), carried: false };
+    let mark = Mark {
+        owner: view.owner.clone(),
+        generation,
+        version: known.version.clone(),
+        carried: false,
+        over_drift: false,
+    };
     Some(mark.to_string())
 }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub use error::{Error, ErrorKind, Result};
 
 use crate::locator::Locator;
-use crate::mark::{Generation, Owner};
+use crate::mark::{Generation, Mark, Owner};
 use crate::secret::{Shape, Value};
 use crate::target::{Attributes, Place, TargetKind, TargetSettings};
 
@@ -125,6 +125,28 @@ pub struct WriteOptions {
     pub token: Uuid,
     /// What must stand there now.
     pub expect: Expect,
+    /// What stands there now was put there by somebody else over a value of ours; goes into the mark of
+    /// a store that marks first, so that a cut between mark and value does not make it ours.
+    pub over_drift: bool,
+}
+
+impl WriteOptions {
+    /// The mark for a version that holds the new value.
+    #[must_use]
+    pub fn mark(&self, version: &str) -> String {
+        self.whole_mark(version, false).to_string()
+    }
+
+    /// The mark for a version that only new metadata makes necessary: the value is the one before.
+    #[must_use]
+    pub fn carried_mark(&self, version: &str) -> String {
+        self.whole_mark(version, true).to_string()
+    }
+
+    fn whole_mark(&self, version: &str, carried: bool) -> Mark {
+        let (owner, generation) = (self.owner.clone(), self.generation.clone());
+        Mark { owner, generation, version: version.to_owned(), carried, over_drift: self.over_drift }
+    }
 }
 
 /// A value read back, with the version it is.

@@ -37,6 +37,8 @@ mod forged_lock;
 mod forged_ref;
 mod fuzz;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod gone;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hosts;
