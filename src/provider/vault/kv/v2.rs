@@ -13,7 +13,7 @@ use super::super::session::Session;
 use super::super::wire::{Answer, Request};
 use super::{at, attributes, fields, value};
 use crate::limiter::{Repeat, quota};
-use crate::mark::{MARK_KEY, Mark};
+use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, Stored, VersionId, WriteOptions};
 use crate::secret::{Shape, Value};
 use crate::target::KvSettings;
@@ -118,7 +118,7 @@ pub(in super::super) async fn write(
         session.check_mount(&settings.mount_point, 2).await?;
         entries.extend(settings.metadata.iter().map(|(name, text)| (name.clone(), Json::String(text.clone()))));
     }
-    entries.insert(MARK_KEY.into(), Json::String(mark(options, &next)));
+    entries.insert(MARK_KEY.into(), Json::String(options.mark(&next)));
     annotate_with(session, settings, about.as_ref(), entries).await?;
     let body = json!({ "options": { "cas": version }, "data": fields });
     let request = Request::update(data(settings), body);
@@ -144,7 +144,7 @@ pub(in super::super) async fn annotate(
     let mut entries = Map::new();
     let differing = settings.metadata.iter().filter(|(name, _)| wanted(name));
     entries.extend(differing.map(|(name, text)| (name.clone(), Json::String(text.clone()))));
-    entries.insert(MARK_KEY.into(), Json::String(mark(options, &version)));
+    entries.insert(MARK_KEY.into(), Json::String(options.mark(&version)));
     annotate_with(session, settings, about.as_ref(), entries).await?;
     Ok(version)
 }
@@ -197,11 +197,6 @@ async fn annotate_with(
         }
         Err(error) => Err(error),
     }
-}
-
-fn mark(options: &WriteOptions, version: &str) -> String {
-    let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned(), carried: false }.to_string()
 }
 
 fn deleted(settings: &KvSettings) -> Error {
