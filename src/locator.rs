@@ -1,6 +1,7 @@
 //! The canonical URI of a place, free of the alias that a Secretfile gives its provider.
 //!
-//! `aws-sm://<account>/<region>/<name>`, `aws-ssm://<account>/<region>/<levels>`, `file:<path>#<key>`.
+//! `aws-sm://<account>/<region>/<name>`, `aws-ssm://<account>/<region>/<levels>`, `gcp-sm://<project>/<id>`,
+//! `file:<path>#<key>`.
 //! Two targets with one locator are the same place.
 
 use std::fmt;
@@ -35,6 +36,9 @@ impl From<String> for Locator {
 /// The scheme of parameters.
 const SSM: &str = "aws-ssm://";
 
+/// The scheme of Google's secrets.
+const GOOGLE: &str = "gcp-sm://";
+
 impl Locator {
     /// A secret of AWS Secrets Manager.
     #[must_use]
@@ -58,6 +62,19 @@ impl Locator {
         let name = self.0.strip_prefix(&format!("{SSM}{account}/{region}/")).filter(|name| !name.is_empty())?;
         let levels = name.contains('/') && !name.starts_with('/');
         Some(if levels { format!("/{name}") } else { name.to_owned() })
+    }
+
+    /// A secret of Google Secret Manager; the project as it is declared, by id or number.
+    #[must_use]
+    pub fn secret_manager(project: &str, id: &str) -> Self {
+        Self(format!("{GOOGLE}{project}/{id}"))
+    }
+
+    /// Project and id of a secret of Google.
+    #[must_use]
+    pub fn google_secret(&self) -> Option<(&str, &str)> {
+        let (project, id) = self.0.strip_prefix(GOOGLE)?.split_once('/')?;
+        (!project.is_empty() && !id.is_empty() && !id.contains('/')).then_some((project, id))
     }
 
     /// The region of a place in AWS.

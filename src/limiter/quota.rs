@@ -37,6 +37,20 @@ pub const PARAMETER_TAG: ApiClass = class(SSM, "tag", 40.0);
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 pub const IDENTITY: ApiClass = class("AWS STS", "read", 600.0);
 
+const GOOGLE: &str = "Google Secret Manager";
+
+/// Reads of metadata and lists of Secret Manager, 600 a minute and project
+/// (<https://cloud.google.com/secret-manager/quotas>).
+pub const GOOGLE_READ: ApiClass = class(GOOGLE, "read", 10.0);
+/// Everything that changes something, 600 a minute and project.
+pub const GOOGLE_WRITE: ApiClass = class(GOOGLE, "write", 10.0);
+/// Reads of values, 90,000 a minute and project.
+pub const GOOGLE_ACCESS: ApiClass = class(GOOGLE, "access", 1500.0);
+/// `AddSecretVersion` and `UpdateSecret` of one secret, 2 together; each counts as a write besides.
+pub const GOOGLE_SECRET: ApiClass = class("Google Secret Manager (one secret)", "update", 2.0);
+/// Exchanges that lead to a token, undocumented.
+pub const GOOGLE_LOGIN: ApiClass = class("Google sign-in", "token", 100.0);
+
 const fn class(service: &'static str, name: &'static str, quota_per_second: f64) -> ApiClass {
     ApiClass { service, name, quota_per_second }
 }
