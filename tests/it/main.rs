@@ -21,7 +21,7 @@ mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
 mod excerpts;
-#[cfg(any(feature = "aws", feature = "github"))]
+#[cfg(any(feature = "aws", feature = "gcp", feature = "github"))]
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod flow;
@@ -36,6 +36,8 @@ mod forged_lock;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod forged_ref;
 mod fuzz;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]

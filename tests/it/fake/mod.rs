@@ -4,5 +4,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(feature = "gcp")]
+pub(crate) mod gcp;
 #[cfg(feature = "github")]
 pub(crate) mod github;
