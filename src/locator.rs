@@ -38,6 +38,8 @@ const SSM: &str = "aws-ssm://";
 
 /// The scheme of what stands in a Key Vault.
 const KEY_VAULT: &str = "azure-kv://";
+/// The scheme of Google's secrets.
+const GOOGLE: &str = "gcp-sm://";
 
 impl Locator {
     /// A secret of AWS Secrets Manager.
@@ -62,6 +64,19 @@ impl Locator {
         let name = self.0.strip_prefix(&format!("{SSM}{account}/{region}/")).filter(|name| !name.is_empty())?;
         let levels = name.contains('/') && !name.starts_with('/');
         Some(if levels { format!("/{name}") } else { name.to_owned() })
+    }
+
+    /// A secret of Google Secret Manager; the project as it is declared, by id or number.
+    #[must_use]
+    pub fn secret_manager(project: &str, id: &str) -> Self {
+        Self(format!("{GOOGLE}{project}/{id}"))
+    }
+
+    /// Project and id of a secret of Google.
+    #[must_use]
+    pub fn google_secret(&self) -> Option<(&str, &str)> {
+        let (project, id) = self.0.strip_prefix(GOOGLE)?.split_once('/')?;
+        (!project.is_empty() && !id.is_empty() && !id.contains('/')).then_some((project, id))
     }
 
     /// The region of a place in AWS.

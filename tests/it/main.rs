@@ -23,7 +23,7 @@ mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
 mod excerpts;
-#[cfg(any(feature = "aws", feature = "azure", feature = "github"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github"))]
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod flow;
@@ -38,6 +38,8 @@ mod forged_lock;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod forged_ref;
 mod fuzz;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod gone;
 #[cfg(all(feature = "aws", feature = "github"))]

@@ -121,3 +121,11 @@ mod azure {
         all(&Subject { provider: &provider(&fake), kind: TargetKind::KeyVault, place, prefix: String::new() }).await;
     }
 }
+
+#[cfg(feature = "gcp")]
+#[tokio::test]
+async fn google_secret_manager_keeps_the_contract_against_the_fake() {
+    let fake = crate::fake::gcp::FakeGcp::start();
+    let (provider, place) = (crate::gcp::provider(&fake), crate::gcp::labelled);
+    all(&Subject { provider: &provider, kind: TargetKind::SecretManager, place, prefix: String::new() }).await;
+}
