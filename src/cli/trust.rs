@@ -46,6 +46,9 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
         return Err(session.fail(Exit::Error, &reason, "write `--issuer` as the token's `iss`"));
     }
     let branch = args.branch.clone().or_else(|| here(&found.branch));
+    // Our exchanges with Vault ask for tokens made for its address.
+    let vault =
+        session.environment.filled("VAULT_ADDR").filter(|_| args.cloud == args::Cloud::Vault).map(str::to_owned);
     let mut generated = Generated::default();
     for phase in args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![phase.into()]) {
         let trusted = Trusted {
@@ -59,7 +62,7 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
             branch: branch.clone().unwrap_or_else(|| "main".to_owned()),
             environment: session.common.environment.clone(),
             phase,
-            audience: args.audience.clone(),
+            audience: args.audience.clone().or_else(|| vault.clone()),
             form: match args.subject_form {
                 args::SubjectForm::Names => Form::Names,
                 args::SubjectForm::Ids => Form::Ids,

@@ -4,6 +4,7 @@
 //! <https://learn.microsoft.com/azure/key-vault/general/rbac-guide>
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde_json::json;
 
@@ -49,32 +50,31 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     let subscription = account.azure_subscription.as_deref().unwrap_or("SUBSCRIPTION_ID");
     let group = account.azure_group.as_deref().unwrap_or("RESOURCE_GROUP");
     let mut generated = Generated::default();
-    let mut roles = vec![("look", data_actions(secrets, SECRET_PLAN, certificates, CERTIFICATE_PLAN))];
+    let mut actions = data_actions(secrets, SECRET_PLAN, certificates, CERTIFICATE_PLAN);
     if phase == Phase::Sync {
-        roles.push(("write", data_actions(secrets, SECRET_SYNC, certificates, CERTIFICATE_SYNC)));
+        actions.extend(data_actions(secrets, SECRET_SYNC, certificates, CERTIFICATE_SYNC));
     }
-    for (word, actions) in roles {
-        let role = json!({
-            "Name": format!("SecretZero {word}"),
-            "IsCustom": true,
-            "Description": if word == "look" { "Reads versions and tags, no values" } else { "Writes secrets and reads them back" },
-            "Actions": [],
-            "NotActions": [],
-            "DataActions": actions,
-            "NotDataActions": [],
-            "AssignableScopes": [format!("/subscriptions/{subscription}")],
-        });
-        let name = format!("azure-role-{word}.json");
-        let text = format!("{}\n", serde_json::to_string_pretty(&role).unwrap_or_default());
-        generated.steps.push(format!("az role definition create --role-definition @{name}"));
-        generated.documents.push(Document { name, text });
-    }
-    generated.documents.push(assignments(
-        &vaults,
-        phase,
-        &format!("/subscriptions/{subscription}/resourceGroups/{group}"),
-    ));
+    let role = json!({
+        "Name": format!("SecretZero {}", phase.as_str()),
+        "IsCustom": true,
+        "Description": match phase {
+            Phase::Plan => "Reads versions and tags, no values",
+            Phase::Sync => "Writes secrets and certificates, and reads secrets back",
+        },
+        "Actions": [],
+        "NotActions": [],
+        "DataActions": actions,
+        "NotDataActions": [],
+        "AssignableScopes": [format!("/subscriptions/{subscription}")],
+    });
+    let name = format!("azure-{}-role.json", phase.as_str());
+    let text = format!("{}\n", serde_json::to_string_pretty(&role).unwrap_or_default());
+    generated.steps.push(format!("az role definition create --role-definition @{name}"));
+    generated.documents.push(Document { name, text });
+    let group = format!("/subscriptions/{subscription}/resourceGroups/{group}");
+    generated.documents.push(assignments(&vaults, phase, &group));
     generated.say("the vaults must use Azure RBAC (`az keyvault update --enable-rbac-authorization true`); access policies know no metadata alone");
+    generated.say("an assignment to the vault itself instead lets it be listed: fewer requests, and the names of all that it holds");
     generated.say(match phase {
         Phase::Plan => "the built-in role `Key Vault Reader` would do as well; it reads the vaults' settings beside",
         Phase::Sync => {
@@ -95,21 +95,20 @@ fn data_actions(
     both.into_iter().filter(|(used, _)| *used).flat_map(|(_, actions)| actions.iter().copied()).collect()
 }
 
-/// Lists need the vault, writes only their object.
+/// One for each object: a list would need the whole vault, and without one each object is read by itself.
 fn assignments(vaults: &BTreeMap<&str, BTreeSet<String>>, phase: Phase, group: &str) -> Document {
+    let phase = phase.as_str();
     let mut text = String::new();
-    let mut assign = |role: &str, scope: String| {
-        text.push_str("az role assignment create --assignee-object-id \"$PRINCIPAL_ID\" --assignee-principal-type ServicePrincipal \\\n");
-        text.push_str(&format!("  --role 'SecretZero {role}' \\\n  --scope {scope}\n"));
-    };
-    for (vault, objects) in vaults {
-        let vault = format!("{group}/providers/Microsoft.KeyVault/vaults/{vault}");
-        assign("look", vault.clone());
-        if phase == Phase::Sync {
-            objects.iter().for_each(|object| assign("write", format!("{vault}/{object}")));
-        }
+    for (vault, object) in vaults.iter().flat_map(|(vault, objects)| objects.iter().map(move |object| (vault, object)))
+    {
+        let _ = write!(
+            text,
+            "az role assignment create --role 'SecretZero {phase}' \\\n  --assignee-object-id \"$PRINCIPAL_ID\" \
+             --assignee-principal-type ServicePrincipal \\\n  --scope \
+             {group}/providers/Microsoft.KeyVault/vaults/{vault}/{object}\n"
+        );
     }
-    Document { name: format!("azure-{}-assignments.sh", phase.as_str()), text }
+    Document { name: format!("azure-{phase}-assignments.sh"), text }
 }
 
 /// The first label of the host.

@@ -15,16 +15,11 @@ use crate::trust::{Document, Generated, Phase};
 const SECRETS_PER_CONDITION: usize = 6;
 
 /// What a plan calls on a secret.
-const PLAN: &[&str] = &["secretmanager.secrets.get", "secretmanager.versions.list"];
+const PLAN: &[&str] = &["secretmanager.secrets.get", "secretmanager.versions.get", "secretmanager.versions.list"];
 /// What a sync calls on it beside that.
-const SYNC: &[&str] = &[
-    "secretmanager.secrets.update",
-    "secretmanager.versions.access",
-    "secretmanager.versions.add",
-    "secretmanager.versions.get",
-];
+const SYNC: &[&str] = &["secretmanager.secrets.update", "secretmanager.versions.access", "secretmanager.versions.add"];
 /// Beside those where a Secretfile bounds how many versions stay.
-const RETIRE: &str = "secretmanager.versions.destroy";
+const RETIRE: &[&str] = &["secretmanager.versions.destroy", "secretmanager.versions.disable"];
 
 pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> Generated {
     let mut projects: BTreeMap<String, Vec<&SecretManagerSettings>> = BTreeMap::new();
@@ -39,7 +34,7 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     let mut permissions = PLAN.to_vec();
     if phase == Phase::Sync {
         permissions.extend(SYNC);
-        permissions.extend(retires.then_some(RETIRE));
+        permissions.extend(if retires { RETIRE } else { &[] });
         permissions.sort_unstable();
     }
     let role = format!("secretzero{}", if phase == Phase::Plan { "Plan" } else { "Sync" });

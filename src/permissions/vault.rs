@@ -29,6 +29,7 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase) -> Generated {
     for (index, ([_, namespace], uses)) in servers.into_iter().enumerate() {
         let mut paths = Paths::new();
         grant(&mut paths, "auth/token/lookup-self", &["read"]);
+        grant(&mut paths, "auth/token/renew-self", &["update"]);
         grant(&mut paths, "auth/token/revoke-self", &["update"]);
         for one in &uses {
             target(&mut paths, one.settings, phase, &mut generated);
@@ -56,6 +57,7 @@ fn target(paths: &mut Paths, settings: &TargetSettings, phase: Phase, generated:
             if writes {
                 grant(paths, &format!("{mount}/metadata/{path}"), &["create", "patch", "update"]);
                 grant(paths, &format!("{mount}/data/{path}"), &["create", "read", "update"]);
+                grant(paths, &format!("{mount}/undelete/{path}"), &["update"]);
             }
         }
         TargetSettings::Kv(kv) => {
@@ -71,6 +73,8 @@ fn target(paths: &mut Paths, settings: &TargetSettings, phase: Phase, generated:
         }
         TargetSettings::DatabaseRole(role) => {
             let mount = role.database_mount.trim_matches('/');
+            // A role may name a connection that does not exist, which only this list tells.
+            grant(paths, &format!("{mount}/config/"), &["list"]);
             grant(paths, &format!("{mount}/roles/{}", role.role_name), &["read"]);
             if writes {
                 grant(paths, &format!("{mount}/roles/{}", role.role_name), &["create", "update"]);
@@ -81,7 +85,8 @@ fn target(paths: &mut Paths, settings: &TargetSettings, phase: Phase, generated:
             grant(paths, &path, &["read"]);
             if writes {
                 grant(paths, &path, &["create", "update"]);
-                grant(paths, &format!("{path}/config"), &["create", "update"]);
+                grant(paths, &format!("{path}/config"), &["update"]);
+                grant(paths, &format!("{path}/rotate"), &["update"]);
             }
         }
         _ => {}

@@ -235,6 +235,3 @@ fn pretty(document: &serde_json::Value) -> String {
 fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,14 +6,15 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Account, Document, Forge, Generated, Phase, Trusted, pretty, subjects};
 
-/// What our own exchanges ask for.
-pub(super) const AUDIENCE: &str = "secretzero";
+/// Stands for what our own exchanges ask for: the address of the server, as the provider's `url` has it.
+const AUDIENCE: &str = "VAULT_ADDR";
 
 /// How far clocks may differ, in seconds; Vault's own default is up to 150.
 const LEEWAY_SECONDS: u32 = 60;
 
 /// What every token needs that a role of ours hands out.
 pub(crate) const OWN_TOKEN: &str = "path \"auth/token/lookup-self\" {\n  capabilities = [\"read\"]\n}\n\n\
+     path \"auth/token/renew-self\" {\n  capabilities = [\"update\"]\n}\n\n\
      path \"auth/token/revoke-self\" {\n  capabilities = [\"update\"]\n}\n";
 
 pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
@@ -50,8 +51,10 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     generated.documents.push(Document { name: file, text: pretty(&role) });
     generated.documents.push(Document { name: rules, text: OWN_TOKEN.to_owned() });
     if trusted.audience.is_none() {
-        generated
-            .say(format!("the audience is the one that SecretZero asks for when a provider names none: `{AUDIENCE}`"));
+        generated.say(
+            "SecretZero asks for tokens whose audience is the address of the server, as the provider's `url` has it: put it \
+             for VAULT_ADDR, or give it with `--audience`",
+        );
     }
     generated
 }

@@ -246,6 +246,3 @@ fn mentions(node: &Spanned<Node>, what: &str) -> Option<Span> {
     let mut texts = entries.flatten().flat_map(|(_, value)| texts(value));
     texts.find(|text| text.value.contains(what)).map(|text| text.span)
 }
-
-#[cfg(test)]
-mod tests;

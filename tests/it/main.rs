@@ -17,6 +17,8 @@ mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod doctor;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
@@ -53,6 +55,8 @@ mod manifest;
 mod manifest_hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
+#[cfg(feature = "aws")]
+mod permissions;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -67,3 +71,4 @@ mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+mod trust;

@@ -46,7 +46,7 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
         lint.note("static-keys", key.span, message, "leave them out where Google can reach the issuer");
     }
     let conditions = texts_of(map, "attributeCondition");
-    match conditions.first() {
+    match conditions.first().filter(|text| !text.value.trim().is_empty()) {
         Some(text) => condition(lint, text),
         None => {
             let message = "no attribute condition: every repository of the forge is trusted";

@@ -204,6 +204,3 @@ pub fn compare(files: &[(&Source, &Linted)], known: &Known) -> Vec<(usize, Diagn
     }
     found
 }
-
-#[cfg(test)]
-mod tests;

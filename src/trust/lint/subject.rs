@@ -89,7 +89,8 @@ fn wide(lint: &mut Lint<'_>, text: &str, span: Span, owner: &str) {
             format!("every repository of `{}`, also one that is made tomorrow", owner.trim_end_matches('/'))
         }
         Some(_) => format!("every repository whose name begins with `{owner}`, in all its branches and pull requests"),
-        None => "every repository of the forge".to_owned(),
+        None if owner.is_empty() => "every repository of the forge".to_owned(),
+        None => format!("every owner whose name begins with `{owner}`"),
     };
     lint.error(
         "wide-subject",
@@ -234,7 +235,7 @@ fn judge_pattern(lint: &mut Lint<'_>, text: &str, context: &str, at: usize, span
     }
 }
 
-/// A regular expression as a pattern with `*`, or nothing if it could not be one of subjects.
+/// A regular expression as one of the subjects that it matches, or nothing if it could not be one of subjects.
 fn regex(lint: &mut Lint<'_>, subject: &Spanned<String>, compared: Compared) -> Option<String> {
     let text = subject.value.as_str();
     if compared == Compared::Search && !(text.starts_with('^') && text.ends_with('$')) {
@@ -259,7 +260,7 @@ fn regex(lint: &mut Lint<'_>, subject: &Spanned<String>, compared: Compared) -> 
         );
         return None;
     }
-    Some(escaped.replace('\u{0}', ".").replace("[^/:]+", "*").replace("[^/:]*", "*").replace('\\', ""))
+    Some(escaped.replace('\u{0}', ".").replace("[^/:]+", "x").replace("[^/:]*", "x").replace('\\', ""))
 }
 
 /// Says that machines of one's own have the same subject as the forge's.
