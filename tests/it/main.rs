@@ -19,6 +19,8 @@ mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod doctor;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
@@ -59,6 +61,8 @@ mod manifest;
 mod manifest_hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
+#[cfg(feature = "aws")]
+mod permissions;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -73,3 +77,4 @@ mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+mod trust;
