@@ -69,3 +69,5 @@ mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+#[cfg(feature = "vault")]
+mod vault;
