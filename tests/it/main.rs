@@ -78,3 +78,5 @@ mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
 mod trust;
+#[cfg(feature = "vault")]
+mod vault;
