@@ -91,14 +91,20 @@ fn alert(error: &reqwest::Error) -> Option<String> {
     let mut next = error.source();
     for _ in 0..CAUSES_MAX {
         let here = next?;
-        let inner = here.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = here.downcast_ref().or_else(|| inner?.downcast_ref());
-        if let Some(rustls::Error::AlertReceived(alert)) = tls {
-            return Some(format!("{}", alert.as_str().unwrap_or("alert")));
+        if let Some(alert) = alert_in(here) {
+            return Some(alert);
         }
         next = here.source();
     }
     None
+}
+
+/// What an operating system's error wraps is not among its causes.
+fn alert_in(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() {
+        return Some(alert.as_str().unwrap_or("alert").to_owned());
+    }
+    alert_in(error.downcast_ref::<io::Error>()?.get_ref()?)
 }
 
 /// The innermost cause, in the words of the system.

@@ -135,6 +135,11 @@ impl Session {
         self.shared.limiter.run(&self.scope, class, repeat, once).await
     }
 
+    /// Whether the server told who we are.
+    pub(super) fn is_known(&self) -> bool {
+        self.who.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn principal(&self) -> String {
         let who = self.who.lock().unwrap_or_else(PoisonError::into_inner);
         who.as_ref().map_or_else(String::new, |who| who.principal.clone())
