@@ -1,7 +1,7 @@
 //! The canonical URI of a place, free of the alias that a Secretfile gives its provider.
 //!
 //! `aws-sm://<account>/<region>/<name>`, `aws-ssm://<account>/<region>/<levels>`, `file:<path>#<key>`,
-//! `vault-kv://<host>/<namespace>/<mount>/<path>`.
+//! `azure-kv://<host>/<secret or certificate>/<name>`, `vault-kv://<host>/<namespace>/<mount>/<path>`.
 //! Two targets with one locator are the same place.
 
 use std::fmt;
@@ -36,6 +36,11 @@ impl From<String> for Locator {
 /// The scheme of parameters.
 const SSM: &str = "aws-ssm://";
 
+/// The scheme of what stands in a Key Vault.
+const KEY_VAULT: &str = "azure-kv://";
+/// The scheme of Google's secrets.
+const GOOGLE: &str = "gcp-sm://";
+
 impl Locator {
     /// A secret of AWS Secrets Manager.
     #[must_use]
@@ -59,6 +64,19 @@ impl Locator {
         let name = self.0.strip_prefix(&format!("{SSM}{account}/{region}/")).filter(|name| !name.is_empty())?;
         let levels = name.contains('/') && !name.starts_with('/');
         Some(if levels { format!("/{name}") } else { name.to_owned() })
+    }
+
+    /// A secret of Google Secret Manager; the project as it is declared, by id or number.
+    #[must_use]
+    pub fn secret_manager(project: &str, id: &str) -> Self {
+        Self(format!("{GOOGLE}{project}/{id}"))
+    }
+
+    /// Project and id of a secret of Google.
+    #[must_use]
+    pub fn google_secret(&self) -> Option<(&str, &str)> {
+        let (project, id) = self.0.strip_prefix(GOOGLE)?.split_once('/')?;
+        (!project.is_empty() && !id.is_empty() && !id.contains('/')).then_some((project, id))
     }
 
     /// The region of a place in AWS.
@@ -105,6 +123,20 @@ impl Locator {
         let (mount, path) = rest.strip_prefix(server)?.strip_prefix('/')?.split_once('/')?;
         let some = !mount.is_empty() && !path.is_empty();
         some.then(|| (version, mount.replace("%2F", "/"), path.to_owned()))
+    }
+
+    /// A secret (`secret`) or a certificate (`certificate`) in a Key Vault; names there have no case
+    /// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
+    #[must_use]
+    pub fn key_vault(host: &str, what: &str, name: &str) -> Self {
+        Self(format!("{KEY_VAULT}{}/{what}/{}", host.to_ascii_lowercase(), name.to_ascii_lowercase()))
+    }
+
+    /// Host, `secret` or `certificate`, and name, if this is a place in a Key Vault.
+    #[must_use]
+    pub fn key_vault_parts(&self) -> Option<(&str, &str, &str)> {
+        let mut parts = self.0.strip_prefix(KEY_VAULT)?.splitn(3, '/');
+        Some((parts.next()?, parts.next()?, parts.next()?))
     }
 
     /// A key in a local file.

@@ -47,6 +47,31 @@ pub const VAULT_WRITE: ApiClass = class(VAULT, "write", 500.0);
 /// Logins, renewals and revocations.
 pub const VAULT_LOGIN: ApiClass = class(VAULT, "login", 20.0);
 
+const KEY_VAULT_NAME: &str = "Azure Key Vault";
+const ENTRA: &str = "Microsoft Entra";
+
+/// Creating a secret or importing a certificate, 300 in 10 seconds for a vault
+/// (<https://learn.microsoft.com/azure/key-vault/general/service-limits>).
+pub const KEY_VAULT_CREATE: ApiClass = class(KEY_VAULT_NAME, "create", 30.0);
+/// Everything else at a vault, 4,000 in 10 seconds (the same page).
+pub const KEY_VAULT_OTHER: ApiClass = class(KEY_VAULT_NAME, "other", 400.0);
+/// Tokens, undocumented; a run needs one an hour.
+pub const ENTRA_TOKEN: ApiClass = class(ENTRA, "token", 20.0);
+
+const GOOGLE: &str = "Google Secret Manager";
+
+/// Reads of metadata and lists of Secret Manager, 600 a minute and project
+/// (<https://cloud.google.com/secret-manager/quotas>).
+pub const GOOGLE_READ: ApiClass = class(GOOGLE, "read", 10.0);
+/// Everything that changes something, 600 a minute and project.
+pub const GOOGLE_WRITE: ApiClass = class(GOOGLE, "write", 10.0);
+/// Reads of values, 90,000 a minute and project.
+pub const GOOGLE_ACCESS: ApiClass = class(GOOGLE, "access", 1500.0);
+/// `AddSecretVersion` and `UpdateSecret` of one secret, 2 together; each counts as a write besides.
+pub const GOOGLE_SECRET: ApiClass = class("Google Secret Manager (one secret)", "update", 2.0);
+/// Exchanges that lead to a token, undocumented.
+pub const GOOGLE_LOGIN: ApiClass = class("Google sign-in", "token", 100.0);
+
 const fn class(service: &'static str, name: &'static str, quota_per_second: f64) -> ApiClass {
     ApiClass { service, name, quota_per_second }
 }

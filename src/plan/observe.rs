@@ -321,6 +321,11 @@ fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetVie
 }
 
 fn kind_of(at: &Locator) -> Option<TargetKind> {
+    match at.key_vault_parts() {
+        Some((_, "certificate", _)) => return Some(TargetKind::KeyVaultCertificate),
+        Some(_) => return Some(TargetKind::KeyVault),
+        None => {}
+    }
     let schemes = [
         ("file:", TargetKind::File),
         ("aws-sm://", TargetKind::SecretsManager),
@@ -385,6 +390,10 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
             ("vault-database-role://", Locator::in_mount(&s.database_mount, &s.role_name))
         }
         TargetSettings::TransitKey(s) => ("vault-transit://", Locator::in_mount(&s.mount_point, &s.key_name)),
+        TargetSettings::KeyVault(secret) => ("azure-kv://", format!("/secret/{}", secret.secret_name.to_lowercase())),
+        TargetSettings::KeyVaultCertificate(certificate) => {
+            ("azure-kv://", format!("/certificate/{}", certificate.certificate_name.to_lowercase()))
+        }
         _ => return false,
     };
     at.as_str().starts_with(scheme) && at.as_str().ends_with(&end)

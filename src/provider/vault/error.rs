@@ -38,7 +38,8 @@ pub(super) struct Sent<'a> {
 }
 
 /// What to do about the line.
-const REACH: &str = "check `url` (VAULT_ADDR) and that a route leads there: `curl $VAULT_ADDR/v1/sys/health`, `vault status`";
+const REACH: &str =
+    "check `url` (VAULT_ADDR) and that a route leads there: `curl $VAULT_ADDR/v1/sys/health`, `vault status`";
 
 impl Attempt<'_> {
     fn at(&self) -> String {
@@ -206,12 +207,18 @@ fn of_login(attempt: &Attempt<'_>, sent: &Sent<'_>, errors: &[&str]) -> Error {
         ("could not be found", "there is no such role; check `role`"),
         ("invalid role name", "there is no such role; check `role`"),
         ("audience claim found in jwt but no audiences bound", "give the role `bound_audiences` with that `aud`"),
-        ("invalid audience", "the role's `bound_audiences` must hold that `aud`, or set `audience` to one that it holds"),
+        (
+            "invalid audience",
+            "the role's `bound_audiences` must hold that `aud`, or set `audience` to one that it holds",
+        ),
         ("invalid subject", "the role's `bound_subject` must be that `sub`"),
         ("does not match any associated bound claim", "the role's `bound_claims` must hold the token's claims"),
         ("invalid issuer", "the method's `bound_issuer` must be that `iss`"),
         ("token is expired", "the token has expired; ask for a new one, or compare the clocks"),
-        ("no known key successfully validated", "the method knows another key; check its `jwks_url` or `oidc_discovery_url`"),
+        (
+            "no known key successfully validated",
+            "the method knows another key; check its `jwks_url` or `oidc_discovery_url`",
+        ),
         ("invalid role or secret id", "check `role_id` and `secret_id`; a secret id may have been used up or expired"),
         ("invalid secret id", "check `secret_id`; it may have been used up or expired"),
         ("missing role", "set `role`, or `default_role` at the method"),
@@ -219,8 +226,10 @@ fn of_login(attempt: &Attempt<'_>, sent: &Sent<'_>, errors: &[&str]) -> Error {
     ];
     let advice = known.iter().find(|(phrase, _)| says(phrase)).map_or("check the method and its role", |(_, a)| a);
     let Sent { method, claims } = sent;
-    let message =
-        format!("Vault at {} refused the login by {method} at `{}` with {claims}: {advice}", attempt.host, attempt.path);
+    let message = format!(
+        "Vault at {} refused the login by {method} at `{}` with {claims}: {advice}",
+        attempt.host, attempt.path
+    );
     Error::new(ErrorKind::Unauthenticated, message)
 }
 

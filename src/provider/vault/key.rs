@@ -58,14 +58,7 @@ async fn look(session: &Session, settings: &TransitKeySettings) -> Result<Option
 pub(super) async fn observe(session: &Session, settings: &TransitKeySettings) -> Result<Option<Observed>> {
     let Some((version, attributes)) = look(session, settings).await? else { return Ok(None) };
     changeable(settings, &attributes)?;
-    Ok(Some(Observed {
-        version,
-        mark: None,
-        attributes,
-        pending_deletion: false,
-        managed_by: None,
-        from_list: false,
-    }))
+    Ok(Some(Observed { version, mark: None, attributes, pending_deletion: false, managed_by: None, from_list: false }))
 }
 
 /// Refuses what Vault would accept and not do.
@@ -76,7 +69,8 @@ fn changeable(settings: &TransitKeySettings, seen: &Attributes) -> Result<()> {
         let (there, wanted) = (of(seen, setting), of(&desired, setting));
         let turned_on = ONE_WAY.contains(setting) && wanted == "true";
         if there != wanted && !turned_on {
-            let why = if FIXED.contains(setting) { "is fixed when a key is made" } else { "cannot be turned off again" };
+            let why =
+                if FIXED.contains(setting) { "is fixed when a key is made" } else { "cannot be turned off again" };
             let message = format!(
                 "the transit key `{name}` has `{setting}: {there}`, which {why}; declare it so, or declare another key"
             );
@@ -97,7 +91,8 @@ pub(super) async fn configure(
     let mut pending: Vec<&str> = changed.iter().map(String::as_str).filter(|name| *name != ROTATION).collect();
     if *expect == Expect::Absent {
         create(session, settings).await?;
-        pending = settings.deletion_allowed.filter(|allowed| *allowed).map(|_| "deletion_allowed").into_iter().collect();
+        pending =
+            settings.deletion_allowed.filter(|allowed| *allowed).map(|_| "deletion_allowed").into_iter().collect();
     }
     if !pending.is_empty() {
         let mut body = Map::new();

@@ -65,19 +65,15 @@ pub(super) async fn log_in(session: &Session) -> Result<Token> {
     }
 }
 
-async fn ask(
-    session: &Session,
-    path: String,
-    body: Json,
-    repeat: Repeat,
-    method: &str,
-    sent: String,
-) -> Result<Token> {
+async fn ask(session: &Session, path: String, body: Json, repeat: Repeat, method: &str, sent: String) -> Result<Token> {
     let request = Request::update(path, body);
     let answer = session.ask(repeat, &request, &Sent { method, claims: sent }).await?;
     let text = answer.auth("client_token").as_str().filter(|token| !token.is_empty());
     let text = text.ok_or_else(|| {
-        Error::new(ErrorKind::Unauthenticated, format!("the login at `{}` gave no token; it may need a second factor", request.path))
+        Error::new(
+            ErrorKind::Unauthenticated,
+            format!("the login at `{}` gave no token; it may need a second factor", request.path),
+        )
     })?;
     let seconds = answer.auth("lease_duration").as_u64().unwrap_or(0);
     let renewable = answer.auth("renewable").as_bool().unwrap_or(false);

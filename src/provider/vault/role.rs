@@ -111,7 +111,8 @@ fn missing(settings: &DatabaseRoleSettings, known: &[&str]) -> Error {
             format!("known are: {}", shown.join(", "))
         }
     };
-    let message = format!("`db_name` of the role `{}`: `{mount}` has no connection `{name}`; {help}", settings.role_name);
+    let message =
+        format!("`db_name` of the role `{}`: `{mount}` has no connection `{name}`; {help}", settings.role_name);
     Error::new(ErrorKind::Invalid, message)
 }
 

@@ -42,7 +42,8 @@ impl Session {
     pub(super) fn open(settings: VaultSettings, shared: VaultShared) -> Result<Self> {
         let http = tls::client(&settings, shared.disk.as_ref())?;
         let base = settings.url.trim_end_matches('/').to_owned();
-        let url = Url::parse(&base).ok_or_else(|| Error::new(ErrorKind::Invalid, "`url` of the provider is no address"))?;
+        let url =
+            Url::parse(&base).ok_or_else(|| Error::new(ErrorKind::Invalid, "`url` of the provider is no address"))?;
         let port = url.port.map(|port| format!(":{port}")).unwrap_or_default();
         let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_ascii_lowercase() };
         let host = format!("{host}{port}");
@@ -64,12 +65,7 @@ impl Session {
     }
 
     /// What is about to be tried, for the error message.
-    fn attempt<'a>(
-        &'a self,
-        request: &'a Request,
-        principal: &'a str,
-        login: Option<&'a Sent<'a>>,
-    ) -> Attempt<'a> {
+    fn attempt<'a>(&'a self, request: &'a Request, principal: &'a str, login: Option<&'a Sent<'a>>) -> Attempt<'a> {
         Attempt {
             capability: request.capability,
             path: &request.path,
@@ -190,7 +186,8 @@ impl Session {
     /// The token may not even look at itself.
     fn unknown(&self) -> Error {
         let given = matches!(self.settings.login, Login::Token(_));
-        let what = if given { "the token (VAULT_TOKEN) is wrong, revoked or expired" } else { "the new token was refused" };
+        let what =
+            if given { "the token (VAULT_TOKEN) is wrong, revoked or expired" } else { "the new token was refused" };
         let message = format!(
             "Unable to authenticate with Vault at {}: {what}, or its policies lack read on `auth/token/lookup-self`, which \
              the policy `default` grants. Try `vault token lookup`",

@@ -92,9 +92,18 @@ async fn every_kind_is_written_once_and_changed_as_declared() {
     let changed = read_back(&bao, &asked);
     assert_eq!(changed[asked[0]], stored[asked[0]], "no value changed");
     assert_eq!(changed[asked[1]]["version"], 1);
-    assert_eq!((&changed[asked[1]]["metadata"]["team"], &changed[asked[1]]["metadata"]["theirs"]), (&json!("edge"), &json!("1")));
-    assert_eq!((&changed[asked[2]]["default_ttl"], &changed[asked[2]]["revocation_statements"][0]), (&json!(7200), &json!("DROP ROLE x;")));
-    assert_eq!((&changed[asked[3]]["deletion_allowed"], &changed[asked[3]]["exportable"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&changed[asked[1]]["metadata"]["team"], &changed[asked[1]]["metadata"]["theirs"]),
+        (&json!("edge"), &json!("1"))
+    );
+    assert_eq!(
+        (&changed[asked[2]]["default_ttl"], &changed[asked[2]]["revocation_statements"][0]),
+        (&json!(7200), &json!("DROP ROLE x;"))
+    );
+    assert_eq!(
+        (&changed[asked[3]]["deletion_allowed"], &changed[asked[3]]["exportable"]),
+        (&json!(false), &json!(true))
+    );
     proxy.forget();
     sandbox.expect(0, &["sync"]);
     assert_eq!(proxy.writes(), Vec::<String>::new());
@@ -137,7 +146,10 @@ async fn a_rotation_gives_keys_a_new_version_and_leaves_roles_alone() {
     assert_ne!(after["kv2 app/account"]["data"], before["kv2 app/account"]["data"]);
     assert_eq!(after["kv1 app/account"], after["kv2 app/account"]["data"]);
     assert_eq!(after["role readers"], before["role readers"]);
-    assert_eq!((&after["key account"]["latest_version"], &after["key signing"]["latest_version"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        (&after["key account"]["latest_version"], &after["key signing"]["latest_version"]),
+        (&json!(2), &json!(2))
+    );
     proxy.forget();
     sandbox.expect(0, &["sync"]);
     sandbox.expect(0, &["rotate"]);

@@ -143,7 +143,8 @@ async fn an_approle_logs_in_and_a_spent_secret_id_is_explained() {
 /// What `TokenReview` of Kubernetes answers
 /// (<https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/>).
 async fn review() -> axum::Json<Json> {
-    let user = json!({ "username": "system:serviceaccount:prod:app", "uid": "u1", "groups": ["system:serviceaccounts"] });
+    let user =
+        json!({ "username": "system:serviceaccount:prod:app", "uid": "u1", "groups": ["system:serviceaccounts"] });
     axum::Json(json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
         "status": { "authenticated": true, "user": user },

@@ -131,7 +131,8 @@ async fn handle(State(inner): State<Inner>, method: Method, uri: Uri, headers: H
     match fault {
         Some(Fault::Status(status, retry_after)) => {
             let status = StatusCode::from_u16(status).unwrap();
-            let said = if status == StatusCode::SERVICE_UNAVAILABLE { "Vault is sealed" } else { "refused by the proxy" };
+            let said =
+                if status == StatusCode::SERVICE_UNAVAILABLE { "Vault is sealed" } else { "refused by the proxy" };
             let mut response = (status, json!({ "errors": [said] }).to_string()).into_response();
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert("retry-after", seconds.into());
@@ -153,7 +154,8 @@ fn note(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Optio
     let path = uri.path().strip_prefix("/v1/").unwrap_or(uri.path()).to_owned();
     let token = headers.get("x-vault-token").map_or_else(String::new, |token| token.to_str().unwrap().to_owned());
     let mut shared = inner.shared.lock().unwrap();
-    let rule = shared.rules.iter_mut().find(|r| r.times > 0 && r.method == method.as_str() && path.starts_with(&r.path));
+    let rule =
+        shared.rules.iter_mut().find(|r| r.times > 0 && r.method == method.as_str() && path.starts_with(&r.path));
     let fault = rule.map(|rule| {
         rule.times -= 1;
         rule.fault

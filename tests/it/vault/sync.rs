@@ -66,9 +66,12 @@ async fn the_specifications_file_is_synced_once_however_it_is_laid_out() {
     let entry = &stored[asked[0]];
     assert_eq!(entry["data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["password"]);
     assert_eq!(entry["data"]["password"].as_str().unwrap().chars().count(), 32);
-    for (name, value) in
-        [("application", "myapp"), ("environment", "production"), ("owner", "platform-team"), ("rotation_period", "90d")]
-    {
+    for (name, value) in [
+        ("application", "myapp"),
+        ("environment", "production"),
+        ("owner", "platform-team"),
+        ("rotation_period", "90d"),
+    ] {
         assert_eq!(entry["metadata"][name], value);
     }
     assert!(entry["metadata"]["secretzero"].as_str().unwrap().contains(":g=1:"));
@@ -107,8 +110,11 @@ async fn two_vaults_of_one_file_hold_one_value() {
     let (kept, _) = text.split_once("      # Cloud secrets in AWS").unwrap();
     let (_, vaults) = text.split_once("      # On-premises Vault\n").unwrap();
     let ca = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem();
-    let sandbox = Sandbox::with(&format!("{kept}{vaults}"))
-        .env([("VAULT_TOKEN", "root"), ("VAULT_CLOUD_TOKEN", "root"), ("AWS_REGION", "us-east-1")]);
+    let sandbox = Sandbox::with(&format!("{kept}{vaults}")).env([
+        ("VAULT_TOKEN", "root"),
+        ("VAULT_CLOUD_TOKEN", "root"),
+        ("AWS_REGION", "us-east-1"),
+    ]);
     sandbox.write("ca.pem", &ca);
     sandbox.expect(0, &["sync", "--provider", "vault"]);
     let path = "kv2 production/hybrid/credentials";

@@ -67,10 +67,12 @@ fn value(settings: &KvSettings, shape: &Shape, stored: &Json) -> Result<Value> {
         return Ok(Value::Fields(object.iter().map(|(name, member)| (name.clone(), text(member))).collect()));
     }
     // A former place does not tell its field: the only one, or a usual one.
-    let usual = || if object.len() == 1 { object.values().next() } else { object.get("password").or(object.get("value")) };
+    let usual =
+        || if object.len() == 1 { object.values().next() } else { object.get("password").or(object.get("value")) };
     let member = if settings.key.is_empty() { usual() } else { object.get(&settings.key) };
     let key = if settings.key.is_empty() { "value" } else { &settings.key };
     let count = object.len();
-    let lacks = || refuse(format!("it has no field `{key}` among its {count}; name the field that holds it with `key:`"));
+    let lacks =
+        || refuse(format!("it has no field `{key}` among its {count}; name the field that holds it with `key:`"));
     Ok(Value::Single(text(member.ok_or_else(lacks)?)))
 }

@@ -47,7 +47,9 @@ impl Folders {
             Ok(answer.iter().flat_map(|answer| answer.keys()).map(str::to_owned).collect())
         };
         match self.0.get(&folder) {
-            Some(listed) => listed.get_or_init(list).await.as_ref().map(|names| names.contains(name)).map_err(Clone::clone),
+            Some(listed) => {
+                listed.get_or_init(list).await.as_ref().map(|names| names.contains(name)).map_err(Clone::clone)
+            }
             None => list().await.map(|names: BTreeSet<String>| names.contains(name)),
         }
     }
@@ -99,7 +101,10 @@ pub(in super::super) async fn write(
     let wanted = matches!(options.expect, Expect::Version(_));
     if there != wanted {
         let why = if there { "an entry of this name exists already" } else { "nothing stands there any more" };
-        return Err(Error::new(ErrorKind::Conflict, format!("something else stands at {} than expected: {why}", at(settings))));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!("something else stands at {} than expected: {why}", at(settings)),
+        ));
     }
     session.call(&quota::VAULT_WRITE, Repeat::Safe, Request::update(path(settings), fields)).await?;
     Ok(String::new())
