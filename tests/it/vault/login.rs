@@ -162,7 +162,7 @@ async fn a_pod_logs_in_with_the_token_of_its_service_account() {
     bao.post("sys/auth/pods", json!({ "type": "kubernetes" })).await;
     let issuer = Issuer::new();
     let claims = json!({
-        "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:prod:app", "exp": EXPIRES,
+        "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:prod:app", "exp": EXPIRES, "nbf": 1_700_000_000,
         "kubernetes.io/serviceaccount/namespace": "prod",
         "kubernetes.io/serviceaccount/service-account.name": "app",
         "kubernetes.io/serviceaccount/service-account.uid": "u1",
