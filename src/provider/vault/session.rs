@@ -72,6 +72,7 @@ impl Session {
             host: &self.host,
             namespace: self.namespace(),
             principal,
+            anonymous: self.base.starts_with("https://") && self.settings.client_cert.is_none(),
             login,
         }
     }
