@@ -86,7 +86,8 @@ pub(super) fn of_line(attempt: &Attempt<'_>, error: &reqwest::Error) -> Error {
         return Error::new(ErrorKind::Unavailable, format!("Unable to connect to Vault at {host}: {why}; {REACH}"));
     }
     // A server that asks for a certificate may hang up after the handshake.
-    let hint = if attempt.anonymous { "; if it asks for client certificates, set `client_cert` and `client_key`" } else { "" };
+    let hint =
+        if attempt.anonymous { "; if it asks for client certificates, set `client_cert` and `client_key`" } else { "" };
     let message = format!("Vault gave no answer to {} ({why}){hint}", attempt.at());
     Error::new(ErrorKind::Indeterminate, message)
 }
