@@ -158,7 +158,9 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        drop(self.stop.take().map(|stop| stop.send(())));
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).unwrap_or_default();
+        }
         drop(self.thread.take().map(std::thread::JoinHandle::join));
     }
 }
