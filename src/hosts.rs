@@ -78,6 +78,8 @@ pub enum Cloud {
     AzureInstance,
     /// Google Cloud.
     Google,
+    /// Vault and OpenBao, which everybody runs for himself.
+    Vault,
 }
 
 /// The partitions of AWS, with their dual-stack names
@@ -129,6 +131,7 @@ impl Cloud {
         match self {
             Self::Aws => under(AWS).is_some(),
             Self::Google => under(GOOGLE).is_some(),
+            Self::Vault => false,
             Self::Entra => ENTRA.contains(&host),
             Self::AzureInstance => false,
             // The name of a vault is one label.
@@ -144,6 +147,7 @@ impl Cloud {
             Self::Entra => "Microsoft Entra",
             Self::AzureInstance => "the metadata service of Azure",
             Self::Google => "Google Cloud",
+            Self::Vault => "this Vault",
         }
     }
 }

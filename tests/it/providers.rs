@@ -111,6 +111,7 @@ mod aws {
 #[cfg(feature = "azure")]
 mod azure {
     use super::*;
+    use crate::azure::certificates::certificate;
     use crate::azure::{provider, secret};
     use crate::fake::azure::FakeAzure;
 
@@ -120,4 +121,20 @@ mod azure {
         let place = |name: &str, tags| secret(name, |settings| settings.tags = tags);
         all(&Subject { provider: &provider(&fake), kind: TargetKind::KeyVault, place, prefix: String::new() }).await;
     }
+
+    #[tokio::test]
+    async fn key_vault_certificates_keep_the_contract_against_the_fake() {
+        let fake = FakeAzure::start();
+        let place = |name: &str, tags| certificate(name, |settings| settings.tags = tags);
+        let kind = TargetKind::KeyVaultCertificate;
+        all(&Subject { provider: &provider(&fake), kind, place, prefix: String::new() }).await;
+    }
+}
+
+#[cfg(feature = "gcp")]
+#[tokio::test]
+async fn google_secret_manager_keeps_the_contract_against_the_fake() {
+    let fake = crate::fake::gcp::FakeGcp::start();
+    let (provider, place) = (crate::gcp::provider(&fake), crate::gcp::labelled);
+    all(&Subject { provider: &provider, kind: TargetKind::SecretManager, place, prefix: String::new() }).await;
 }

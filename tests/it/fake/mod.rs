@@ -6,5 +6,7 @@
 pub(crate) mod aws;
 #[cfg(feature = "azure")]
 pub(crate) mod azure;
+#[cfg(feature = "gcp")]
+pub(crate) mod gcp;
 #[cfg(feature = "github")]
 pub(crate) mod github;
