@@ -10,7 +10,7 @@ use crate::fake::azure::{FakeAzure, VAULT};
 use crate::sandbox::Sandbox;
 use crate::servers::exported;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/azure.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/keyvault.py");
 
 /// Runs a part of the script with what it is asked.
 pub(super) fn judge(fake: &FakeAzure, sandbox: &Sandbox, part: &str, asked: &Json) -> Json {
