@@ -325,6 +325,7 @@ fn kind_of(at: &Locator) -> Option<TargetKind> {
         ("file:", TargetKind::File),
         ("aws-sm://", TargetKind::SecretsManager),
         ("aws-ssm://", TargetKind::SsmParameter),
+        ("gcp-sm://", TargetKind::SecretManager),
     ];
     schemes.iter().find(|(scheme, _)| at.as_str().starts_with(scheme)).map(|(_, kind)| *kind)
 }
@@ -371,6 +372,7 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
     let (scheme, end) = match settings {
         TargetSettings::File(file) => ("file:", format!("{}#{}", file.path, file.key)),
         TargetSettings::SecretsManager(secret) => ("aws-sm://", format!("/{}", secret.name)),
+        TargetSettings::SecretManager(secret) => ("gcp-sm://", format!("/{}", secret.secret_id)),
         TargetSettings::SsmParameter(parameter) => {
             let nowhere = Locator::ssm_parameter("", "", &parameter.name);
             ("aws-ssm://", nowhere.as_str().strip_prefix("aws-ssm:///").unwrap_or_default().to_owned())
