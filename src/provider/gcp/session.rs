@@ -142,7 +142,8 @@ impl Session {
         }?;
         serde_json::from_slice(&body).map_err(|_| {
             let at = self.attempt(call).at();
-            Error::new(ErrorKind::Indeterminate, format!("Google answered something unreadable to {at}"))
+            let kind = if call.repeat == Repeat::Read { ErrorKind::Unavailable } else { ErrorKind::Indeterminate };
+            Error::new(kind, format!("Google answered something unreadable to {at}"))
         })
     }
 
