@@ -108,6 +108,20 @@ mod aws {
     }
 }
 
+#[cfg(feature = "azure")]
+mod azure {
+    use super::*;
+    use crate::azure::{provider, secret};
+    use crate::fake::azure::FakeAzure;
+
+    #[tokio::test]
+    async fn key_vault_keeps_the_contract_against_the_fake() {
+        let fake = FakeAzure::start();
+        let place = |name: &str, tags| secret(name, |settings| settings.tags = tags);
+        all(&Subject { provider: &provider(&fake), kind: TargetKind::KeyVault, place, prefix: String::new() }).await;
+    }
+}
+
 #[cfg(feature = "gcp")]
 #[tokio::test]
 async fn google_secret_manager_keeps_the_contract_against_the_fake() {

@@ -24,8 +24,8 @@ pub(super) fn lines(settings: &SecretManagerSettings) -> [(&'static str, Option<
 
 fn replication(replication: &Replication) -> Option<String> {
     let location = |replica: &ReplicaRegion| {
-        let key = replica.kms_key_id.as_deref().map(|key| format!("\n                  kms_key: {}", value(key)));
-        format!("\n                - location: {}{}", value(&replica.region), key.unwrap_or_default())
+        let key = replica.kms_key_id.as_deref().map(|key| format!("\n                kms_key: {}", value(key)));
+        format!("\n              - location: {}{}", value(&replica.region), key.unwrap_or_default())
     };
     match replication {
         Replication::Automatic(None) => None,

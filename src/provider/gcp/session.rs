@@ -109,10 +109,9 @@ impl Session {
         let endpoint = settings.endpoint_url.clone().or(given).unwrap_or_else(|| ENDPOINT.to_owned());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let (login, project) = Login::open(settings, shared).await?;
-        let http = crate::http::builder().build().map_err(|error| unanswered("Secret Manager", &error))?;
         let environment = settings.environment.filled("GOOGLE_CLOUD_PROJECT").map(str::to_owned);
         let session = Self {
-            http,
+            http: login.http().clone(),
             hosts: settings.hosts.clone().naming(&endpoint),
             endpoint,
             login,

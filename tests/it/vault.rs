@@ -1,0 +1,14 @@
+//! Vault, against OpenBao: a real server that somebody else wrote, with a namespace for each test.
+
+mod bao;
+mod faults;
+mod kinds;
+mod login;
+mod proxy;
+mod stores;
+mod sync;
+mod tls;
+
+pub(crate) use bao::Bao;
+pub(crate) use proxy::Proxy;
+pub(crate) use tls::{Authority, Server};
