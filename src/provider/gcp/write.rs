@@ -256,7 +256,7 @@ impl Writer<'_> {
         if now.etag == seen.etag {
             return Err(error);
         }
-        let (wanted, there) = (desired(self.settings, Some(&self.options.generation)), observed(self.settings, &now));
+        let (wanted, there) = (desired(self.settings), observed(self.settings, &now));
         let is_ours = now.mark() == Some(mark) && changed.iter().all(|name| wanted.get(name) == there.get(name));
         if is_ours { Ok(now) } else { Err(self.unexpected("it was changed at the same time")) }
     }
