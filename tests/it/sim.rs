@@ -260,7 +260,12 @@ impl Sim {
     /// All copies of a secret are deleted but those in one kind of store, which is down in that run.
     fn disaster(&mut self, job: &mut Job) {
         let secret = self.chance.pick(&self.model.secrets).clone();
-        let down = *self.chance.pick(&[TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault]);
+        let down = *self.chance.pick(&[
+            TargetKind::SecretsManager,
+            TargetKind::SsmParameter,
+            TargetKind::KeyVault,
+            TargetKind::Kv,
+        ]);
         let (declared, held) = (self.declared(&secret), self.held());
         let ours = |at: &&String| self.world.is_kind(at, down) && self.is_ours(&secret, at, &held);
         if !declared.iter().any(|at| ours(&at)) {
@@ -290,11 +295,17 @@ impl Sim {
             _ => {}
         }
         if self.chance.one_in(3) {
-            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault];
+            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault, TargetKind::Kv];
             job.down = Some(*self.chance.pick(&kinds));
         }
         if self.chance.one_in(5) {
-            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault, TargetKind::File];
+            let kinds = [
+                TargetKind::SecretsManager,
+                TargetKind::SsmParameter,
+                TargetKind::KeyVault,
+                TargetKind::Kv,
+                TargetKind::File,
+            ];
             job.kinds = kinds.into_iter().filter(|_| self.chance.one_in(2)).collect();
         }
         let foreign = job.options.overwrite || job.options.adopt;
