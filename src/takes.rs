@@ -208,7 +208,7 @@ mod tests {
             assert_eq!(there.to_text().expose(), expected);
             assert!(meant(&settings, Encoding::Base64, there).unwrap().matches(&value));
         }
-        let text = Value::Single(SecretValue::from("no base64"));
+        let text = Value::Single(SecretValue::from("not:base64"));
         assert!(meant(&parameter(), Encoding::Base64, text.clone()).is_none());
         assert!(held(&parameter(), Encoding::Text, &text).matches(&text));
     }

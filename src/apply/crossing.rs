@@ -156,7 +156,7 @@ impl Job<'_> {
 
 fn is_overwritten(target: &TargetPlan) -> bool {
     let writes = matches!(target.action, Action::Rotate | Action::Revise | Action::Heal | Action::Overwrite);
-    writes && target.version.is_some()
+    writes && target.version.is_some() && target.kind.holds_value()
 }
 
 fn changed() -> Error {

@@ -1,5 +1,6 @@
 //! One secret from plan to done: the primary, then all other targets in parallel.
 
+mod configure;
 mod copies;
 mod fit;
 mod restore;
@@ -70,6 +71,9 @@ impl Job<'_> {
         };
         if self.plan.hold.is_some() {
             return left;
+        }
+        if !self.plan.targets.iter().any(|target| target.kind.holds_value()) {
+            return self.configure_all(left, new).await;
         }
         let settled = match (&self.plan.next, new) {
             (Next::Keep, _) => return self.keep(left).await,
@@ -200,6 +204,9 @@ impl Job<'_> {
 
     /// Brings one target to the settled value.
     async fn bring(&self, target: &TargetPlan, settled: &Settled) -> Done {
+        if !target.kind.holds_value() {
+            return self.configure(target, &settled.generation).await;
+        }
         let result = match target.action {
             Action::Create | Action::Spread | Action::Rotate | Action::Revise | Action::Heal | Action::Overwrite => {
                 self.write(target, settled).await
@@ -210,7 +217,7 @@ impl Job<'_> {
         self.told(target, result)
     }
 
-    fn told(&self, target: &TargetPlan, result: Result<Done>) -> Done {
+    pub(super) fn told(&self, target: &TargetPlan, result: Result<Done>) -> Done {
         if result.is_ok() {
             self.tell(target);
         }
@@ -252,6 +259,9 @@ impl Job<'_> {
 
     /// What needs no value: metadata, or nothing at all.
     async fn without_value(&self, target: &TargetPlan, generation: &Generation) -> Done {
+        if !target.kind.holds_value() && target.action != Action::Held {
+            return self.configure(target, generation).await;
+        }
         match target.action {
             Action::Metadata => self.metadata(target, generation).await,
             Action::Restore => self.taken_back(target, generation).await,
@@ -289,6 +299,7 @@ impl Job<'_> {
             generation: generation.clone(),
             token: self.plan.owner.write_token(locator, generation.number),
             expect: Expect::Version(version),
+            over_drift: false,
         };
         let changed: Vec<String> = target.changes.iter().filter(|name| *name != "mark").cloned().collect();
         store.annotate(&place, &changed, &options).await
@@ -331,7 +342,8 @@ impl Job<'_> {
         if self.plan.targets.iter().any(unknown) {
             return None;
         }
-        let primary = self.plan.primary.or(self.plan.source)?;
+        let first = self.plan.targets.first().filter(|target| !target.kind.holds_value()).map(|first| first.index);
+        let primary = self.plan.primary.or(self.plan.source).or(first)?;
         let mut targets = Vec::new();
         for (target, done) in self.plan.targets.iter().zip(&outcome.targets) {
             // A copy that the store keeps is no place of ours to know.

@@ -85,9 +85,8 @@ pub fn is_needed(plan: &SecretPlan) -> bool {
     if plan.hold.is_some() {
         return false;
     }
-    let copies = plan
-        .targets
-        .iter()
+    let mut targets = plan.targets.iter().filter(|target| target.kind.holds_value());
+    let copies = targets
         .any(|target| matches!(target.action, Action::Spread | Action::Heal | Action::Overwrite | Action::Adopt));
     matches!(plan.next, Next::Revise(_) | Next::Adopt(_)) || (plan.next == Next::Keep && copies)
 }

@@ -15,7 +15,7 @@ use super::{
     Stored, VersionId, WriteOptions,
 };
 use crate::locator::Locator;
-use crate::mark::{Generation, Mark};
+use crate::mark::Generation;
 use crate::secret::Value;
 use crate::takes::Takes;
 use crate::target::{Attributes, Place, TargetKind, TargetSettings};
@@ -110,11 +110,6 @@ fn key(place: &Place) -> (TargetKind, String) {
 
 fn missing(place: &Place) -> Error {
     Error::new(ErrorKind::NotFound, format!("nothing is stored at {}", place.settings.name()))
-}
-
-fn mark(options: &WriteOptions, version: &str, carried: bool) -> String {
-    let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned(), carried }.to_string()
 }
 
 impl Object {
@@ -250,7 +245,7 @@ impl Provider for MemoryProvider {
             object.attributes = self.desired(at, Some(&options.generation));
         }
         object.push(self.traits, value.clone(), options);
-        object.mark = Some(mark(options, &object.version(), false));
+        object.mark = Some(options.mark(&object.version()));
         object.settings = Some(at.settings.clone());
         Ok(object.version())
     }
@@ -267,7 +262,8 @@ impl Provider for MemoryProvider {
             let (_, value) = object.versions.last().cloned().ok_or_else(|| missing(at))?;
             object.push(self.traits, value, options);
         }
-        object.mark = Some(mark(options, &object.version(), carried));
+        let version = object.version();
+        object.mark = Some(if carried { options.carried_mark(&version) } else { options.mark(&version) });
         object.settings = Some(at.settings.clone());
         Ok(object.version())
     }

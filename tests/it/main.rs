@@ -9,6 +9,8 @@ mod actions;
 mod adoption;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod canary;
 #[cfg(feature = "aws")]
@@ -17,11 +19,13 @@ mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod doctor;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
 mod excerpts;
-#[cfg(any(feature = "aws", feature = "github"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github"))]
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod flow;
@@ -36,6 +40,10 @@ mod forged_lock;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod forged_ref;
 mod fuzz;
+#[cfg(feature = "gcp")]
+mod gcp;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod gone;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -53,6 +61,8 @@ mod manifest;
 mod manifest_hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
+#[cfg(feature = "aws")]
+mod permissions;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -67,3 +77,6 @@ mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+mod trust;
+#[cfg(feature = "vault")]
+mod vault;

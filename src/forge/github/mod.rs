@@ -18,6 +18,8 @@ mod identity;
 mod issues;
 pub mod limits;
 #[cfg(feature = "github")]
+mod probe;
+#[cfg(feature = "github")]
 mod repository;
 #[cfg(feature = "github")]
 mod state;
@@ -27,6 +29,8 @@ pub mod workflow;
 pub use access::AppKey;
 #[cfg(feature = "github")]
 pub use client::{Github, World};
+#[cfg(feature = "github")]
+pub use probe::Right;
 
 use data_encoding::BASE32_NOPAD;
 
@@ -103,6 +107,14 @@ impl forge::Forge for Github {
 
     async fn file_at(&self, path: &str, reference: &str) -> forge::Result<Option<Vec<u8>>> {
         self.read_file(path, reference).await
+    }
+
+    async fn branch_tip(&self, branch: &str) -> forge::Result<Option<String>> {
+        self.read_branch(branch).await
+    }
+
+    async fn paths_at(&self, sha: &str) -> forge::Result<Option<Vec<String>>> {
+        self.read_paths(sha).await
     }
 
     async fn permission(&self, login: &str) -> forge::Result<forge::Permission> {

@@ -32,7 +32,8 @@ async fn seen(subject: &Configuration<'_>, at: &Place) -> Option<Observed> {
     let mut all = Vec::new();
     for reading in READINGS {
         let probe = Probe { place: at, expected_mark: None };
-        all.push(subject.provider.observe(&[probe], reading).await.pop().unwrap().unwrap());
+        let seen = subject.provider.observe(&[probe], reading).await.pop().unwrap().unwrap();
+        all.push(seen.map(|seen| Observed { from_list: false, ..seen }));
     }
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "every reading sees the same: {all:?}");
     all.pop().unwrap()

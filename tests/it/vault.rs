@@ -1,0 +1,13 @@
+//! Vault, against OpenBao: a real server that somebody else wrote, with a namespace for each test.
+
+mod bao;
+pub(crate) mod contract;
+mod faults;
+mod kinds;
+mod login;
+mod proxy;
+mod stores;
+mod sync;
+mod tls;
+
+pub(crate) use bao::Bao;
