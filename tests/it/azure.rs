@@ -2,6 +2,8 @@
 
 mod judges;
 mod login;
+#[cfg(feature = "aws")]
+mod recovery;
 mod secrets;
 mod specification;
 

@@ -235,7 +235,10 @@ impl Sim {
         let slot = contents.objects.iter_mut().find(|(known, _)| known.as_str() == at).map(|(_, object)| object);
         match slot {
             Some(object) if self.chance.one_in(3) && at.starts_with("aws-sm://1/secrets_manager") => {
-                object.pending_deletion = true
+                object.pending_deletion = true;
+                if let Some(known) = self.outsiders.get_mut(&at) {
+                    *known = object.snapshot();
+                }
             }
             Some(_) if self.chance.one_in(2) && elsewhere > 0 => {
                 contents.objects.retain(|known, _| known.as_str() != at);
@@ -244,6 +247,10 @@ impl Sim {
             Some(object) if secret.source == Source::Random && !object.pending_deletion => {
                 let id = object.versions.len() + 100;
                 object.versions.push((id.to_string(), value));
+                if at.contains("/key_vault/") {
+                    // The mark belongs to the version.
+                    object.mark = None;
+                }
                 self.outsiders.insert(at, object.snapshot());
                 self.drifted = true;
             }

@@ -1,13 +1,6 @@
 //! Which targets a run looks at, what it needs for them, and what it leaves.
 
-use std::path::Path;
-
 use super::{PAIR, SHOP, Stage};
-
-fn first_example() -> Stage {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/examples/01-basic.yml");
-    Stage::with(&std::fs::read_to_string(path).unwrap())
-}
 
 #[test]
 fn an_unknown_name_gets_the_nearest_known_one() {
@@ -77,48 +70,6 @@ fn a_new_secret_waits_for_its_primary() {
     ! 2 secrets held
     ");
     assert_eq!((stage.sandbox.read(".env"), stage.aws.effects()), (String::new(), 0));
-}
-
-#[test]
-fn the_first_example_as_it_stands_names_what_is_not_built() {
-    let stage = first_example();
-    insta::assert_snapshot!(stage.told(1, &["sync"]), @"
-    --- stderr
-    ! 1 warning about Secretfile.yml; `secretzero validate` shows it
-    ✗ database_password → Azure Key Vault (myapp-database-password): not built into this version (Secretfile.yml:73)
-    ✗ database_password → Vault KV (production/myapp/database/password): not built into this version (Secretfile.yml:82)
-    ✗ external_api_key → Azure Key Vault (myapp-api-key): not built into this version (Secretfile.yml:106)
-    ✗ external_api_key → Vault KV (production/myapp/api-key): not built into this version (Secretfile.yml:112)
-    ✗ service_account → Azure Key Vault (myapp-service-account): not built into this version (Secretfile.yml:158)
-    ✗ service_account → Vault KV (production/myapp/service-account): not built into this version (Secretfile.yml:164)
-      help: remove the target, or select others with `--provider` or `--target-type`
-    ! 3 secrets held
-    ");
-    assert_eq!(stage.aws.effects(), 0);
-}
-
-#[test]
-fn the_first_example_works_with_the_stores_that_are_built() {
-    let stage = first_example();
-    insta::assert_snapshot!(stage.told(0, &["sync", "--dry-run", "--provider", "aws"]), @"
-    [DRY RUN] Would create:
-      ✓ database_password → AWS Secrets Manager (production/myapp/database/password)
-      ✓ database_password → AWS SSM Parameter (/production/myapp/database/password)
-      ✓ external_api_key → AWS Secrets Manager (production/myapp/api-key)
-      ✓ service_account → AWS Secrets Manager (production/myapp/service-account)
-    ≈ $1.20 more a month · about 1 s under the documented quotas
-    --- stderr
-    ! 1 warning about Secretfile.yml; `secretzero validate` shows it
-    ");
-    stage.told(0, &["sync", "--provider", "aws"]);
-    insta::assert_snapshot!(stage.told(0, &["sync", "--provider", "local"]), @"
-    ✓ Created local file: .env (database_password)
-    ✓ Created local file: .service-account.json (service_account)
-    ✓ Updated .gitsecrets.lock
-    --- stderr
-    ! 1 warning about Secretfile.yml; `secretzero validate` shows it
-    ");
-    stage.told(0, &["sync", "--target-type", "secrets_manager", "--target-type", "file"]);
 }
 
 const TWO_ACCOUNTS: &str = "metadata: {project: two}

@@ -49,15 +49,3 @@ fn without_credentials_it_says_where_they_come_from() {
     ! 1 secret held
     ");
 }
-
-#[test]
-fn a_provider_that_is_not_built_is_no_failure() {
-    let vault =
-        "  vault: {kind: vault, auth: {kind: token, config: {token: '${VAULT_TOKEN}', url: '${VAULT_ADDR}'}}}\n";
-    let stage = Stage::with(&SHOP.replace("providers:\n", &format!("providers:\n{vault}")));
-    insta::assert_snapshot!(stage.told(0, &["test"]), @"
-    ! vault: not built into this version; its targets are checked but not written
-    ✓ aws: arn:aws:iam::123456789012:user/test, us-east-1 in N ms
-    ✓ local: the user of this process
-    ");
-}
