@@ -7,8 +7,6 @@ mod recovery;
 mod secrets;
 mod specification;
 
-pub(crate) use specification::certificate;
-
 use std::sync::Arc;
 use std::time::Duration;
 
