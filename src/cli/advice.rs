@@ -156,14 +156,14 @@ mod tests {
     #[test]
     fn each_provider_has_the_sentence_of_the_specification() {
         let unknown = ErrorKind::Unauthenticated;
-        insta::assert_snapshot!(said(&block(ProviderKind::Aws, "ambient", &[]), &unknown), @"");
-        insta::assert_snapshot!(said(&block(ProviderKind::Aws, "profile", &[("profile", "production")]), &unknown), @"");
-        insta::assert_snapshot!(said(&block(ProviderKind::Azure, "default", &[]), &unknown), @"");
+        insta::assert_snapshot!(said(&block(ProviderKind::Aws, "ambient", &[]), &unknown), @"Unable to authenticate with AWS: aws sts get-caller-identity; aws configure list");
+        insta::assert_snapshot!(said(&block(ProviderKind::Aws, "profile", &[("profile", "production")]), &unknown), @"Unable to authenticate with AWS: aws sts get-caller-identity --profile production; aws configure list --profile production");
+        insta::assert_snapshot!(said(&block(ProviderKind::Azure, "default", &[]), &unknown), @"Azure authentication failed: az account show; az login; echo $AZURE_CLIENT_ID $AZURE_TENANT_ID");
         let vault = block(ProviderKind::Vault, "token", &[("url", "https://vault.example.com:8200/")]);
-        insta::assert_snapshot!(said(&vault, &ErrorKind::Unavailable), @"");
-        insta::assert_snapshot!(said(&vault, &unknown), @"");
-        insta::assert_snapshot!(said(&block(ProviderKind::Gcp, "ambient", &[]), &unknown), @"");
-        insta::assert_snapshot!(said(&vault, &ErrorKind::Throttled(None)), @"");
+        insta::assert_snapshot!(said(&vault, &ErrorKind::Unavailable), @"Unable to connect to Vault: curl -v https://vault.example.com:8200/v1/sys/health; vault status -address https://vault.example.com:8200");
+        insta::assert_snapshot!(said(&vault, &unknown), @"Unable to connect to Vault: vault token lookup -address https://vault.example.com:8200");
+        insta::assert_snapshot!(said(&block(ProviderKind::Gcp, "ambient", &[]), &unknown), @"Unable to authenticate with Google Cloud: gcloud auth list; gcloud auth application-default login; gcloud projects describe $GOOGLE_CLOUD_PROJECT");
+        insta::assert_snapshot!(said(&vault, &ErrorKind::Throttled(None)), @"Rate limit exceeded: secretzero test --provider here --retry-max-attempts 10");
     }
 
     #[test]

@@ -35,7 +35,24 @@ fn a_secret_of_key_vault() {
         tags: tags(),
     };
     let head = head("azure", "default", Vec::new());
-    insta::assert_snapshot!(comes_back(&head, &TargetSettings::KeyVault(settings)), @"");
+    insta::assert_snapshot!(comes_back(&head, &TargetSettings::KeyVault(settings)), @r#"
+    - name: one
+      kind: external
+      adopt: true
+      targets:
+        - provider: store
+          kind: key_vault
+          config:
+            vault_url: "https://shop.vault.azure.net"
+            secret_name: database-password
+            content_type: "text/plain; charset=utf-8"
+            enabled: false
+            expires_on: "2030-01-01T00:00:00Z"
+            not_before: "2024-01-01T00:00:00Z"
+            tags:
+              team: core
+              when: "2026-01-01"
+    "#);
 }
 
 #[test]
@@ -87,7 +104,31 @@ fn a_secret_of_google() {
         expire_time: Some(When::At("2031-01-01T00:00:00Z".parse().unwrap())),
         ..plain.clone()
     };
-    insta::assert_snapshot!(comes_back(&head, &TargetSettings::SecretManager(whole.clone())), @"");
+    insta::assert_snapshot!(comes_back(&head, &TargetSettings::SecretManager(whole.clone())), @r#"
+    - name: one
+      kind: external
+      adopt: true
+      targets:
+        - provider: store
+          kind: secret_manager
+          config:
+            project_id: shop-production
+            secret_id: database_password
+            annotations:
+              says: "\"hi\": # $${HOME}"
+            replication:
+              user_managed:
+                  - location: europe-west1
+                    kms_key: projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k
+                  - location: europe-west4
+            topics:
+              - projects/p/topics/t
+            rotation_period: 2h
+            next_rotation_time: "2030-01-01T00:00:00Z"
+            expire_time: "2031-01-01T00:00:00Z"
+            labels:
+              team: core
+    "#);
     let encrypted = SecretManagerSettings { replication: Replication::Automatic(Some(key.into())), ..plain };
     comes_back(&head, &TargetSettings::SecretManager(encrypted));
     // An odd number of seconds cannot be written, and then it is not written down as something else.

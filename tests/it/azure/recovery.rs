@@ -15,6 +15,11 @@ fn example() -> (FakeAws, Stage) {
     let (aws, mut stage) = (FakeAws::start(), Stage::with(EXAMPLE));
     stage.env.extend(aws.env().into_iter().map(|(name, value)| (name.to_owned(), value)));
     stage.env.insert("NO_PROXY".into(), "127.0.0.1".into());
+    stage.azure.edit(|world| {
+        for host in ["myapp-primary.vault.azure.net", SPARE] {
+            world.vault(host);
+        }
+    });
     (aws, stage)
 }
 
@@ -51,7 +56,12 @@ fn every_vault_of_the_file_is_asked() {
     let (_aws, stage) = example();
     let milliseconds = regex::Regex::new(r"in \d+ ms").unwrap();
     let said = |text: &str| milliseconds.replace_all(text, "in N ms").into_owned();
-    insta::assert_snapshot!(said(&stage.expect(0, &["test", "--provider", "azure"]).stdout), @"");
+    insta::assert_snapshot!(said(&stage.expect(0, &["test", "--provider", "azure"]).stdout), @"
+    ✓ azure_primary (azure): application 99999999-8888-7777-6666-555555555555 (object object-of-99999999-8888-7777-6666-555555555555) at 11111111-2222-3333-4444-555555555555 in N ms
+    ✓ azure_primary (azure): https://myapp-primary.vault.azure.net in N ms
+    ✓ azure_dr (azure): application 99999999-8888-7777-6666-555555555555 (object object-of-99999999-8888-7777-6666-555555555555) at 11111111-2222-3333-4444-555555555555 in N ms
+    ✓ azure_dr (azure): https://myapp-dr.vault.azure.net in N ms
+    ");
     stage.azure.deny("secrets/get");
     stage.azure.deny("secrets/list");
     let ran = stage.expect(4, &["test", "--provider", "azure_dr"]);
