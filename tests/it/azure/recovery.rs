@@ -31,7 +31,14 @@ fn told(text: &str) -> String {
 fn the_example_survives_a_lost_vault_and_a_region_that_is_down() {
     let (aws, mut stage) = example();
     stage.expect(0, &["sync"]);
-    insta::assert_snapshot!(told(&stage.expect(0, &["dr"]).stdout), @"");
+    insta::assert_snapshot!(told(&stage.expect(0, &["dr"]).stdout), @"
+    critical_database_password: generation 1 of DATE
+      ✓ AWS Secrets Manager us-east-1 (production/database/password): generation 1, primary
+      ✓ AWS Secrets Manager us-west-2 (production/database/password): a copy in sync
+      ✓ Azure Key Vault myapp-primary.vault.azure.net (database-password): generation 1
+      ✓ Azure Key Vault myapp-dr.vault.azure.net (database-password): generation 1
+    ✓ 4 places hold what is in force
+    ");
     let value = aws.secret("production/database/password").unwrap().value().unwrap().to_owned();
 
     // The spare vault is lost.
@@ -43,7 +50,14 @@ fn the_example_survives_a_lost_vault_and_a_region_that_is_down() {
     // And the region of the primary with it: the other vault has the value.
     let up = stage.env.insert("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:1".into()).unwrap();
     let flags = ["dr", "--promote-primary", "azure_primary", "--retry-max-attempts", "1"];
-    insta::assert_snapshot!(told(&stage.expect(8, &flags).stdout), @"");
+    insta::assert_snapshot!(told(&stage.expect(8, &flags).stdout), @"
+    ✓ Created Azure Key Vault secret: database-password (critical_database_password)
+    critical_database_password: generation 1 of DATE
+      ✗ AWS Secrets Manager (production/database/password): AWS cannot be reached for sts:GetCallerIdentity in us-east-1; check the network, proxy and region (line 37)
+      ✗ AWS Secrets Manager (production/database/password): it is a copy, and the place that it is of could not be asked (line 48)
+      ✓ Azure Key Vault myapp-primary.vault.azure.net (database-password): generation 1, primary
+      ✓ Azure Key Vault myapp-dr.vault.azure.net (database-password): generation 1
+    ");
     assert_eq!(held(&stage), value, "nothing was generated");
 
     stage.env.insert("AWS_ENDPOINT_URL".into(), up);
