@@ -16,6 +16,7 @@ use super::session::{Depth, Session, Workspace};
 use super::show::plural;
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::{ProviderBlock, ProviderKind};
+use crate::oidc::Phase;
 use crate::provider::{Error, ErrorKind, Identity, Listed, Provider};
 use crate::secret::SecretValue;
 use crate::target::TargetKind;
@@ -130,7 +131,7 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
 
 fn connect(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<Arc<dyn Provider>, Exit> {
     let folder = session.common.file.parent().unwrap_or(Path::new(""));
-    session.connecting(folder, args.calls, &[]).one(block).ok_or_else(|| {
+    session.connecting(folder, args.calls, &[], Phase::Sync).one(block).ok_or_else(|| {
         let reason = format!("providers of kind `{}` are not built into this version", block.kind.as_str());
         session.fail(Exit::Error, &reason, "declare what they hold by hand, with `kind: external` and `adopt: true`")
     })

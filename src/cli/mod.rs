@@ -47,7 +47,10 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 pub async fn run(cli: Cli) -> Exit {
     let environment = Environment::of_process();
     let console = Console::new(cli.common.color, cli.common.format, &environment);
+    let masks = matches!(cli.command, Command::Ci) && environment.filled("GITHUB_ACTIONS").is_some();
     let session = Session {
+        masks,
+        denials: Arc::default(),
         environment,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -77,6 +80,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Ci => ci::run(&session).await,
         Command::Demo => demo::demo(&session).await,
     };
+    session.tell_denials();
     result.unwrap_or_else(|exit| exit)
 }
 

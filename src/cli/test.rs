@@ -9,13 +9,14 @@ use super::console::Tone;
 use super::exit::Exit;
 use super::session::{Depth, Session};
 use crate::manifest::ProviderKind;
+use crate::oidc::Phase;
 use crate::provider::Identity;
 
 /// `secretzero test`.
 pub(super) async fn test(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
     let workspace = session.open(Depth::NAMES)?;
     let scope = session.scope(&workspace.manifest, args)?;
-    let stores = session.connect(&workspace, args);
+    let stores = session.connect(&workspace, args, Phase::Sync);
     let asked = join_all(workspace.manifest.providers.iter().zip(&stores).map(|(block, store)| async move {
         let started = Instant::now();
         let answer = match store {

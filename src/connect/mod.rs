@@ -4,6 +4,7 @@
 mod aws;
 #[cfg(feature = "azure")]
 mod azure;
+pub mod federation;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "vault")]
@@ -12,19 +13,20 @@ mod vault;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::Entropy;
+use crate::clock::{Clock, Entropy};
 use crate::diagnostic::Spanned;
 use crate::disk::Disk;
 use crate::environment::Environment;
 use crate::hosts::Hosts;
 use crate::limiter::Limiter;
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
-use crate::oidc::TokenSource;
+use crate::oidc::{Denials, Mask, TokenSource};
 use crate::plan::Stores;
 use crate::provider::Provider;
 use crate::provider::local::LocalProvider;
 use crate::provider::unset::Unset;
 use crate::secret::SecretValue;
+use federation::Federation;
 
 /// What a provider block lacks before anybody can log in with it: a sentence for each setting whose
 /// environment variable is not set, with the place of the setting.
@@ -53,8 +55,16 @@ pub struct Connect<'a> {
     pub environment: &'a Environment,
     /// Paces and repeats the calls of all stores of the run.
     pub limiter: Arc<Limiter>,
-    /// Who vouches for this run where a cloud trusts its tokens; `None` outside CI.
+    /// The present moment, for credentials that expire.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Who vouches for this run where a cloud trusts its tokens.
     pub tokens: Option<Arc<dyn TokenSource>>,
+    /// Which identity the run takes at each cloud.
+    pub federation: Federation,
+    /// Refused exchanges, explained at the end of the run.
+    pub denials: Arc<Denials>,
+    /// Hides credentials in the log of a job.
+    pub mask: Mask,
 }
 
 impl Connect<'_> {

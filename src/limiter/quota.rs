@@ -37,6 +37,11 @@ pub const PARAMETER_TAG: ApiClass = class(SSM, "tag", 40.0);
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 pub const IDENTITY: ApiClass = class("AWS STS", "read", 600.0);
 
+/// `AssumeRoleWithWebIdentity`, undocumented; AWS's default for the service is 600.
+pub const WEB_IDENTITY: ApiClass = class("AWS STS", "web identity", 600.0);
+/// GitHub's ID tokens, undocumented.
+pub const ID_TOKEN: ApiClass = class("GitHub's token issuer", "token", 20.0);
+
 const fn class(service: &'static str, name: &'static str, quota_per_second: f64) -> ApiClass {
     ApiClass { service, name, quota_per_second }
 }

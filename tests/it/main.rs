@@ -52,6 +52,8 @@ mod local_readers;
 mod manifest;
 mod manifest_hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod oidc;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
 mod policies;
 mod providers;

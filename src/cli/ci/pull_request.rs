@@ -21,6 +21,7 @@ use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::forge::Conclusion;
 use crate::forge::github::event::PullRequestEvent;
 use crate::manifest::{Manifest, ProviderBlock};
+use crate::oidc::Phase;
 use crate::pipeline::{self, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject};
 use crate::plan::{Action, Identities, Options, Plan, Scope};
@@ -38,6 +39,8 @@ struct Review<'a> {
     base: String,
     /// Why no store may be asked.
     offline: Option<String>,
+    /// As whom the stores are asked.
+    phase: Phase,
 }
 
 /// What became of one unit.
@@ -63,6 +66,7 @@ impl Job<'_> {
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
             offline,
+            phase: Phase::Plan,
         };
         self.review(&review).await
     }
@@ -70,7 +74,7 @@ impl Job<'_> {
     /// A merge queue: the same checks, offline, so that a required check always reports.
     pub(super) async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
         let offline = Some("A merge queue runs without credentials; the pull requests were planned before.".into());
-        self.review(&Review { number: None, head, base: String::new(), offline }).await
+        self.review(&Review { number: None, head, base: String::new(), offline, phase: Phase::Plan }).await
     }
 
     /// A plan of the checked-out commit, for the job summary alone.
@@ -81,7 +85,9 @@ impl Job<'_> {
                 "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),
             );
         }
-        self.review(&Review { number: None, head: &self.runner.sha, base: String::new(), offline }).await
+        // The subject of its tokens is the branch, so it comes as whoever syncs it.
+        let (head, phase) = (self.runner.sha.as_str(), Phase::Sync);
+        self.review(&Review { number: None, head, base: String::new(), offline, phase }).await
     }
 
     fn offline(&self, event: Option<&PullRequestEvent>) -> Option<String> {
@@ -95,13 +101,9 @@ impl Job<'_> {
             return Some("This pull request comes from a fork, which gets no credentials.".into());
         }
         match self.inputs.plan_mode {
-            PlanMode::Online => None,
             PlanMode::Offline => Some("`plan_mode` is `offline`.".into()),
-            PlanMode::Auto => Some(
-                "This job's credentials may be more than a plan needs. Give pull requests credentials that can read \
-                 metadata only, and say so with `plan_mode: online`."
-                    .into(),
-            ),
+            // Whether each store has an identity for plans is known once the Secretfile is read.
+            PlanMode::Online | PlanMode::Auto => None,
         }
     }
 
@@ -152,8 +154,8 @@ impl Job<'_> {
     /// One unit of a pull request, looked at and not told; `None` if it cannot be read.
     pub(super) async fn looked_at(&self, event: &PullRequestEvent, unit: &Unit) -> Option<Reviewed> {
         let offline = self.offline(Some(event));
-        let review =
-            Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
+        let (number, head, phase) = (Some(event.number), event.head_sha.as_str(), Phase::Plan);
+        let review = Review { number, head, base: event.base_ref.clone(), offline, phase };
         let (path, read) = self.read(unit).ok()?;
         let base = self.base(unit, &review.base).await;
         Some(self.look(&review, unit, &path, read, base).await)
@@ -175,11 +177,13 @@ impl Job<'_> {
             Err(Unknown(why)) => Standard::unknown(&why),
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
-        let offline = review.offline.clone().or_else(|| standard.offline.clone());
+        let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), &manifest);
+        let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
         let steering = steering(&manifest);
         let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
-        let (plan, digest) = self.plan(path, &source, &manifest, &steering, unit, offline.is_some()).await;
+        let (plan, digest) =
+            self.plan(path, &source, &manifest, &steering, unit, (review.phase, offline.is_some())).await;
         let problems = head.diagnostics;
         Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
     }
@@ -231,12 +235,12 @@ impl Job<'_> {
         manifest: &Manifest,
         steering: &[String],
         unit: &Unit,
-        offline: bool,
+        (phase, offline): (Phase, bool),
     ) -> (Plan, PlanDigest) {
         let session = self.session;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let workspace = Workspace { source: source.clone(), manifest: manifest.clone(), warnings: Vec::new(), folder };
-        let stores = session.connect(&workspace, &self.store_args());
+        let stores = session.connect(&workspace, &self.store_args(), phase);
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
         let opened = if self.forge.is_some() { self.opened(unit).await } else { Opened::default() };
         let scope = Scope { local_left_out: self.local_left_out(), offline, ..Scope::default() };

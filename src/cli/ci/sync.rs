@@ -21,6 +21,7 @@ use crate::cli::sync::{is_rotation, verdict};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion};
 use crate::manifest::{Inputs, load};
+use crate::oidc::Phase;
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject, counts};
 use crate::plan::review::{self, Unreviewed};
@@ -40,6 +41,16 @@ pub(super) enum Kind {
     Sync,
     /// Make new values for what is due.
     Rotate,
+}
+
+impl Kind {
+    /// As whom the stores are asked.
+    const fn phase(self) -> Phase {
+        match self {
+            Self::Sync => Phase::Sync,
+            Self::Rotate => Phase::Rotate,
+        }
+    }
 }
 
 /// A Secretfile that may be synced.
@@ -177,7 +188,7 @@ impl Job<'_> {
         Ok(Work {
             workspace,
             steering: &checked.steering,
-            stores: self.session.connect(workspace, &self.store_args()),
+            stores: self.session.connect(workspace, &self.store_args(), kind.phase()),
             identities: Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key()),
             ledger,
             opened,

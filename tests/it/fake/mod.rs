@@ -2,7 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a fake that cannot start must fail the test")]
 
+#[cfg(all(feature = "aws", feature = "github"))]
+pub(crate) mod actions;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(feature = "aws")]
+pub(crate) mod jwt;
