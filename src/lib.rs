@@ -26,4 +26,5 @@ pub mod policy;
 pub mod provider;
 pub mod render;
 pub mod secret;
+pub mod takes;
 pub mod target;

@@ -14,6 +14,7 @@ mod progress;
 mod report;
 pub mod session;
 mod show;
+mod signal;
 mod sync;
 mod test;
 pub mod variables;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use console::{Console, Tone};
-use exit::Exit;
-use session::Session;
+use exit::{Ended, Exit};
+use session::{Connected, Session};
 
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::disk::SystemDisk;
@@ -43,8 +44,9 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     })
 }
 
-/// Runs one command in this process's world.
-pub async fn run(cli: Cli) -> Exit {
+/// Runs one command in this process's world. A signal ends it where it stands, as a power cut would,
+/// except that what was borrowed of stores is given back.
+pub async fn run(cli: Cli) -> Ended {
     let environment = Environment::of_process();
     let console = Console::new(cli.common.color, cli.common.format, &environment);
     let masks = matches!(cli.command, Command::Ci) && environment.filled("GITHUB_ACTIONS").is_some();
@@ -57,18 +59,32 @@ pub async fn run(cli: Cli) -> Exit {
         disk: Arc::new(SystemDisk),
         console,
         common: cli.common,
+        connected: Connected::default(),
     };
     cache_ttl(&session);
-    let result = match cli.command {
-        Command::Validate(args) => check::validate(&session, &args),
-        Command::Policy(args) => check::policy(&session, &args),
-        Command::Test(args) => test::test(&session, &args).await,
-        Command::Sync(args) => sync::sync(&session, &args).await,
-        Command::Rotate(args) => sync::rotate(&session, &args).await,
-        Command::Refresh(args) => sync::refresh(&session, &args).await,
-        Command::Drift(args) => drift::drift(&session, &args).await,
-        Command::Init => init::init(&session),
-        Command::Import(args) => import::import(&session, &args).await,
+    let ended = tokio::select! {
+        result = command(&session, cli.command) => Ended::Exit(result.unwrap_or_else(|exit| exit)),
+        signal = signal::received() => {
+            session.complain(&format!("stopped by {}", signal.name()), "what was begun is finished by the next run");
+            Ended::Signal(signal)
+        }
+    };
+    session.connected.close().await;
+    session.tell_denials();
+    ended
+}
+
+async fn command(session: &Session, command: Command) -> Result<Exit, Exit> {
+    match command {
+        Command::Validate(args) => check::validate(session, &args),
+        Command::Policy(args) => check::policy(session, &args),
+        Command::Test(args) => test::test(session, &args).await,
+        Command::Sync(args) => sync::sync(session, &args).await,
+        Command::Rotate(args) => sync::rotate(session, &args).await,
+        Command::Refresh(args) => sync::refresh(session, &args).await,
+        Command::Drift(args) => drift::drift(session, &args).await,
+        Command::Init => init::init(session),
+        Command::Import(args) => import::import(session, &args).await,
         Command::Schema => {
             session.console.raw(&pretty(&crate::manifest::schema()));
             Ok(Exit::Done)
@@ -77,11 +93,9 @@ pub async fn run(cli: Cli) -> Exit {
             session.console.raw(&completions(args.shell));
             Ok(Exit::Done)
         }
-        Command::Ci => ci::run(&session).await,
-        Command::Demo => demo::demo(&session).await,
-    };
-    session.tell_denials();
-    result.unwrap_or_else(|exit| exit)
+        Command::Ci => ci::run(session).await,
+        Command::Demo => demo::demo(session).await,
+    }
 }
 
 fn pretty(document: &serde_json::Value) -> String {

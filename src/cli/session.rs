@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::join_all;
 
 use super::args::{Backoff, CallArgs, Common, RateLimit, StoreArgs};
 use super::console::{Console, Tone};
@@ -22,6 +24,7 @@ use crate::lockfile::LOCKFILE_NAME;
 use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load, lock_name};
 use crate::oidc::{self, Denials, Mask, Phase};
 use crate::plan::{Scope, Stores};
+use crate::provider::Provider;
 use crate::target::TargetKind;
 
 /// Variables that name a store's address
@@ -61,6 +64,25 @@ pub struct Session {
     pub masks: bool,
     /// Refused logins, explained at the end.
     pub denials: Arc<Denials>,
+    /// What was connected, so that whatever ends the run what was borrowed is given back.
+    pub connected: Connected,
+}
+
+/// The stores that were connected in a run.
+#[derive(Default)]
+pub struct Connected(Mutex<Vec<Arc<dyn Provider>>>);
+
+impl Connected {
+    /// Remembers a store until the end of the run.
+    pub(super) fn add(&self, store: &Arc<dyn Provider>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(store));
+    }
+
+    /// Closes every store; one that was closed before has nothing to give back any more.
+    pub(super) async fn close(&self) {
+        let stores = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        join_all(stores.iter().map(|store| store.close())).await;
+    }
 }
 
 /// A Secretfile that was read and found valid.
@@ -319,7 +341,8 @@ impl Session {
         // What is not built cannot be used, whatever is set.
         let built = used.iter().filter(|index| stores.get(**index).is_some_and(Option::is_some));
         let blocks = built.filter_map(|index| manifest.providers.get(*index));
-        let findings: Vec<Diagnostic> = blocks.flat_map(lacks).map(missing).collect();
+        let federation = Federation::read(&self.environment, Phase::Sync);
+        let findings: Vec<Diagnostic> = blocks.flat_map(|block| lacks(block, &federation)).map(missing).collect();
         if findings.is_empty() {
             return Ok(stores);
         }
@@ -336,7 +359,10 @@ impl Session {
     /// stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs, phase: Phase) -> Stores {
-        self.connecting(&workspace.folder, args.calls, &args.allowed_hosts, phase).all(&workspace.manifest)
+        let connect = self.connecting(&workspace.folder, args.calls, &args.allowed_hosts, phase);
+        let stores = connect.all(&workspace.manifest);
+        stores.iter().flatten().for_each(|store| self.connected.add(store));
+        stores
     }
 
     /// Explains every refused login, once: which claims were sent and what would admit this run.

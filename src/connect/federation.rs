@@ -164,7 +164,10 @@ impl Federation {
             "oidc" if own != PerPhase::default() => own,
             "oidc" => inputs.clone(),
             // Keys or a profile of the block's own are what it wants.
-            _ if ["access_key_id", "profile"].iter().any(|setting| block.config.contains_key(*setting)) => {
+            _ if ["access_key_id", "profile", "credentials_file"]
+                .iter()
+                .any(|setting| block.config.contains_key(*setting)) =>
+            {
                 PerPhase::default()
             }
             kind if kind == usual => inputs.clone(),
@@ -174,6 +177,12 @@ impl Federation {
             }
             _ => PerPhase::default(),
         }
+    }
+
+    /// Whether a block can do without a setting, since the run logs in otherwise.
+    #[must_use]
+    pub fn spares(&self, block: &ProviderBlock, setting: &str) -> bool {
+        block.kind == ProviderKind::Vault && setting == "token" && self.identity(block).is_some()
     }
 
     /// Whether a plan may ask this store: it has an identity for plans alone.
@@ -245,6 +254,7 @@ mod tests {
             (None, Some("vw".into()))
         );
         assert!(plan.is_sync_only(&vault) && !plan.has_plan(&vault) && plan.has_plan(&ambient));
+        assert!(sync.spares(&vault, "token") && !sync.spares(&vault, "url") && !plan.spares(&vault, "token"));
     }
 
     #[test]

@@ -29,16 +29,17 @@ use crate::secret::SecretValue;
 use federation::Federation;
 
 /// What a provider block lacks before anybody can log in with it: a sentence for each setting whose
-/// environment variable is not set, with the place of the setting.
+/// environment variable is not set, with the place of the setting. What the run logs in with instead
+/// is not missing.
 #[must_use]
-pub fn lacks(block: &ProviderBlock) -> Vec<Spanned<String>> {
+pub fn lacks(block: &ProviderBlock, federation: &Federation) -> Vec<Spanned<String>> {
     let lack = |(setting, variable): (&String, &Spanned<String>)| {
         let (name, alias) = (&variable.value, &block.alias.value);
         let sentence =
             format!("the variable `{name}` has no value, and `{setting}` of the provider `{alias}` needs it");
         Spanned::new(sentence, variable.span)
     };
-    block.unresolved.iter().map(lack).collect()
+    block.unresolved.iter().filter(|(setting, _)| !federation.spares(block, setting)).map(lack).collect()
 }
 
 /// What connecting needs beside the block.
@@ -78,7 +79,7 @@ impl Connect<'_> {
     #[must_use]
     pub fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
         let store = self.complete(block)?;
-        Some(match lacks(block).first() {
+        Some(match lacks(block, &self.federation).first() {
             Some(lack) => Arc::new(Unset::new(store, format!("{} (line {})", lack.value, lack.span.line))),
             None => store,
         })

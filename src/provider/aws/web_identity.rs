@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn credentials_are_renewed_well_before_they_expire() {
-        let at = |seconds| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         assert_eq!(renewal(at(0), at(3600)), at(3480));
         assert_eq!(renewal(at(0), at(10)), at(5));
         assert!(renewal(at(10), at(0)) <= at(10), "what has expired is renewed at once");
