@@ -1,8 +1,12 @@
 //! The command line: every command and flag, and nothing of what they do.
 
+mod trust;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use trust::{Cloud, DoctorArgs, Forge, GenerateArgs, LintArgs, PermissionsArgs, Phase, SubjectForm, TrustCommand};
 
 /// Keeps the secrets of a Secretfile in the stores it names, without ever showing one.
 #[derive(Debug, Parser)]
@@ -90,6 +94,13 @@ pub enum Command {
     Init,
     /// Write what exists in a store already as a part of a Secretfile; reads no value
     Import(ImportArgs),
+    /// Print the least rights that the Secretfile needs in each cloud; needs no network
+    Permissions(PermissionsArgs),
+    /// Print or check what a cloud must be told to trust the runs of this repository
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// Look for what keeps a run from working: token, clock, workflows, stores
+    Doctor(DoctorArgs),
     /// Print the JSON Schema of the Secretfile, for editors
     Schema,
     /// Print the completions of a shell

@@ -5,18 +5,22 @@ mod check;
 pub mod ci;
 pub mod console;
 mod demo;
+mod doctor;
 mod draft;
 mod drift;
 pub mod exit;
 mod import;
 mod init;
+mod permissions;
 mod progress;
 mod report;
+mod repository;
 pub mod session;
 mod show;
 mod signal;
 mod sync;
 mod test;
+mod trust;
 pub mod variables;
 
 use std::sync::Arc;
@@ -85,6 +89,9 @@ async fn command(session: &Session, command: Command) -> Result<Exit, Exit> {
         Command::Drift(args) => drift::drift(session, &args).await,
         Command::Init => init::init(session),
         Command::Import(args) => import::import(session, &args).await,
+        Command::Permissions(args) => permissions::permissions(session, &args),
+        Command::Trust(args) => trust::trust(session, &args),
+        Command::Doctor(args) => doctor::doctor(session, &args).await,
         Command::Schema => {
             session.console.raw(&pretty(&crate::manifest::schema()));
             Ok(Exit::Done)

@@ -14,7 +14,7 @@ mod load;
 mod metadata;
 mod moved;
 mod names;
-mod node;
+pub(crate) mod node;
 mod policies;
 mod providers;
 mod read;

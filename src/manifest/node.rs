@@ -25,7 +25,7 @@ const REPLAYED_EVENTS_MAX: usize = 50_000;
 
 /// One value of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// Nothing, or an unquoted `null`.
     Null,
     /// Text, a number or a boolean, as written.
@@ -37,7 +37,7 @@ pub(super) enum Node {
 }
 
 /// A key and its value.
-pub(super) type Entry = (Spanned<String>, Spanned<Node>);
+pub(crate) type Entry = (Spanned<String>, Spanned<Node>);
 
 impl Node {
     /// What a person calls it.
@@ -52,7 +52,7 @@ impl Node {
 }
 
 /// Parses one document.
-pub(super) fn parse(source: &Source) -> Result<Spanned<Node>, Diagnostic> {
+pub(crate) fn parse(source: &Source) -> Result<Spanned<Node>, Diagnostic> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,

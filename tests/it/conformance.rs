@@ -43,6 +43,25 @@ pub(crate) async fn all(subject: &Subject<'_>) {
     other_kinds_are_not_served(subject).await;
 }
 
+/// Every property that a store without marks can have; of the others it says that it cannot.
+pub(crate) async fn unmarked(subject: &Subject<'_>) {
+    let can = subject.provider.capabilities_at(&subject.at("any")).unwrap();
+    assert!(can.mark_order == MarkOrder::Unmarked && !can.conditional_create && !can.write_token);
+    an_empty_place_is_absent(subject).await;
+    fields_are_one_value(subject).await;
+    texts_come_back_byte_for_byte(subject).await;
+    a_value_that_is_too_large_is_refused_before_anything_happens(subject).await;
+    many_places_are_answered_in_the_order_asked(subject).await;
+    other_kinds_are_not_served(subject).await;
+    let at = subject.at("unmarked");
+    subject.create(&at, "first").await;
+    let seen = subject.seen(&at).await;
+    assert!(seen.mark.is_none() && !seen.from_list);
+    let second = write(subject.provider, &at, &text("second"), 2, Expect::Version(seen.version)).await;
+    assert!(second.is_ok(), "{second:?}");
+    assert_eq!(value(subject.provider, &at).await.as_deref(), Ok("second"));
+}
+
 pub(crate) fn text(value: &str) -> Value {
     Value::Single(SecretValue::from(value))
 }
@@ -293,5 +312,6 @@ async fn a_hint_right_or_wrong_changes_nothing_but_the_number_of_requests(subjec
 }
 
 async fn other_kinds_are_not_served(subject: &Subject<'_>) {
-    assert!(subject.provider.capabilities(TargetKind::TransitKey).is_none());
+    let other = if subject.kind == TargetKind::Kv { TargetKind::SecretsManager } else { TargetKind::TransitKey };
+    assert!(subject.provider.capabilities(other).is_none());
 }

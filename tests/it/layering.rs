@@ -24,6 +24,8 @@ const PARTS: &[(&str, &[&str])] = &[
     ("plan", &["manifest", "policy", "limiter", "lockfile", "provider types"]),
     ("apply", &["manifest", "generate", "provider types", "limiter", "lockfile", "plan", "policy"]),
     ("render", &["manifest", "policy", "lockfile", "plan", "apply"]),
+    ("trust", &["manifest"]),
+    ("permissions", &["manifest", "trust"]),
     ("connect", &["manifest", "environment", "limiter", "oidc", "provider", "plan"]),
     ("pipeline", &["manifest", "policy", "lockfile", "provider types", "plan", "apply"]),
     ("forge", &[]),
@@ -36,6 +38,8 @@ const PARTS: &[(&str, &[&str])] = &[
 const FORBIDDEN_WORDS: &[(&str, &[&str])] = &[
     ("manifest", &["clock", "disk", "locator"]),
     ("policy", &["clock", "disk"]),
+    ("trust", &["clock", "disk", "locator", "mark", "target"]),
+    ("permissions", &["clock", "disk"]),
     ("plan", &["disk"]),
     ("forge", &["disk", "locator", "mark", "target"]),
     ("environment", &["clock", "disk", "diagnostic", "locator", "mark", "target"]),

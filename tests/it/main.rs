@@ -19,6 +19,8 @@ mod conformance;
 #[cfg(feature = "aws")]
 mod crash;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod doctor;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
@@ -61,6 +63,8 @@ mod manifest_hostile;
 mod oidc;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
+#[cfg(feature = "aws")]
+mod permissions;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -75,3 +79,6 @@ mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+mod trust;
+#[cfg(feature = "vault")]
+mod vault;

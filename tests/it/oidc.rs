@@ -6,6 +6,8 @@ mod exchange;
 mod phases;
 mod refused;
 mod third_party;
+#[cfg(feature = "vault")]
+mod vault;
 
 use std::collections::BTreeMap;
 

@@ -29,6 +29,10 @@ const COMMANDS: &[&str] = &[
     "drift",
     "init",
     "import",
+    "permissions",
+    "trust generate",
+    "trust lint",
+    "doctor",
     "schema",
     "completions",
     "ci",
@@ -64,6 +68,11 @@ fn of_kind(kind: &str) -> Vec<Snippet> {
     let found: Vec<_> = snippets().into_iter().filter(|snippet| snippet.kind.split(':').next() == Some(kind)).collect();
     assert!(!found.is_empty(), "the README has no snippet of kind {kind}");
     found
+}
+
+/// The workflows that it shows.
+pub(crate) fn workflows() -> Vec<String> {
+    of_kind("workflow").into_iter().map(|snippet| snippet.text).collect()
 }
 
 /// The Secretfile that the shell snippets work with.
@@ -253,7 +262,7 @@ fn the_readme_and_the_program_know_the_same_flags() {
     let flags = |text: &str| -> BTreeSet<String> { flag.find_iter(text).map(|f| f.as_str().to_owned()).collect() };
     let folder = TempDir::new().unwrap();
     let help = |command: &str| {
-        let output = secretzero(folder.path()).args([command, "--help"]).output().unwrap();
+        let output = secretzero(folder.path()).args(command.split(' ')).arg("--help").output().unwrap();
         assert!(output.status.success(), "{command} --help: {}", explain(&output));
         String::from_utf8(output.stdout).unwrap()
     };

@@ -99,6 +99,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// When GitHub answered, as it writes it.
+    pub(super) fn date(&self) -> Option<&str> {
+        self.headers.get(http::header::DATE).and_then(|value| value.to_str().ok())
+    }
+
     /// The body as one of our small types.
     pub(super) fn read<T: DeserializeOwned>(&self, what: &'static str) -> Result<T> {
         serde_json::from_slice(&self.body)

@@ -18,6 +18,8 @@ mod identity;
 mod issues;
 pub mod limits;
 #[cfg(feature = "github")]
+mod probe;
+#[cfg(feature = "github")]
 mod repository;
 #[cfg(feature = "github")]
 mod state;
@@ -27,6 +29,8 @@ pub mod workflow;
 pub use access::AppKey;
 #[cfg(feature = "github")]
 pub use client::{Github, World};
+#[cfg(feature = "github")]
+pub use probe::Right;
 
 use data_encoding::BASE32_NOPAD;
 

@@ -150,8 +150,7 @@ pub(super) fn expected(object: Object<'_>, current: Option<&Item>, expect: &Expe
 
 /// The text of our tag for a version.
 pub(super) fn mark(options: &WriteOptions, version: String) -> String {
-    let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version, carried: false }.to_string()
+    options.mark(&version)
 }
 
 /// The tags of a new version: those of the one before, for they may be others' and a version has its

@@ -256,8 +256,7 @@ impl Writer<'_> {
 
     /// The mark that a write leaves for a version.
     fn mark(&self, version: u64) -> String {
-        let (owner, generation) = (self.options.owner.clone(), self.options.generation.clone());
-        Mark { owner, generation, version: version.to_string(), carried: false }.to_string()
+        self.options.mark(&version.to_string())
     }
 
     fn unexpected(&self, why: &str) -> Error {

@@ -94,6 +94,11 @@ impl FakeActions {
         Issuer { jwks: self.key.jwks(), audiences: vec![audience.to_owned()] }
     }
 
+    /// Its public key as a PEM.
+    pub(crate) fn pem(&self) -> &str {
+        self.key.pem()
+    }
+
     /// The next job runs for another subject.
     pub(crate) fn subject(&self, subject: &str) {
         self.lock().claims = claims(subject);

@@ -16,6 +16,7 @@ pub(crate) fn now() -> i64 {
 pub(crate) struct Key {
     key: EncodingKey,
     jwk: Jwk,
+    pem: String,
 }
 
 impl Key {
@@ -25,12 +26,17 @@ impl Key {
         let key = EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes()).expect("a PEM of a key");
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::RS256).expect("a JWK");
         jwk.common.key_id = Some(id.to_owned());
-        Self { key, jwk }
+        Self { key, jwk, pem: pair.public_key_pem() }
     }
 
     /// What its issuer publishes.
     pub(crate) fn jwks(&self) -> Json {
         json!({ "keys": [self.jwk] })
+    }
+
+    /// The same as a PEM.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
     }
 
     pub(crate) fn sign(&self, claims: &Json) -> String {

@@ -1,0 +1,208 @@
+//! `trust generate` and `trust lint`.
+
+use serde_json::{Value as Json, json};
+
+use super::args::{self, GenerateArgs, LintArgs, TrustCommand};
+use super::console::Tone;
+use super::exit::Exit;
+use super::report;
+use super::repository;
+use super::session::Session;
+use super::show::plural;
+use crate::diagnostic::{Diagnostic, Severity, Source, render};
+use crate::trust::lint::{Known, Linted, compare, lint};
+use crate::trust::{Account, Cloud, Forge, Form, Generated, Phase, Repository, Trusted, generate};
+
+/// `secretzero trust`.
+pub(super) fn trust(session: &Session, command: &TrustCommand) -> Result<Exit, Exit> {
+    match command {
+        TrustCommand::Generate(args) => generate_texts(session, args),
+        TrustCommand::Lint(args) => lint_files(session, args),
+    }
+}
+
+fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> {
+    let found = repository::find(session);
+    let path = args.repository.clone().unwrap_or_else(|| found.repository.path.clone());
+    if !is_path(&path) {
+        let reason = if path.is_empty() {
+            "which repository is meant is not known".to_owned()
+        } else {
+            format!("`{path}` is no `owner/name`")
+        };
+        return Err(session.fail(Exit::Error, &reason, "name it with `--repository OWNER/NAME`"));
+    }
+    // Numbers and branch belong to the repository that one stands in.
+    let own = path == found.repository.path;
+    let here = |value: &Option<String>| value.clone().filter(|_| own);
+    let forge = args.forge.map(forge).or(found.forge).unwrap_or(Forge::Github);
+    let issuer = args
+        .issuer
+        .clone()
+        .or_else(|| found.issuer.clone().filter(|_| args.forge.is_none() || Some(forge) == found.forge));
+    let issuer = issuer.unwrap_or_else(|| forge.public_issuer().to_owned());
+    if !issuer.starts_with("https://") || issuer.ends_with('/') {
+        let reason = format!("`{issuer}` is no issuer: tokens name it with `https://` and without a `/` at the end");
+        return Err(session.fail(Exit::Error, &reason, "write `--issuer` as the token's `iss`"));
+    }
+    let branch = args.branch.clone().or_else(|| here(&found.branch));
+    // Our exchanges with Vault ask for tokens made for its address.
+    let vault =
+        session.environment.filled("VAULT_ADDR").filter(|_| args.cloud == args::Cloud::Vault).map(str::to_owned);
+    let mut generated = Generated::default();
+    for phase in args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![phase.into()]) {
+        let trusted = Trusted {
+            forge,
+            issuer: issuer.clone(),
+            repository: Repository {
+                path: path.clone(),
+                id: args.repository_id.clone().or_else(|| here(&found.repository.id)),
+                owner_id: args.owner_id.clone().or_else(|| here(&found.repository.owner_id)),
+            },
+            branch: branch.clone().unwrap_or_else(|| "main".to_owned()),
+            environment: session.common.environment.clone(),
+            phase,
+            audience: args.audience.clone().or_else(|| vault.clone()),
+            form: match args.subject_form {
+                args::SubjectForm::Names => Form::Names,
+                args::SubjectForm::Ids => Form::Ids,
+                args::SubjectForm::Both => Form::Both,
+            },
+            hardened: args.harden,
+        };
+        generated.extend(generate(args.cloud.into(), &trusted, &account(args)));
+    }
+    if branch.is_none() {
+        generated.say("`main` is taken for the default branch; name another with `--branch`");
+    }
+    tell(session, &[(args.cloud.into(), generated)]);
+    Ok(Exit::Done)
+}
+
+fn account(args: &GenerateArgs) -> Account {
+    Account {
+        id: args.account.clone(),
+        partition: None,
+        number: args.project_number.clone(),
+        mount: args.mount.as_ref().map(|mount| mount.trim_matches('/').to_owned()),
+    }
+}
+
+const fn forge(forge: args::Forge) -> Forge {
+    match forge {
+        args::Forge::Github => Forge::Github,
+        args::Forge::Gitlab => Forge::Gitlab,
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    path.contains('/') && path.split('/').all(plain)
+}
+
+/// The texts on standard output, what to do with them on standard error.
+pub(super) fn tell(session: &Session, generated: &[(Cloud, Generated)]) {
+    let console = &session.console;
+    if console.is_json() {
+        let one = |(cloud, generated): &(Cloud, Generated)| {
+            let documents = generated.documents.iter().map(|one| json!({ "name": one.name, "text": one.text }));
+            json!({ "cloud": cloud.as_str(), "documents": documents.collect::<Vec<_>>(),
+                "steps": generated.steps, "notes": generated.notes })
+        };
+        console.json(&json!({ "clouds": generated.iter().map(one).collect::<Vec<_>>(), "exit_code": 0 }));
+        return;
+    }
+    let documents: Vec<_> = generated.iter().flat_map(|(_, generated)| &generated.documents).collect();
+    for document in &documents {
+        if documents.len() > 1 {
+            console.line(&console.paint(Tone::Dim, &format!("# {}", document.name)));
+        }
+        console.line(document.text.trim_end());
+        if documents.len() > 1 {
+            console.line("");
+        }
+    }
+    for (_, generated) in generated {
+        for step in &generated.steps {
+            console.note(&format!("{} {step}", console.paint(Tone::Dim, "$")));
+        }
+        for note in &generated.notes {
+            console.note(&format!("{} {note}", console.paint(Tone::Warn, "!")));
+        }
+    }
+}
+
+fn lint_files(session: &Session, args: &LintArgs) -> Result<Exit, Exit> {
+    let found = repository::find(session).repository.path;
+    let repository = args.repository.clone().or((!found.is_empty()).then_some(found));
+    let known = Known { phase: args.phase.map(Phase::from), repository };
+    let mut files: Vec<(Source, Linted)> = Vec::new();
+    for path in &args.files {
+        let name = path.display().to_string();
+        let source =
+            session.source(path, &name).map_err(|finding| refused(session, &Source::new(&name, ""), finding))?;
+        match lint(&source, &known) {
+            Ok(linted) => files.push((source, linted)),
+            Err(finding) => return Err(refused(session, &source, finding)),
+        }
+    }
+    let views: Vec<(&Source, &Linted)> = files.iter().map(|(source, linted)| (source, linted)).collect();
+    let between = compare(&views, &known);
+    for (at, finding) in between {
+        if let Some((_, linted)) = files.get_mut(at).filter(|(_, linted)| !linted.findings.contains(&finding)) {
+            linted.findings.push(finding);
+        }
+    }
+    let count = |severity: Severity| {
+        files.iter().flat_map(|(_, one)| &one.findings).filter(|one| one.severity == severity).count()
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let failed = errors > 0 || (args.strictness.fail_on_warning && warnings > 0);
+    let exit = if failed { Exit::Policy } else { Exit::Done };
+    told(session, &files, exit);
+    Ok(exit)
+}
+
+fn refused(session: &Session, source: &Source, finding: Diagnostic) -> Exit {
+    let reason = match finding.span.line {
+        0 => finding.message,
+        line => format!("{}:{line}: {}", source.name, finding.message),
+    };
+    // The help of a Secretfile that is missing is none here.
+    let help = if finding.code == "no-secretfile" {
+        "name a file that is there"
+    } else {
+        finding.help.as_deref().unwrap_or_default()
+    };
+    session.fail(Exit::Error, &reason.replace("there is no Secretfile at", "there is no file"), help)
+}
+
+fn told(session: &Session, files: &[(Source, Linted)], exit: Exit) {
+    let console = &session.console;
+    if console.is_json() {
+        let one = |(source, linted): &(Source, Linted)| json!({ "file": source.name, "kinds": linted.kinds, "findings": report::findings(&source.name, &linted.findings) });
+        let files: Vec<Json> = files.iter().map(one).collect();
+        console.json(&json!({ "passed": exit == Exit::Done, "files": files, "exit_code": exit as u8 }));
+        return;
+    }
+    for (source, linted) in files {
+        if !linted.findings.is_empty() {
+            console.line(&render(source, &linted.findings, console.color()));
+        }
+    }
+    for (source, linted) in files {
+        let count = |severity: Severity| linted.findings.iter().filter(|one| one.severity == severity).count();
+        let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
+        let mark = if errors > 0 { console.paint(Tone::Bad, "✗") } else { console.paint(Tone::Good, "✓") };
+        let kinds = linted.kinds.join(", ");
+        console.line(&format!(
+            "{mark} {}: {kinds}: {}, {}, {}",
+            source.name,
+            plural(errors, "error"),
+            plural(warnings, "warning"),
+            plural(notes, "note")
+        ));
+    }
+}

@@ -1,0 +1,237 @@
+//! Trust policies: what a cloud must be told so that exactly one kind of run may log in, and what is
+//! wrong with what it was told.
+//!
+//! Everything here is pure: names and ids in, text out. A plan and a sync have a role each. That of the
+//! plan trusts pull requests, that of the sync the default branch or a protected environment, and neither
+//! trusts what the other does.
+
+mod aws;
+mod azure;
+mod google;
+pub mod lint;
+mod subject;
+mod vault;
+pub mod workflows;
+
+pub use subject::{Form, subjects};
+
+/// Where a run logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the vendors' own names")]
+pub enum Cloud {
+    Aws,
+    Azure,
+    Gcp,
+    Vault,
+}
+
+impl Cloud {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Aws, Self::Azure, Self::Gcp, Self::Vault];
+
+    /// The word of the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Gcp => "gcp",
+            Self::Vault => "vault",
+        }
+    }
+}
+
+/// What a run may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Look at metadata; never read a value, never write.
+    Plan,
+    /// Write, and read back what was written.
+    Sync,
+}
+
+impl Phase {
+    /// Both, the harmless one first.
+    pub const ALL: [Self; 2] = [Self::Plan, Self::Sync];
+
+    /// The word of the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+/// Whose CI it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the vendors' own names")]
+pub enum Forge {
+    Github,
+    Gitlab,
+}
+
+impl Forge {
+    /// The issuer of its public service (GHES: `https://HOST/_services/token`; GitLab: the instance).
+    #[must_use]
+    pub const fn public_issuer(self) -> &'static str {
+        match self {
+            Self::Github => "https://token.actions.githubusercontent.com",
+            Self::Gitlab => "https://gitlab.com",
+        }
+    }
+
+    /// The word of file names.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+        }
+    }
+}
+
+/// A repository, by its name and by what survives a rename.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repository {
+    /// `owner/name`; at GitLab the whole path of the project.
+    pub path: String,
+    /// Number of the repository or project.
+    pub id: Option<String>,
+    /// Number of its owner or namespace.
+    pub owner_id: Option<String>,
+}
+
+impl Repository {
+    /// The two numbers, if both are known.
+    #[must_use]
+    pub fn ids(&self) -> Option<(&str, &str)> {
+        Some((self.id.as_deref()?, self.owner_id.as_deref()?))
+    }
+}
+
+/// The runs to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    /// Whose CI it is.
+    pub forge: Forge,
+    /// Who signs the tokens, with `https://` and without a `/` at the end.
+    pub issuer: String,
+    /// Of which repository.
+    pub repository: Repository,
+    /// The default branch, without `refs/heads/`.
+    pub branch: String,
+    /// The environment that jobs which sync name, if they name one.
+    pub environment: Option<String>,
+    /// What they may do.
+    pub phase: Phase,
+    /// What their tokens must be made for; the cloud's usual one when missing.
+    pub audience: Option<String>,
+    /// Which forms of GitHub's subject are trusted.
+    pub form: Form,
+    /// Whether to condition on claims beyond subject and audience as well.
+    pub hardened: bool,
+}
+
+/// What only the owner of the account knows; a placeholder in capitals stands for what is missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// AWS: the account's number. Google: the id of the project.
+    pub id: Option<String>,
+    /// AWS: `aws`, `aws-cn` or `aws-us-gov`; `aws` when missing.
+    pub partition: Option<String>,
+    /// Google: the number of the project.
+    pub number: Option<String>,
+    /// Vault: where the JWT method is mounted; `jwt` when missing.
+    pub mount: Option<String>,
+}
+
+/// A text to hand to a cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// A good name for its file.
+    pub name: String,
+    /// The whole text, with a line end.
+    pub text: String,
+}
+
+/// What was generated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// The texts.
+    pub documents: Vec<Document>,
+    /// What to do with them, one command or step each.
+    pub steps: Vec<String>,
+    /// What to know about them.
+    pub notes: Vec<String>,
+}
+
+impl Generated {
+    pub(crate) fn say(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Both, each note once.
+    pub fn extend(&mut self, other: Self) {
+        self.documents.extend(other.documents);
+        self.steps.extend(other.steps);
+        other.notes.into_iter().for_each(|note| self.say(note));
+    }
+}
+
+/// The texts that make a cloud trust exactly these runs.
+#[must_use]
+pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated {
+    let mut generated = match cloud {
+        Cloud::Aws => aws::generate(trusted, account),
+        Cloud::Azure => azure::generate(trusted),
+        Cloud::Gcp => google::generate(trusted, account),
+        Cloud::Vault => vault::generate(trusted, account),
+    };
+    let Trusted { forge, repository, environment, phase, .. } = trusted;
+    if repository.ids().is_none() {
+        generated.say(match forge {
+            Forge::Github => {
+                "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (`gh api \
+                 repos/OWNER/NAME --jq '.id, .owner.id'` tells them)"
+            }
+            Forge::Gitlab => {
+                "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (the \
+                 project's page and its group's show them)"
+            }
+        });
+    }
+    match (phase, forge, environment) {
+        (Phase::Plan, Forge::Github, Some(_)) => generated.say(
+            "a job that plans must name no `environment:`, or its subject is that of the job that syncs, which this \
+             policy does not trust",
+        ),
+        (Phase::Sync, Forge::Github, Some(name)) => generated.say(format!(
+            "allow only the default branch to deploy to the environment `{name}` (Settings, Environments, Deployment \
+             branches), or any branch gets this role"
+        )),
+        (Phase::Sync, Forge::Gitlab, _) => {
+            generated.say("protect the default branch: whoever may push to it has this role")
+        }
+        _ => {}
+    }
+    generated
+}
+
+/// A value, or the placeholder that stands for it.
+fn or_placeholder(value: Option<&String>, placeholder: &str) -> String {
+    value.cloned().unwrap_or_else(|| placeholder.to_owned())
+}
+
+/// JSON as people write it, with a line end.
+fn pretty(document: &serde_json::Value) -> String {
+    format!("{}\n", serde_json::to_string_pretty(document).unwrap_or_default())
+}
+
+/// A text as one word of a shell.
+fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,55 @@
+//! The subject of a run's token, as its forge writes it.
+
+use super::{Forge, Phase, Trusted};
+
+/// Which forms of GitHub's subject are trusted: a repository that was created, renamed or moved since 15
+/// July 2026, or that chose so, has the one with ids, all others the one with names, and so has GHES
+/// (<https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// `repo:OWNER/NAME:…`
+    Names,
+    /// `repo:OWNER@ID/NAME@ID:…`
+    Ids,
+    /// Whichever comes, as far as the ids are known.
+    #[default]
+    Both,
+}
+
+/// The subjects of the runs, each exact, but for merge requests at GitLab: those bear the name of their
+/// branch, for which a `*` stands at the end.
+#[must_use]
+pub fn subjects(trusted: &Trusted) -> Vec<String> {
+    let context = context(trusted);
+    let path = &trusted.repository.path;
+    if trusted.forge == Forge::Gitlab {
+        return vec![format!("project_path:{path}:{context}")];
+    }
+    let names = format!("repo:{path}:{context}");
+    let ids = trusted.repository.ids().zip(path.split_once('/'));
+    let ids = ids.map(|((id, owner_id), (owner, name))| format!("repo:{owner}@{owner_id}/{name}@{id}:{context}"));
+    match (trusted.form, ids) {
+        (Form::Names, _) | (_, None) => vec![names],
+        (Form::Ids, Some(ids)) => vec![ids],
+        (Form::Both, Some(ids)) => vec![names, ids],
+    }
+}
+
+/// What follows the repository: an environment goes before everything else
+/// (<https://docs.github.com/en/actions/reference/security/oidc>,
+/// <https://docs.gitlab.com/ci/secrets/id_token_authentication>).
+fn context(trusted: &Trusted) -> String {
+    let branch = escaped(&trusted.branch);
+    match (trusted.forge, trusted.phase, &trusted.environment) {
+        (Forge::Github, Phase::Plan, _) => "pull_request".to_owned(),
+        (Forge::Github, Phase::Sync, Some(environment)) => format!("environment:{}", escaped(environment)),
+        (Forge::Github, Phase::Sync, None) => format!("ref:refs/heads/{branch}"),
+        (Forge::Gitlab, Phase::Plan, _) => "ref_type:branch:ref:*".to_owned(),
+        (Forge::Gitlab, Phase::Sync, _) => format!("ref_type:branch:ref:{}", trusted.branch),
+    }
+}
+
+/// GitHub writes a colon inside a value as `%3A`.
+fn escaped(value: &str) -> String {
+    value.replace(':', "%3A")
+}

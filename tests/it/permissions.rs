@@ -1,0 +1,145 @@
+//! The least rights: as texts for the specification's examples, and enforced by somebody else's IAM.
+
+mod enforced;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::readme;
+use crate::sandbox::Sandbox;
+
+/// What the examples take from the environment.
+const VARIABLES: [(&str, &str); 5] = [
+    ("VAULT_ADDR", "https://vault.example.com:8200"),
+    ("VAULT_TOKEN", "x"),
+    ("DB_HOST", "db"),
+    ("CERTIFICATE_PFX_BASE64", "x"),
+    ("CERTIFICATE_PASSWORD", "x"),
+];
+
+fn example(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/examples");
+    fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn rights(secretfile: &str, args: &[&str]) -> String {
+    let sandbox = Sandbox::with(secretfile).env(VARIABLES);
+    let ran = sandbox.expect(0, &[&["permissions"], args].concat());
+    format!("{}--- stderr\n{}", ran.stdout, ran.stderr)
+}
+
+#[test]
+fn the_examples_of_the_specification_get_their_least_rights() {
+    let given = ["--account", "123456789012", "--subscription", "0000-sub", "--resource-group", "secrets"];
+    for name in ["01-basic", "02-aws-specific", "03-azure-specific", "04-vault-specific", "09-complete"] {
+        for phase in ["plan", "sync"] {
+            let text = rights(&example(&format!("{name}.yml")), &[&given[..], &["--phase", phase]].concat());
+            insta::assert_snapshot!(format!("rights_of_{name}_{phase}"), text);
+        }
+    }
+}
+
+const GOOGLE: &str = "metadata: {project: shop}
+providers:
+  gcp: {kind: gcp, auth: {kind: ambient, config: {project_id: shop-prod}}}
+secrets:
+  - name: token
+    kind: random_string
+    targets:
+      - {provider: gcp, kind: secret_manager, config: {secret_id: shop-token}}
+      - {provider: gcp, kind: secret_manager, config: {secret_id: shop-copy, project_id: shop-dr, keep_versions: 3}}
+";
+
+#[test]
+fn google_binds_a_role_to_each_secret() {
+    for phase in ["plan", "sync"] {
+        let text = rights(GOOGLE, &["--phase", phase, "--project-number", "4242"]);
+        insta::assert_snapshot!(format!("rights_at_google_{phase}"), text);
+    }
+}
+
+/// Keys, tiers and roles of AWS that the examples do not have.
+const KEYED: &str = "metadata: {project: shop}
+providers:
+  aws: {kind: aws, auth: {kind: assume_role, config: {region: eu-west-1, role_arn: 'arn:aws:iam::111122223333:role/writer'}}}
+  china: {kind: aws, auth: {kind: ambient, config: {region: cn-north-1}}}
+secrets:
+  - name: token
+    kind: random_string
+    targets:
+      - provider: aws
+        kind: secrets_manager
+        config:
+          name: shop/token
+          kms_key_id: alias/shop
+          replica_regions: [{region: us-east-1, kms_key_id: alias/shop-dr}]
+      - {provider: aws, kind: ssm_parameter, config: {name: /shop/token, kms_key_id: alias/shop, tier: Advanced}}
+      - {provider: aws, kind: ssm_parameter, config: {name: /shop/plain, type: String}}
+      - {provider: china, kind: secrets_manager, config: {name: shop/token, kms_key_id: 0a1b2c3d-0000-0000-0000-000000000000}}
+";
+
+#[test]
+fn keys_are_used_through_their_store_alone_and_each_role_has_a_policy() {
+    insta::assert_snapshot!("rights_with_keys", rights(KEYED, &["--phase", "sync"]));
+}
+
+/// The texts of one request by their names.
+fn documents(secretfile: &str, args: &[&str]) -> Vec<(String, String)> {
+    let sandbox = Sandbox::with(secretfile).env(VARIABLES);
+    let ran = sandbox.expect(0, &[&["permissions", "--format", "json"], args].concat());
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let clouds = said["clouds"].as_array().unwrap().iter();
+    let documents = clouds.flat_map(|cloud| cloud["documents"].as_array().unwrap().clone());
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    documents.map(|one| (text(&one["name"]), text(&one["text"]))).collect()
+}
+
+/// Our own lint looks for rights that read or write, and finds none in a plan's.
+#[test]
+fn a_plan_gets_no_right_to_read_a_value_or_to_write() {
+    let mut secretfiles: Vec<String> =
+        ["01-basic", "02-aws-specific", "03-azure-specific", "04-vault-specific", "09-complete"]
+            .map(|name| example(&format!("{name}.yml")))
+            .into();
+    secretfiles.extend([GOOGLE.to_owned(), KEYED.to_owned()]);
+    for secretfile in secretfiles {
+        for (phase, code) in [("plan", 0), ("sync", 5)] {
+            let sandbox = Sandbox::new();
+            for (name, text) in documents(&secretfile, &["--phase", phase]) {
+                let scripts = PathBuf::from(&name).extension().is_some_and(|extension| extension == "sh");
+                if scripts {
+                    continue;
+                }
+                sandbox.write(&name, &text);
+                sandbox.expect(code, &["trust", "lint", "--phase", "plan", &name]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secretfile_without_clouds_needs_no_rights() {
+    let local = "metadata: {project: x}\nproviders: {local: {kind: local}}\nsecrets: [{name: a, kind: uuid, targets: [{provider: local, kind: file, config: {path: .env, format: dotenv}}]}]\n";
+    let ran = Sandbox::with(local).expect(0, &["permissions"]);
+    assert!(ran.stdout.contains("so no right is needed there"), "{}", ran.stdout);
+}
+
+/// Rights are a matter of what the calls need, and the README's table is held to the calls.
+#[test]
+fn the_rights_of_aws_are_those_that_the_readme_lists() {
+    let right = regex::Regex::new(r"\b(?:ssm|secretsmanager):[A-Z][A-Za-z]+").unwrap();
+    let of = |text: &str| -> std::collections::BTreeSet<String> {
+        right.find_iter(text).map(|one| one.as_str().to_owned()).collect()
+    };
+    let rows = readme::table(readme::README, "#### Rights in AWS");
+    let policy =
+        |phase: &str| -> String { documents(KEYED, &["--phase", phase]).into_iter().map(|(_, text)| text).collect() };
+    let listed = |row: &[String]| {
+        let mut rights = of(&row[1]);
+        // Left out, and said to be: it shows the names of all secrets of the account.
+        rights.remove("secretsmanager:ListSecrets");
+        rights
+    };
+    assert_eq!(of(&policy("plan")), listed(&rows[0]));
+    assert_eq!(of(&policy("sync")), listed(&rows[0]).union(&listed(&rows[1])).cloned().collect());
+}

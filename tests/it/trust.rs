@@ -1,0 +1,292 @@
+//! What a cloud is told to trust, and what is found wrong with what it was told: every generated text as
+//! a snapshot, and a bad file for every mistake.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secretzero::diagnostic::{Severity, Source, render};
+use secretzero::trust::{Account, Cloud, Forge, Form, Phase, Repository, Trusted, generate, workflows};
+
+use crate::layering::rust_files;
+use crate::sandbox::{Ran, Sandbox};
+
+fn trusted(forge: Forge, phase: Phase) -> Trusted {
+    let path = if forge == Forge::Github { "octo/demo" } else { "group/sub/demo" };
+    Trusted {
+        forge,
+        issuer: forge.public_issuer().to_owned(),
+        repository: Repository { path: path.into(), id: Some("1001".into()), owner_id: Some("77".into()) },
+        branch: "main".into(),
+        environment: None,
+        phase,
+        audience: None,
+        form: Form::Both,
+        hardened: false,
+    }
+}
+
+fn account() -> Account {
+    Account { id: Some("123456789012".into()), number: Some("4242".into()), ..Account::default() }
+}
+
+/// All texts of one request, with what is said beside them.
+fn told(cloud: Cloud, trusted: &Trusted, account: &Account) -> String {
+    let generated = generate(cloud, trusted, account);
+    let mut text = String::new();
+    for document in &generated.documents {
+        write!(text, "--- {}\n{}", document.name, document.text).unwrap();
+    }
+    generated.steps.iter().for_each(|step| writeln!(text, "$ {step}").unwrap());
+    generated.notes.iter().for_each(|note| writeln!(text, "! {note}").unwrap());
+    text
+}
+
+#[test]
+fn every_cloud_is_told_exactly_which_runs_to_trust() {
+    for cloud in Cloud::ALL {
+        let mut all = String::new();
+        for (forge, title) in [(Forge::Github, "GitHub"), (Forge::Gitlab, "GitLab")] {
+            for phase in Phase::ALL {
+                let text = told(cloud, &trusted(forge, phase), &account());
+                write!(all, "===== {title}, {}\n{text}\n", phase.as_str()).unwrap();
+            }
+        }
+        let mut with_environment = trusted(Forge::Github, Phase::Sync);
+        with_environment.environment = Some("eu:production".into());
+        with_environment.hardened = true;
+        with_environment.audience = Some("https://vault.corp".into());
+        write!(all, "===== environment, hardened\n{}\n", told(cloud, &with_environment, &account())).unwrap();
+        let mut names = trusted(Forge::Github, Phase::Plan);
+        names.repository = Repository { path: "octo/demo".into(), id: None, owner_id: None };
+        names.environment = Some("production".into());
+        write!(all, "===== names alone, nothing known of the account\n{}", told(cloud, &names, &Account::default()))
+            .unwrap();
+        insta::assert_snapshot!(format!("trust_of_{}", cloud.as_str()), all);
+    }
+}
+
+#[test]
+fn a_plan_is_never_trusted_for_what_a_sync_is() {
+    for forge in [Forge::Github, Forge::Gitlab] {
+        for form in [Form::Names, Form::Ids, Form::Both] {
+            for environment in [None, Some("production".to_owned())] {
+                let subjects = |phase| {
+                    let trusted = Trusted { form, environment: environment.clone(), ..trusted(forge, phase) };
+                    secretzero::trust::subjects(&trusted)
+                };
+                let (plan, sync) = (subjects(Phase::Plan), subjects(Phase::Sync));
+                assert!(
+                    sync.iter().all(|one| !plan.contains(one) && !one.contains("pull_request")),
+                    "{plan:?} {sync:?}"
+                );
+                assert!(sync.iter().all(|one| !one.contains('*')), "{sync:?}");
+            }
+        }
+    }
+}
+
+/// What we generate finds no fault with our own lint, in either order of the two.
+#[test]
+fn the_lint_finds_nothing_wrong_with_what_is_generated() {
+    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| [(cloud, Forge::Github), (cloud, Forge::Gitlab)]) {
+        for environment in [None, Some("production".to_owned())] {
+            for phase in Phase::ALL {
+                let of = Trusted { form: Form::Ids, environment: environment.clone(), ..trusted(forge, phase) };
+                // GitLab's subjects have no ids; AWS and Azure see nothing else.
+                let names = forge == Forge::Gitlab && matches!(cloud, Cloud::Aws | Cloud::Azure);
+                let sandbox = Sandbox::new();
+                for document in generate(cloud, &of, &account()).documents {
+                    sandbox.write(&document.name, &document.text);
+                    let args = ["trust", "lint", "--phase", phase.as_str(), &document.name];
+                    let ran = sandbox.expect(0, &args);
+                    let no_warning = ran.stdout.contains("0 errors, 0 warnings");
+                    assert!(no_warning || (names && ran.stdout.contains("0 errors, 1 warning")), "{}", ran.stdout);
+                }
+            }
+        }
+    }
+}
+
+fn fixtures(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// The lint on one file, in a folder that knows no repository.
+fn lint(file: &Path) -> Ran {
+    let text = fs::read_to_string(file).unwrap();
+    let directive = regex::Regex::new(r#"(?m)(?:# lint: (.*)|"\$lint": "(.*)",)$"#).unwrap();
+    let given = directive.captures(&text).map(|found| found.get(1).or(found.get(2)).unwrap().as_str().to_owned());
+    let given = given.unwrap_or_default();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.write(name, &text);
+    let args: Vec<&str> = ["trust", "lint", name].into_iter().chain(given.split_whitespace()).collect();
+    sandbox.run(&args)
+}
+
+/// The codes that a part of the library can give, read from its source.
+fn codes(folder: &str, call: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+    let pattern = regex::Regex::new(call).unwrap();
+    let sources = rust_files(&folder).into_iter().map(|file| fs::read_to_string(file).unwrap());
+    sources.flat_map(|text| pattern.captures_iter(&text).map(|one| one[1].to_owned()).collect::<Vec<_>>()).collect()
+}
+
+/// The code that the name of a file begins with.
+fn code_of<'c>(file: &Path, codes: &'c BTreeSet<String>) -> &'c str {
+    let stem = file.file_stem().unwrap().to_str().unwrap();
+    let fits = codes.iter().filter(|code| stem == *code || stem.starts_with(&format!("{code}-")));
+    fits.max_by_key(|code| code.len()).unwrap_or_else(|| panic!("{} names no finding", file.display()))
+}
+
+#[test]
+fn every_mistake_of_a_trust_policy_is_found_in_a_bad_file() {
+    let codes = codes("trust/lint", r#"(?:\.error|\.warning|\.note|\.say)\(\s*(?:severity,\s*)?"([a-z-]+)""#);
+    let (mut covered, mut all) = (BTreeSet::new(), String::new());
+    for file in fixtures("trust/bad") {
+        let code = code_of(&file, &codes);
+        covered.insert(code.to_owned());
+        let ran = lint(&file);
+        assert!(matches!(ran.code, Some(0 | 5)), "{}: {ran:?}", file.display());
+        assert!(
+            ran.stdout.contains(&format!("[{code}]")),
+            "{}: no {code} in\n{}{}",
+            file.display(),
+            ran.stdout,
+            ran.stderr
+        );
+        let worst = ran.stdout.contains("error[");
+        assert_eq!(ran.code == Some(5), worst, "{}: {}", file.display(), ran.stdout);
+        writeln!(all, "{}", ran.stdout).unwrap();
+    }
+    let missing: Vec<_> = codes.difference(&covered).collect();
+    assert!(missing.is_empty(), "no bad file for {missing:?}");
+    insta::assert_snapshot!("findings_of_the_lint", all);
+}
+
+#[test]
+fn a_good_trust_policy_has_notes_at_most() {
+    for file in fixtures("trust/good") {
+        let ran = lint(&file);
+        let clean = ran.code == Some(0) && ran.stdout.contains("0 errors, 0 warnings");
+        assert!(clean, "{}: {}{}", file.display(), ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn two_roles_that_trust_one_run_are_one() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/trust/good");
+    let sandbox = Sandbox::new();
+    for name in ["aws-plan.json", "aws-sync.json", "aws-plan-rights.json"] {
+        sandbox.write(name, &fs::read_to_string(folder.join(name)).unwrap());
+    }
+    sandbox.expect(0, &["trust", "lint", "aws-plan.json", "aws-sync.json"]);
+    sandbox.expect(0, &["trust", "lint", "aws-plan.json", "aws-plan-rights.json"]);
+    let both = sandbox.read("aws-sync.json").replace(":environment:production", ":pull_request");
+    sandbox.write("both.json", &both);
+    let ran = sandbox.expect(5, &["trust", "lint", "aws-plan.json", "both.json"]);
+    assert!(
+        ran.stdout.contains("error[one-role-for-both]") || ran.stdout.contains("[one-role-for-both]"),
+        "{}",
+        ran.stdout
+    );
+    let reads = sandbox.read("aws-plan-rights.json").replace("ssm:ListTagsForResource", "ssm:GetParameter");
+    sandbox.write("rights.json", &reads);
+    let ran = sandbox.expect(5, &["trust", "lint", "aws-plan.json", "rights.json"]);
+    assert!(ran.stdout.contains("[plan-reads-values]"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_no_policy_is_told_and_a_machine_reads_the_findings() {
+    let sandbox = Sandbox::new();
+    sandbox.write("else.json", "{\"name\": \"x\"}");
+    sandbox.write("broken.json", "{\"Statement\": [");
+    let ran = sandbox.expect(1, &["trust", "lint", "else.json"]);
+    assert!(ran.stderr.contains("holds no trust policy"), "{}", ran.stderr);
+    sandbox.expect(1, &["trust", "lint", "broken.json"]);
+    let ran = sandbox.expect(1, &["trust", "lint", "missing.json"]);
+    assert!(ran.stderr.contains("there is no file"), "{}", ran.stderr);
+    sandbox.write("role.json", "{\n  \"bound_audiences\": [],\n  \"bound_claims\": {\"repository_id\": \"1\"}\n}");
+    let ran = sandbox.expect(5, &["trust", "lint", "--format", "json", "role.json"]);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&said["passed"], &said["exit_code"]), (&false.into(), &5.into()));
+    let finding = |code: &str| {
+        let all = said["files"][0]["findings"].as_array().unwrap();
+        all.iter().find(|one| one["code"] == code).unwrap_or_else(|| panic!("no {code} in {said}")).clone()
+    };
+    assert_eq!(finding("no-audience")["line"], 2);
+    assert_eq!(finding("wide-subject")["line"], 3);
+}
+
+#[test]
+fn the_repository_is_that_of_the_job_or_of_git() {
+    let args = ["trust", "generate", "--cloud", "aws", "--phase", "sync"];
+    let ran = Sandbox::new().expect(1, &args);
+    assert!(ran.stderr.contains("--repository OWNER/NAME"), "{}", ran.stderr);
+    let job = Sandbox::new().env([
+        ("GITHUB_REPOSITORY", "octo/demo"),
+        ("GITHUB_REPOSITORY_ID", "1001"),
+        ("GITHUB_REPOSITORY_OWNER_ID", "77"),
+        ("GITHUB_SERVER_URL", "https://ghes.corp"),
+    ]);
+    let ran = job.expect(0, &args);
+    assert!(ran.stdout.contains("repo:octo@77/demo@1001:ref:refs/heads/main"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("oidc-provider/ghes.corp/_services/token\""), "{}", ran.stdout);
+    // Numbers of another repository are not taken for this one's.
+    let ran = job.expect(0, &[&args[..], &["--repository", "octo/other"]].concat());
+    assert!(!ran.stdout.contains("1001") && ran.stdout.contains("repo:octo/other:ref"), "{}", ran.stdout);
+    let git = Sandbox::new();
+    git.write(".git/config", "[remote \"origin\"]\n\turl = https://x:hunter2@gitlab.corp/group/demo.git\n");
+    git.write(".git/refs/remotes/origin/HEAD", "ref: refs/remotes/origin/trunk\n");
+    let ran = git.expect(0, &args);
+    assert!(
+        ran.stdout.contains("\"gitlab.corp:sub\": \"project_path:group/demo:ref_type:branch:ref:trunk\""),
+        "{}",
+        ran.stdout
+    );
+    assert!(!format!("{ran:?}").contains("hunter2"));
+    let gitlab = Sandbox::new().env([
+        ("CI_PROJECT_PATH", "g/p"),
+        ("CI_SERVER_URL", "https://gitlab.com"),
+        ("CI_PROJECT_ID", "5"),
+    ]);
+    let ran = gitlab.expect(0, &["trust", "generate", "--cloud", "vault", "--phase", "plan", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let role = said["clouds"][0]["documents"][0]["text"].as_str().unwrap();
+    assert!(role.contains("merge_request_event") && role.contains("\"project_id\": \"5\""), "{role}");
+}
+
+#[test]
+fn every_mistake_of_a_workflow_is_found_in_a_bad_file() {
+    let codes = codes("trust", r#"(?s)findings\.say\(\s*(?:Severity::\w+|severity),\s*"([a-z-]+)""#);
+    let (mut covered, mut all) = (BTreeSet::new(), String::new());
+    for file in fixtures("workflows/bad") {
+        let code = code_of(&file, &codes);
+        covered.insert(code.to_owned());
+        let name = format!(".github/workflows/{}", file.file_name().unwrap().to_str().unwrap());
+        let source = Source::new(name, fs::read_to_string(&file).unwrap());
+        let checked = workflows::check(&source).unwrap();
+        assert!(checked.findings.iter().any(|one| one.code == code), "{}: {:?}", file.display(), checked.findings);
+        write!(all, "{}\n\n", render(&source, &checked.findings, false).trim_end()).unwrap();
+    }
+    let missing: Vec<_> = codes.difference(&covered).collect();
+    assert!(missing.is_empty(), "no bad workflow for {missing:?}");
+    insta::assert_snapshot!("findings_of_workflows", all);
+}
+
+#[test]
+fn a_good_workflow_has_no_finding_and_ours_are_good() {
+    for file in fixtures("workflows/good") {
+        let source = Source::new("workflow.yml", fs::read_to_string(&file).unwrap());
+        assert_eq!(workflows::check(&source).unwrap().findings, [], "{}", file.display());
+    }
+    for snippet in crate::readme::workflows() {
+        let findings = workflows::check(&Source::new("README.md", snippet)).unwrap().findings;
+        assert!(findings.iter().all(|one| one.severity != Severity::Error), "{findings:?}");
+    }
+}
