@@ -438,7 +438,8 @@ pub(super) fn selects(manifest: &Manifest, scope: &Scope, target: &Target) -> bo
         && (scope.kinds.is_empty() || scope.kinds.contains(&target.settings.kind()))
 }
 
-fn missing(lack: Spanned<String>) -> Diagnostic {
+/// A setting whose variable has no value, at its place.
+pub(super) fn missing(lack: Spanned<String>) -> Diagnostic {
     Diagnostic {
         code: "missing-variable",
         severity: Severity::Error,

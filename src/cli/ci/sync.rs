@@ -16,11 +16,13 @@ use crate::apply::{Ledger, LedgerError, Opened, Outcome, Run, apply};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Blocks;
 use crate::cli::report;
-use crate::cli::session::Workspace;
+use crate::cli::session::{Workspace, missing};
 use crate::cli::sync::{is_rotation, verdict};
+use crate::connect::federation::Federation;
+use crate::connect::lacks;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion};
-use crate::manifest::{Inputs, load};
+use crate::manifest::{Credentials, Inputs, load};
 use crate::oidc::Phase;
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject, counts};
@@ -272,12 +274,20 @@ impl Job<'_> {
             environment_name: unit.environment().map(str::to_owned),
             environment_variables: variables,
             allowed_hosts: self.inputs.allowed_hosts.clone(),
+            credentials: Credentials::Leave,
             ..Inputs::new(&environment, self.session.clock.now())
         };
         let loaded = load(&source, &inputs);
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);
         };
+        // What the job's own token stands in for need not be set.
+        let federation = Federation::read(&self.session.environment, Phase::Sync);
+        let lacking = manifest.providers.iter().flat_map(|block| lacks(block, &federation));
+        let lacking: Vec<Diagnostic> = lacking.map(missing).collect();
+        if !lacking.is_empty() {
+            return Err(self.refuse(unit, &lacking, Exit::Invalid).await);
+        }
         let findings: Vec<Diagnostic> = policy::check(&manifest).into_iter().map(Diagnostic::from).collect();
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(self.refuse(unit, &findings, Exit::Policy).await);
