@@ -5,7 +5,10 @@
 
 use super::Job;
 use super::inputs::PlanMode;
+use crate::cli::session::missing;
 use crate::connect::federation::Federation;
+use crate::connect::lacks;
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
 use crate::oidc::{self, Phase};
 
@@ -57,6 +60,13 @@ impl Job<'_> {
         // Dependabot's pull requests have no token either.
         let lacks = oidc::lacks(&self.session.environment).filter(|_| !used.is_empty());
         lacks.map(|why| format!("No store was asked: {why}."))
+    }
+
+    /// The settings that a sync cannot do without and that have no value; what the job's own token
+    /// stands in for need not be set.
+    pub(super) fn lacking(&self, manifest: &Manifest) -> Vec<Diagnostic> {
+        let federation = Federation::read(&self.session.environment, Phase::Sync);
+        manifest.providers.iter().flat_map(|block| lacks(block, &federation)).map(missing).collect()
     }
 }
 

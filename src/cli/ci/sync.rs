@@ -16,10 +16,8 @@ use crate::apply::{Ledger, LedgerError, Opened, Outcome, Run, apply};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Blocks;
 use crate::cli::report;
-use crate::cli::session::{Workspace, missing};
+use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
-use crate::connect::federation::Federation;
-use crate::connect::lacks;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion};
 use crate::manifest::{Credentials, Inputs, load};
@@ -281,10 +279,7 @@ impl Job<'_> {
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);
         };
-        // What the job's own token stands in for need not be set.
-        let federation = Federation::read(&self.session.environment, Phase::Sync);
-        let lacking = manifest.providers.iter().flat_map(|block| lacks(block, &federation));
-        let lacking: Vec<Diagnostic> = lacking.map(missing).collect();
+        let lacking = self.lacking(&manifest);
         if !lacking.is_empty() {
             return Err(self.refuse(unit, &lacking, Exit::Invalid).await);
         }
