@@ -38,7 +38,7 @@ fn wrong(part: &str, name: &str, count: u32) -> Option<(Severity, String, &'stat
         Some(step) if step >= count => {
             let last = count - 1;
             let message = format!(
-                "{} is no step of {step}: a {name} counts up to {last}, so only its first value counts",
+                "{} is no step of {step}: the {name} counts up to {last}, so only its first value counts",
                 quote(part)
             );
             let help = "a step counts within its field; every 90 minutes takes two lines: `0 0-23/3 * * *` and `30 1-23/3 * * *`";
