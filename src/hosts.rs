@@ -72,8 +72,14 @@ pub enum Cloud {
     Aws,
     /// Azure Key Vault.
     Azure,
+    /// Microsoft Entra, where a login for Azure is exchanged for a token.
+    Entra,
+    /// The metadata service inside a machine of Azure; no secret is sent there.
+    AzureInstance,
     /// Google Cloud.
     Google,
+    /// Vault and OpenBao, which everybody runs for himself.
+    Vault,
 }
 
 /// The partitions of AWS, with their dual-stack names
@@ -97,6 +103,17 @@ const AWS: &[&str] = &[
 /// The public cloud and the sovereign ones
 /// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
 const AZURE: &[&str] = &[".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"];
+/// Where Entra gives tokens for the public cloud, the United States government and China, each by its
+/// whole name (<https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud>).
+const ENTRA: &[&str] = &[
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.chinacloudapi.cn",
+    "login.partner.microsoftonline.cn",
+];
+/// Where Azure hands out tokens inside a machine, over http on a link of its own
+/// (<https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service>).
+const AZURE_LOCAL: &[&str] = &["169.254.169.254"];
 /// <https://cloud.google.com/secret-manager/docs/reference/rest>
 const GOOGLE: &[&str] = &[".googleapis.com"];
 
@@ -114,6 +131,9 @@ impl Cloud {
         match self {
             Self::Aws => under(AWS).is_some(),
             Self::Google => under(GOOGLE).is_some(),
+            Self::Vault => false,
+            Self::Entra => ENTRA.contains(&host),
+            Self::AzureInstance => false,
             // The name of a vault is one label.
             Self::Azure => under(AZURE)
                 .is_some_and(|name| (3..=24).contains(&name.len()) && !name.contains('.') && !name.starts_with('-')),
@@ -123,8 +143,11 @@ impl Cloud {
     const fn title(self) -> &'static str {
         match self {
             Self::Aws => "AWS",
-            Self::Azure => "Azure",
+            Self::Azure => "Azure Key Vault",
+            Self::Entra => "Microsoft Entra",
+            Self::AzureInstance => "the metadata service of Azure",
             Self::Google => "Google Cloud",
+            Self::Vault => "this Vault",
         }
     }
 }
@@ -170,9 +193,13 @@ impl Hosts {
     /// [`Refused`], which names the host and what to do.
     pub fn check(&self, cloud: Cloud, scheme: &str, authority: &str) -> Result<(), Refused> {
         let address = format!("{scheme}://{authority}");
+        let instance = match cloud {
+            Cloud::Aws => AWS_LOCAL,
+            Cloud::AzureInstance => AZURE_LOCAL,
+            _ => &[],
+        };
         let local = scheme == "http"
-            && cloud == Cloud::Aws
-            && split(authority).is_some_and(|(host, port)| AWS_LOCAL.contains(&host) && port.is_none_or(|p| p == "80"));
+            && split(authority).is_some_and(|(host, port)| instance.contains(&host) && port.is_none_or(|p| p == "80"));
         if local || self.admits(cloud, &address) {
             return Ok(());
         }
@@ -261,6 +288,9 @@ mod tests {
             (Cloud::Azure, "https://kv-prod.vault.azure.net"),
             (Cloud::Azure, "https://kv-prod.vault.azure.cn"),
             (Cloud::Azure, "https://kv-prod.vault.usgovcloudapi.net"),
+            (Cloud::Entra, "https://login.microsoftonline.com"),
+            (Cloud::Entra, "https://login.microsoftonline.us/"),
+            (Cloud::Entra, "https://login.chinacloudapi.cn:443"),
             (Cloud::Google, "https://secretmanager.googleapis.com"),
             (Cloud::Google, "https://secretmanager.europe-west1.rep.googleapis.com"),
         ] {
@@ -280,6 +310,11 @@ mod tests {
             (Cloud::Azure, "https://kv-prod.vault.azure.net:8443"),
             (Cloud::Azure, "https://kv-prod.vault.azure.net.evil.com"),
             (Cloud::Azure, "https://kv-prod.vault.azure.net."),
+            (Cloud::Azure, "https://login.microsoftonline.com"),
+            (Cloud::Entra, "https://kv-prod.vault.azure.net"),
+            (Cloud::Entra, "https://a.login.microsoftonline.com"),
+            (Cloud::Entra, "https://login.microsoftonline.com.evil.com"),
+            (Cloud::AzureInstance, "https://169.254.169.254"),
             (Cloud::Google, "https://googleapis.com.evil.com"),
         ] {
             assert!(!none.admits(bad.0, bad.1), "{bad:?}");
@@ -301,6 +336,10 @@ mod tests {
         let named = Hosts::default().naming("http://127.0.0.1:4566").naming("http://evil.example");
         assert_eq!(named.check(Cloud::Aws, "http", "127.0.0.1:4566"), Ok(()));
         assert_eq!(named.check(Cloud::Aws, "http", "169.254.169.254"), Ok(()));
+        assert_eq!(named.check(Cloud::AzureInstance, "http", "169.254.169.254"), Ok(()));
+        for other in [Cloud::Azure, Cloud::Entra, Cloud::Google] {
+            assert!(named.check(other, "http", "169.254.169.254").is_err(), "{other:?}");
+        }
         let said = |scheme, authority| named.check(Cloud::Aws, scheme, authority).unwrap_err().to_string();
         assert!(said("http", "evil.example").contains("http://evil.example: https is needed"));
         assert!(

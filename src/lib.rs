@@ -27,5 +27,6 @@ pub mod policy;
 pub mod provider;
 pub mod render;
 pub mod secret;
+pub mod takes;
 pub mod target;
 pub mod trust;

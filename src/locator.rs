@@ -1,6 +1,7 @@
 //! The canonical URI of a place, free of the alias that a Secretfile gives its provider.
 //!
-//! `aws-sm://<account>/<region>/<name>`, `aws-ssm://<account>/<region>/<levels>`, `file:<path>#<key>`.
+//! `aws-sm://<account>/<region>/<name>`, `aws-ssm://<account>/<region>/<levels>`, `file:<path>#<key>`,
+//! `azure-kv://<host>/<secret or certificate>/<name>`, `vault-kv://<host>/<namespace>/<mount>/<path>`.
 //! Two targets with one locator are the same place.
 
 use std::fmt;
@@ -35,6 +36,11 @@ impl From<String> for Locator {
 /// The scheme of parameters.
 const SSM: &str = "aws-ssm://";
 
+/// The scheme of what stands in a Key Vault.
+const KEY_VAULT: &str = "azure-kv://";
+/// The scheme of Google's secrets.
+const GOOGLE: &str = "gcp-sm://";
+
 impl Locator {
     /// A secret of AWS Secrets Manager.
     #[must_use]
@@ -60,11 +66,77 @@ impl Locator {
         Some(if levels { format!("/{name}") } else { name.to_owned() })
     }
 
+    /// A secret of Google Secret Manager; the project as it is declared, by id or number.
+    #[must_use]
+    pub fn secret_manager(project: &str, id: &str) -> Self {
+        Self(format!("{GOOGLE}{project}/{id}"))
+    }
+
+    /// Project and id of a secret of Google.
+    #[must_use]
+    pub fn google_secret(&self) -> Option<(&str, &str)> {
+        let (project, id) = self.0.strip_prefix(GOOGLE)?.split_once('/')?;
+        (!project.is_empty() && !id.is_empty() && !id.contains('/')).then_some((project, id))
+    }
+
     /// The region of a place in AWS.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         let rest = self.0.strip_prefix("aws-sm://").or_else(|| self.0.strip_prefix(SSM))?;
         rest.split('/').nth(1)
+    }
+
+    /// An entry of a key-value store of Vault, of version 1 or 2; `server` is host and port, then the
+    /// namespace (`root` without one).
+    #[must_use]
+    pub fn vault_kv(server: &str, version: u8, mount: &str, path: &str) -> Self {
+        let scheme = if version == 1 { "vault-kv1" } else { "vault-kv" };
+        Self(format!("{scheme}://{server}{}", Self::in_mount(mount, path)))
+    }
+
+    /// A role of a database engine of Vault.
+    #[must_use]
+    pub fn vault_role(server: &str, mount: &str, name: &str) -> Self {
+        Self(format!("vault-database-role://{server}{}", Self::in_mount(mount, name)))
+    }
+
+    /// A key of a transit engine of Vault.
+    #[must_use]
+    pub fn vault_key(server: &str, mount: &str, name: &str) -> Self {
+        Self(format!("vault-transit://{server}{}", Self::in_mount(mount, name)))
+    }
+
+    /// How a locator ends that lies in a mount of Vault: its own slashes are escaped, so that it is one
+    /// segment.
+    #[must_use]
+    pub fn in_mount(mount: &str, path: &str) -> String {
+        format!("/{}/{path}", mount.replace('/', "%2F"))
+    }
+
+    /// Version, mount and path of an entry in a key-value store of Vault, if it is one of that server.
+    #[must_use]
+    pub fn vault_entry(&self, server: &str) -> Option<(u8, String, String)> {
+        let (version, rest) = match self.0.strip_prefix("vault-kv1://") {
+            Some(rest) => (1, rest),
+            None => (2, self.0.strip_prefix("vault-kv://")?),
+        };
+        let (mount, path) = rest.strip_prefix(server)?.strip_prefix('/')?.split_once('/')?;
+        let some = !mount.is_empty() && !path.is_empty();
+        some.then(|| (version, mount.replace("%2F", "/"), path.to_owned()))
+    }
+
+    /// A secret (`secret`) or a certificate (`certificate`) in a Key Vault; names there have no case
+    /// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
+    #[must_use]
+    pub fn key_vault(host: &str, what: &str, name: &str) -> Self {
+        Self(format!("{KEY_VAULT}{}/{what}/{}", host.to_ascii_lowercase(), name.to_ascii_lowercase()))
+    }
+
+    /// Host, `secret` or `certificate`, and name, if this is a place in a Key Vault.
+    #[must_use]
+    pub fn key_vault_parts(&self) -> Option<(&str, &str, &str)> {
+        let mut parts = self.0.strip_prefix(KEY_VAULT)?.splitn(3, '/');
+        Some((parts.next()?, parts.next()?, parts.next()?))
     }
 
     /// A key in a local file.
@@ -107,6 +179,18 @@ mod tests {
             assert_eq!(locator.parameter_name("2", "eu-west-1"), None);
             assert_eq!(locator.region(), Some("eu-west-1"));
         }
+    }
+
+    #[test]
+    fn an_entry_of_vault_is_read_back_whatever_its_mount() {
+        for (version, mount, path) in [(2, "secret", "app/db"), (1, "kv/team-a", "token")] {
+            let locator = Locator::vault_kv("vault.corp:8200/root", version, mount, path);
+            let read = locator.vault_entry("vault.corp:8200/root");
+            assert_eq!(read, Some((version, mount.to_owned(), path.to_owned())), "{locator}");
+            assert_eq!(locator.vault_entry("vault.corp:8200/team"), None);
+            assert_eq!(locator.vault_entry("vault.corp/root"), None);
+        }
+        assert_eq!(Locator::vault_role("h/root", "db", "r").vault_entry("h/root"), None);
     }
 
     #[test]

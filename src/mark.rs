@@ -1,6 +1,6 @@
 //! The mark that every object of ours carries, and the identities in it.
 //!
-//! `1:p=<project>:s=<secret>:e=<environment>:g=<generation>:u=<generation id>:v=<version>:t=<created>[:a=1][:k=1][:r=<repository>]`,
+//! `1:p=<project>:s=<secret>:e=<environment>:g=<generation>:u=<generation id>:v=<version>:t=<created>[:a=1][:k=1][:d=1][:r=<repository>]`,
 //! at most 256 characters of `[A-Za-z0-9_.:/=+@-]`, because SSM's tag values allow no others
 //! (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Tag.html>). It names a
 //! generation and the store's version that holds it; it says nothing of the value.
@@ -101,6 +101,8 @@ pub struct Mark {
     pub version: String,
     /// The version before held this generation too: only metadata made a new one.
     pub carried: bool,
+    /// The version before was none of ours: somebody had changed the value.
+    pub over_drift: bool,
 }
 
 /// A tag named `secretzero` that is no mark this program can read.
@@ -146,6 +148,7 @@ impl Mark {
             },
             version: need("v")?.to_owned(),
             carried: get("k") == Some("1"),
+            over_drift: get("d") == Some("1"),
         })
     }
 }
@@ -161,6 +164,9 @@ impl fmt::Display for Mark {
         }
         if self.carried {
             write!(f, ":k=1")?;
+        }
+        if self.over_drift {
+            write!(f, ":d=1")?;
         }
         repository.as_ref().map_or(Ok(()), |repository| write!(f, ":r={repository}"))
     }
@@ -214,6 +220,7 @@ mod tests {
             },
             version: Uuid::nil().to_string(),
             carried: true,
+            over_drift: true,
         }
     }
 

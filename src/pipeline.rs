@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::apply::Opened;
 use crate::apply::values::{is_declared, is_needed, is_taken_back, read, revision};
+use crate::apply::{Opened, adoption};
 use crate::clock::{Clock, Entropy};
 use crate::lockfile::Lockfile;
 use crate::manifest::Manifest;
@@ -161,12 +161,23 @@ async fn read_values(request: &Request<'_>, views: &mut [SecretView<'_>], plan: 
         }
         let reason = format!("its value could not be read: {error}");
         let help = "nothing was written for this secret; mend this and run again".to_owned();
-        for target in secret.targets.iter_mut().filter(|target| target.action.is_change()) {
-            target.action = Action::Held;
-            target.why.clone_from(&reason);
+        let hold = Hold { reason, help, span: secret.span, cause: Cause::Store };
+        held(secret, hold);
+    }
+    for (position, hold) in adoption::refused(views, plan, request.stores, &values).await {
+        if let Some(secret) = plan.secrets.get_mut(position) {
+            held(secret, hold);
         }
-        secret.hold = Some(Hold { reason, help, span: secret.span, cause: Cause::Store });
-        secret.next = Next::Keep;
     }
     values
+}
+
+/// Leaves a secret as it is.
+fn held(secret: &mut SecretPlan, hold: Hold) {
+    for target in secret.targets.iter_mut().filter(|target| target.action.is_change()) {
+        target.action = Action::Held;
+        target.why.clone_from(&hold.reason);
+    }
+    secret.hold = Some(hold);
+    secret.next = Next::Keep;
 }

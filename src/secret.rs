@@ -3,6 +3,7 @@
 //! Values are exposed only at the wire, by [`SecretValue::expose`], and are wiped from memory when
 //! dropped. Whatever is derived from one (a JSON object of fields, a decoded field) is a value again.
 
+use data_encoding::BASE64;
 use serde_json::{Map, Value as Json};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -36,6 +37,25 @@ impl SecretValue {
         self.0.as_slice().ct_eq(other.0.as_slice()).into()
     }
 
+    /// The same bytes as base64 text (RFC 4648 §4, padded, in one line).
+    #[must_use]
+    pub fn to_base64(&self) -> Self {
+        let mut text = vec![0; BASE64.encode_len(self.0.len())];
+        BASE64.encode_mut(&self.0, &mut text);
+        Self::new(text)
+    }
+
+    /// The bytes that this value is the base64 text of; white space, such as line ends, does not count.
+    #[must_use]
+    pub fn from_base64(&self) -> Option<Self> {
+        let dense: Zeroizing<Vec<u8>> =
+            Zeroizing::new(self.0.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect());
+        let mut bytes = Zeroizing::new(vec![0; BASE64.decode_len(dense.len()).ok()?]);
+        let length = BASE64.decode_mut(&dense, &mut bytes).ok()?;
+        bytes.truncate(length);
+        Some(Self(bytes))
+    }
+
     /// Length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -59,6 +79,17 @@ impl From<&str> for SecretValue {
     fn from(text: &str) -> Self {
         Self::new(text.as_bytes().to_vec())
     }
+}
+
+/// What the declared text of a value stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// The text is the value.
+    #[default]
+    Text,
+    /// The value is the bytes that the text encodes. Stores of bytes hold them, stores of text hold them
+    /// in base64, in one line.
+    Base64,
 }
 
 /// How a secret's value is built: one text, or named fields that form one value together.
@@ -151,6 +182,17 @@ mod tests {
     fn fields_become_one_json_object_in_declared_order() {
         let text = fields(&[("user", "a\"b"), ("pass", "ü\n")]).to_text();
         assert_eq!(text.expose_text(), Some(r#"{"user":"a\"b","pass":"ü\n"}"#));
+    }
+
+    #[test]
+    fn bytes_and_their_base64_text_are_one_value() {
+        let bytes = SecretValue::new((0..=255).collect());
+        assert!(bytes.to_base64().from_base64().is_some_and(|back| back.matches(&bytes)));
+        let wrapped = SecretValue::from("AAEC\r\nAw==\n");
+        assert!(wrapped.from_base64().is_some_and(|back| back.matches(&SecretValue::new(vec![0, 1, 2, 3]))));
+        for wrong in ["AAECAw", "AAEC=Aw=", "AA-_", "ä"] {
+            assert!(SecretValue::from(wrong).from_base64().is_none(), "{wrong}");
+        }
     }
 
     #[test]

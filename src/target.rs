@@ -24,6 +24,9 @@ pub const REPLICA_MESSAGE: &str = "replica_message:";
 /// Attribute of a copy, or of a place that has some: the region of the one that is written.
 pub const PRIMARY_REGION: &str = "primary_region";
 
+/// What a place that holds no value is asked for with its rotation: a new key of the store's own making.
+pub const ROTATION: &str = "rotation";
+
 /// Every kind of place the specification knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetKind {

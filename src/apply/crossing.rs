@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 
 use super::put::Put;
 use super::secret::{Job, Settled, no_answer};
+use super::values::read_one;
 use super::{Done, SecretOutcome};
 use crate::mark::{Generation, Mark};
 use crate::plan::standing::{Standing, judge, superseded};
@@ -83,7 +84,7 @@ impl Job<'_> {
             return None;
         }
         let (store, place) = self.place(primary.index).ok()?;
-        let stored = store.read(&[&place]).await.pop()?.ok()?;
+        let stored = read_one(&self.view.secret.source, store, &place).await.ok()?;
         (stored.version == seen.version).then_some((there, seen.version, stored.value))
     }
 
@@ -155,7 +156,7 @@ impl Job<'_> {
 
 fn is_overwritten(target: &TargetPlan) -> bool {
     let writes = matches!(target.action, Action::Rotate | Action::Revise | Action::Heal | Action::Overwrite);
-    writes && target.version.is_some()
+    writes && target.version.is_some() && target.kind.holds_value()
 }
 
 fn changed() -> Error {

@@ -26,9 +26,8 @@
 //! - *Both runs died*, one after its value and before it looked back, the other after announcing
 //!   itself at the same version of the same SSM parameter and before its value: that parameter holds
 //!   the one's value under the other's mark, which no metadata can tell. The next rotation ends it.
-//! - *A forced rotation over drift that is cut between mark and value*: the outsider's value counts as
-//!   the previous generation there, and is healed from the other targets.
 
+pub mod adoption;
 mod crossing;
 pub mod ledger;
 pub mod put;

@@ -92,7 +92,8 @@ impl Write<'_> {
         let fork = self.target.action == Action::Overwrite
             || held.is_some_and(|held| held.number == self.generation.number || late(held));
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
-        Ok(WriteOptions { owner: self.plan.owner.clone(), generation: self.generation.clone(), token, expect })
+        let (owner, generation) = (self.plan.owner.clone(), self.generation.clone());
+        Ok(WriteOptions { owner, generation, token, expect, over_drift: self.target.drifted })
     }
 
     async fn look(&self) -> Result<Option<Observed>> {
@@ -109,7 +110,11 @@ impl Write<'_> {
         let (Some(locator), Some(capabilities)) = (&self.target.locator, self.target.capabilities) else {
             return Err(error.clone());
         };
+        if capabilities.mark_order == MarkOrder::Unmarked {
+            return self.unmarked(seen, options, error).await;
+        }
         let unchanged = options.expect == Expect::Version(seen.version.clone());
+        let creating = options.expect == Expect::Absent && error.kind == ErrorKind::Conflict;
         let superseded = self.target.action == Action::Heal && capabilities.mark_order == MarkOrder::ValueFirst;
         match judge(&self.plan.owner, locator, capabilities.mark_order, seen) {
             // Where marks come first, a rival's value may stand under the mark that announced ours, and
@@ -122,7 +127,15 @@ impl Write<'_> {
                 let announced = generation.id == self.generation.id;
                 let again = Verdict::Again(Expect::Version(seen.version.clone()));
                 let theirs = Verdict::Done(Put::Theirs { generation, version: seen.version.clone() });
-                Ok(self.mine(seen, options).await?.unwrap_or(if announced { again } else { theirs }))
+                match self.mine(seen, options).await? {
+                    Some(mine) => Ok(mine),
+                    // The first value is another run's, and soon its mark too: it must not be replaced.
+                    None if announced && creating => {
+                        Err(Error::new(ErrorKind::Conflict, "another run is creating it at this moment; run again"))
+                    }
+                    None if announced => Ok(again),
+                    None => Ok(theirs),
+                }
             }
             Standing::Ours { generation, .. } if generation.id == self.generation.id => {
                 Ok(Verdict::Done(Put::Ours(seen.version.clone())))
@@ -151,6 +164,15 @@ impl Write<'_> {
                 self.mine(seen, options).await?.ok_or_else(|| Error::new(ErrorKind::Conflict, conflict))
             }
             _ => Err(error.clone()),
+        }
+    }
+
+    /// Where no mark tells whose value it is, the value itself must.
+    async fn unmarked(&self, seen: &Observed, options: &WriteOptions, error: &Error) -> Result<Verdict> {
+        match self.mine(seen, options).await? {
+            Some(mine) => Ok(mine),
+            None if error.kind == ErrorKind::Indeterminate => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
+            None => Err(error.clone()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! One secret from plan to done: the primary, then all other targets in parallel.
 
+mod configure;
 mod copies;
+mod fit;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -8,8 +10,9 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 
 use super::put::{Put, Write, may_write};
+use super::values::read_one;
 use super::{Done, Event, Recorder, Run, SecretOutcome};
-use crate::generate::generate;
+use crate::generate::{generate, is_valid};
 use crate::lockfile::{LockedSecret, LockedTarget};
 use crate::mark::Generation;
 use crate::plan::observe::place_at;
@@ -69,6 +72,9 @@ impl Job<'_> {
         if self.plan.hold.is_some() {
             return left;
         }
+        if !self.plan.targets.iter().any(|target| target.kind.holds_value()) {
+            return self.configure_all(left, new).await;
+        }
         let settled = match (&self.plan.next, new) {
             (Next::Keep, _) => return self.keep(left).await,
             (Next::Adopt(_), Some(new)) => return self.adopt(left, new).await,
@@ -94,6 +100,7 @@ impl Job<'_> {
         let carried = self.carried.as_ref().filter(|_| matches!(self.plan.next, Next::Revise(_)));
         let value = generate(&self.view.secret.source, carried, self.run.entropy)
             .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        self.fits_everywhere(&value)?;
         let primary = self.plan.primary.and_then(|primary| self.plan.targets.get(primary));
         let primary =
             primary.ok_or_else(|| Error::new(ErrorKind::Invalid, "it has no target that can be written first"))?;
@@ -106,7 +113,7 @@ impl Job<'_> {
             }
             Put::Theirs { generation, version } => {
                 let (store, place) = self.place(primary.index)?;
-                let stored = store.read(&[&place]).await.pop().unwrap_or_else(|| Err(no_answer()))?;
+                let stored = read_one(&self.view.secret.source, store, &place).await?;
                 if stored.version != version {
                     return Err(Error::new(ErrorKind::Conflict, "another run is writing it at this moment; run again"));
                 }
@@ -148,6 +155,11 @@ impl Job<'_> {
         let (Some(source), Some(value)) = (source, &self.carried) else {
             return self.failed(left, &Error::new(ErrorKind::Unavailable, "the value to take over could not be read"));
         };
+        let valid = is_valid(&self.view.secret.source, value);
+        let valid = valid.map_err(|error| Error::new(ErrorKind::Invalid, format!("it is not taken over: {error}")));
+        if let Err(error) = valid.and_then(|()| self.fits_everywhere(value)) {
+            return self.failed(left, &error);
+        }
         match self.annotate(source, new).await {
             Ok(version) => {
                 self.tell(source);
@@ -192,6 +204,9 @@ impl Job<'_> {
 
     /// Brings one target to the settled value.
     async fn bring(&self, target: &TargetPlan, settled: &Settled) -> Done {
+        if !target.kind.holds_value() {
+            return self.configure(target, &settled.generation).await;
+        }
         let result = match target.action {
             Action::Create | Action::Spread | Action::Rotate | Action::Revise | Action::Heal | Action::Overwrite => {
                 self.write(target, settled).await
@@ -202,7 +217,7 @@ impl Job<'_> {
         self.told(target, result)
     }
 
-    fn told(&self, target: &TargetPlan, result: Result<Done>) -> Done {
+    pub(super) fn told(&self, target: &TargetPlan, result: Result<Done>) -> Done {
         if result.is_ok() {
             self.tell(target);
         }
@@ -234,7 +249,7 @@ impl Job<'_> {
     /// A foreign object beside a value in force is taken over only if it holds the same.
     async fn adopt_equal(&self, target: &TargetPlan, settled: &Settled) -> Result<Done> {
         let (store, place) = self.place(target.index)?;
-        let stored = store.read(&[&place]).await.pop().unwrap_or_else(|| Err(no_answer()))?;
+        let stored = read_one(&self.view.secret.source, store, &place).await?;
         if !stored.value.matches(&settled.value) {
             let reason = "it holds another value than the other targets; replace it with `--overwrite`";
             return Err(Error::new(ErrorKind::Conflict, reason));
@@ -244,6 +259,9 @@ impl Job<'_> {
 
     /// What needs no value: metadata, or nothing at all.
     async fn without_value(&self, target: &TargetPlan, generation: &Generation) -> Done {
+        if !target.kind.holds_value() && target.action != Action::Held {
+            return self.configure(target, generation).await;
+        }
         match target.action {
             Action::Metadata => self.metadata(target, generation).await,
             Action::Restore => self.taken_back(target, generation).await,
@@ -281,6 +299,7 @@ impl Job<'_> {
             generation: generation.clone(),
             token: self.plan.owner.write_token(locator, generation.number),
             expect: Expect::Version(version),
+            over_drift: false,
         };
         let changed: Vec<String> = target.changes.iter().filter(|name| *name != "mark").cloned().collect();
         store.annotate(&place, &changed, &options).await
@@ -289,7 +308,8 @@ impl Job<'_> {
     pub(super) async fn put(&self, target: &TargetPlan, value: &Value, generation: &Generation) -> Result<Put> {
         let (store, place) = self.place(target.index)?;
         let ledger = self.run.ledger;
-        Write { ledger, store, place: &place, plan: self.plan, target, value, generation }.run().await
+        let value = self.held(target, value)?;
+        Write { ledger, store, place: &place, plan: self.plan, target, value: &value, generation }.run().await
     }
 
     pub(super) fn place(&self, index: usize) -> Result<(&dyn Provider, Place)> {
@@ -322,7 +342,8 @@ impl Job<'_> {
         if self.plan.targets.iter().any(unknown) {
             return None;
         }
-        let primary = self.plan.primary.or(self.plan.source)?;
+        let first = self.plan.targets.first().filter(|target| !target.kind.holds_value()).map(|first| first.index);
+        let primary = self.plan.primary.or(self.plan.source).or(first)?;
         let mut targets = Vec::new();
         for (target, done) in self.plan.targets.iter().zip(&outcome.targets) {
             // A copy that the store keeps is no place of ours to know.

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
+use super::secret::no_answer;
 use crate::clock::Entropy;
 use crate::generate::generate;
 use crate::manifest::{GeneratorKind, Source};
 use crate::plan::observe::place_at;
 use crate::plan::{Action, Next, Plan, Revision, SecretPlan, SecretView, Seen, Stores};
-use crate::provider::{Result, Stored};
+use crate::provider::{Error, ErrorKind, Provider, Result, Stored};
 use crate::secret::Value;
+use crate::takes;
 use crate::target::Place;
 
 /// Whether the stored value must be read to know if the declaration was edited.
@@ -46,9 +48,35 @@ pub async fn read(
             Some(store) => store.read(&places).await,
             None => Vec::new(),
         };
-        questions.iter().map(|(position, _)| *position).zip(answers).collect::<Vec<_>>()
+        let answers = questions.iter().zip(answers).map(|((position, place), answer)| {
+            let source = views.get(*position).map(|view| &view.secret.source);
+            (
+                *position,
+                answer.and_then(|stored| source.map_or(Err(no_answer()), |source| meant(source, place, stored))),
+            )
+        });
+        answers.collect::<Vec<_>>()
     }));
     answers.await.into_iter().flatten().collect()
+}
+
+/// The current value of one place.
+///
+/// # Errors
+/// The store's, and [`ErrorKind::Invalid`] if it should be base64 and is not.
+pub async fn read_one(source: &Source, store: &dyn Provider, place: &Place) -> Result<Stored> {
+    meant(source, place, store.read(&[place]).await.pop().unwrap_or_else(|| Err(no_answer()))?)
+}
+
+/// What was read, as the secret means it.
+fn meant(source: &Source, place: &Place, stored: Stored) -> Result<Stored> {
+    let Stored { value, version } = stored;
+    let value = takes::meant(&place.settings, source.encoding(), value).ok_or_else(|| {
+        let (title, name) = (place.settings.kind().title(), place.settings.name());
+        let message = format!("what {title} `{name}` holds is not base64, as `encoding: base64` says");
+        Error::new(ErrorKind::Invalid, message)
+    })?;
+    Ok(Stored { value, version })
 }
 
 /// Whether a secret's value in force is needed by its plan.
@@ -57,9 +85,8 @@ pub fn is_needed(plan: &SecretPlan) -> bool {
     if plan.hold.is_some() {
         return false;
     }
-    let copies = plan
-        .targets
-        .iter()
+    let mut targets = plan.targets.iter().filter(|target| target.kind.holds_value());
+    let copies = targets
         .any(|target| matches!(target.action, Action::Spread | Action::Heal | Action::Overwrite | Action::Adopt));
     matches!(plan.next, Next::Revise(_) | Next::Adopt(_)) || (plan.next == Next::Keep && copies)
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::signal::Signal;
+
 /// The exit codes; scripts rely on them, so they never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -31,5 +33,23 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Exit(Exit),
+    /// By somebody else.
+    Signal(Signal),
+}
+
+impl From<Ended> for ExitCode {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Exit(exit) => exit.into(),
+            Ended::Signal(signal) => Self::from(signal.code()),
+        }
     }
 }

@@ -130,7 +130,9 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
 
 fn connect(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<Arc<dyn Provider>, Exit> {
     let folder = session.common.file.parent().unwrap_or(Path::new(""));
-    session.connecting(folder, args.calls, &[]).one(block).ok_or_else(|| {
+    let store = session.connecting(folder, args.calls, &[]).one(block);
+    store.iter().for_each(|store| session.connected.add(store));
+    store.ok_or_else(|| {
         let reason = format!("providers of kind `{}` are not built into this version", block.kind.as_str());
         session.fail(Exit::Error, &reason, "declare what they hold by hand, with `kind: external` and `adopt: true`")
     })

@@ -17,6 +17,7 @@ mod report;
 mod repository;
 pub mod session;
 mod show;
+mod signal;
 mod sync;
 mod test;
 mod trust;
@@ -27,8 +28,8 @@ use std::sync::Arc;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use console::{Console, Tone};
-use exit::Exit;
-use session::Session;
+use exit::{Ended, Exit};
+use session::{Connected, Session};
 
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::disk::SystemDisk;
@@ -47,8 +48,9 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
     })
 }
 
-/// Runs one command in this process's world.
-pub async fn run(cli: Cli) -> Exit {
+/// Runs one command in this process's world. A signal ends it where it stands, as a power cut would,
+/// except that what was borrowed of stores is given back.
+pub async fn run(cli: Cli) -> Ended {
     let environment = Environment::of_process();
     let console = Console::new(cli.common.color, cli.common.format, &environment);
     let session = Session {
@@ -58,21 +60,34 @@ pub async fn run(cli: Cli) -> Exit {
         disk: Arc::new(SystemDisk),
         console,
         common: cli.common,
+        connected: Connected::default(),
     };
     cache_ttl(&session);
-    let result = match cli.command {
-        Command::Validate(args) => check::validate(&session, &args),
-        Command::Policy(args) => check::policy(&session, &args),
-        Command::Test(args) => test::test(&session, &args).await,
-        Command::Sync(args) => sync::sync(&session, &args).await,
-        Command::Rotate(args) => sync::rotate(&session, &args).await,
-        Command::Refresh(args) => sync::refresh(&session, &args).await,
-        Command::Drift(args) => drift::drift(&session, &args).await,
-        Command::Init => init::init(&session),
-        Command::Import(args) => import::import(&session, &args).await,
-        Command::Permissions(args) => permissions::permissions(&session, &args),
-        Command::Trust(args) => trust::trust(&session, &args),
-        Command::Doctor(args) => doctor::doctor(&session, &args).await,
+    let ended = tokio::select! {
+        result = command(&session, cli.command) => Ended::Exit(result.unwrap_or_else(|exit| exit)),
+        signal = signal::received() => {
+            session.complain(&format!("stopped by {}", signal.name()), "what was begun is finished by the next run");
+            Ended::Signal(signal)
+        }
+    };
+    session.connected.close().await;
+    ended
+}
+
+async fn command(session: &Session, command: Command) -> Result<Exit, Exit> {
+    match command {
+        Command::Validate(args) => check::validate(session, &args),
+        Command::Policy(args) => check::policy(session, &args),
+        Command::Test(args) => test::test(session, &args).await,
+        Command::Sync(args) => sync::sync(session, &args).await,
+        Command::Rotate(args) => sync::rotate(session, &args).await,
+        Command::Refresh(args) => sync::refresh(session, &args).await,
+        Command::Drift(args) => drift::drift(session, &args).await,
+        Command::Init => init::init(session),
+        Command::Import(args) => import::import(session, &args).await,
+        Command::Permissions(args) => permissions::permissions(session, &args),
+        Command::Trust(args) => trust::trust(session, &args),
+        Command::Doctor(args) => doctor::doctor(session, &args).await,
         Command::Schema => {
             session.console.raw(&pretty(&crate::manifest::schema()));
             Ok(Exit::Done)
@@ -81,10 +96,9 @@ pub async fn run(cli: Cli) -> Exit {
             session.console.raw(&completions(args.shell));
             Ok(Exit::Done)
         }
-        Command::Ci => ci::run(&session).await,
-        Command::Demo => demo::demo(&session).await,
-    };
-    result.unwrap_or_else(|exit| exit)
+        Command::Ci => ci::run(session).await,
+        Command::Demo => demo::demo(session).await,
+    }
 }
 
 fn pretty(document: &serde_json::Value) -> String {

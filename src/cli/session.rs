@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::join_all;
 
 use super::args::{Backoff, CallArgs, Common, RateLimit, StoreArgs};
 use super::console::{Console, Tone};
@@ -19,6 +21,7 @@ use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
 use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load, lock_name};
 use crate::plan::{Scope, Stores};
+use crate::provider::Provider;
 use crate::target::TargetKind;
 
 /// Variables that name a store's address
@@ -54,6 +57,25 @@ pub struct Session {
     pub console: Console,
     /// Flags of every command.
     pub common: Common,
+    /// What was connected, so that whatever ends the run what was borrowed is given back.
+    pub connected: Connected,
+}
+
+/// The stores that were connected in a run.
+#[derive(Default)]
+pub struct Connected(Mutex<Vec<Arc<dyn Provider>>>);
+
+impl Connected {
+    /// Remembers a store until the end of the run.
+    pub(super) fn add(&self, store: &Arc<dyn Provider>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(store));
+    }
+
+    /// Closes every store; one that was closed before has nothing to give back any more.
+    pub(super) async fn close(&self) {
+        let stores = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        join_all(stores.iter().map(|store| store.close())).await;
+    }
 }
 
 /// A Secretfile that was read and found valid.
@@ -328,7 +350,9 @@ impl Session {
     /// Connects every provider block, those that lack a setting as stores that refuse.
     #[must_use]
     pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
-        self.connecting(&workspace.folder, args.calls, &args.allowed_hosts).all(&workspace.manifest)
+        let stores = self.connecting(&workspace.folder, args.calls, &args.allowed_hosts).all(&workspace.manifest);
+        stores.iter().flatten().for_each(|store| self.connected.add(store));
+        stores
     }
 
     /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.

@@ -2,10 +2,29 @@
 
 use std::sync::Arc;
 
-use super::Connect;
+use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
 use crate::provider::Provider;
+use crate::provider::azure::{AuthKind, AzureProvider, AzureSettings, AzureShared};
 
-pub(super) fn connect(_: &Connect<'_>, _: &ProviderBlock) -> Option<Arc<dyn Provider>> {
-    None
+pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
+    let settings = AzureSettings {
+        auth_kind: match block.auth_kind.as_str() {
+            "service_principal" => AuthKind::ServicePrincipal,
+            "managed_identity" => AuthKind::ManagedIdentity,
+            "cli" => AuthKind::Cli,
+            "oidc" => AuthKind::Oidc,
+            _ => AuthKind::Default,
+        },
+        tenant_id: block.text("tenant_id"),
+        client_id: block.text("client_id"),
+        client_secret: block.secret("client_secret"),
+        authority_host: block.text("authority_host"),
+        audience: block.text("audience"),
+        endpoint_url: block.text("endpoint_url"),
+        hosts: with.hosts.clone(),
+        environment: with.environment.clone(),
+        tokens: with.tokens.clone(),
+    };
+    Some(Arc::new(AzureProvider::sharing(settings, AzureShared::new(Arc::clone(&with.limiter)))))
 }

@@ -119,6 +119,18 @@ pub trait Forge: Send + Sync {
     /// [`Error::Invalid`] if the path is a folder or no plain relative path.
     async fn file_at(&self, path: &str, reference: &str) -> Result<Option<Vec<u8>>>;
 
+    /// The newest commit of a branch; `None` if there is no such branch.
+    ///
+    /// # Errors
+    /// The forge's.
+    async fn branch_tip(&self, branch: &str) -> Result<Option<String>>;
+
+    /// The paths of all files at a commit; `None` if they are more than the forge tells.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the commit is unknown.
+    async fn paths_at(&self, sha: &str) -> Result<Option<Vec<String>>>;
+
     /// What a user may do in this repository.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod password;
 mod static_value;
 mod text;
 mod uuid;
+mod validation;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::manifest::{Field, Generator, GeneratorKind, Source};
 use crate::secret::{SecretValue, Value};
 use draw::Draws;
 use static_value::static_value;
+pub use validation::is_valid;
 
 /// Most characters that one generator makes.
 pub const LENGTH_CHARS_MAX: u32 = 65_536;
@@ -35,6 +37,12 @@ pub enum GenerateError {
     /// A static value does not match its pattern.
     #[error("{subject} does not match its `validation` pattern as a whole; correct the value or the pattern")]
     Mismatch {
+        /// The field, or the value as a whole.
+        subject: String,
+    },
+    /// A static value is declared to be base64 and is not.
+    #[error("{subject} is not base64, as its `encoding` says; correct the value or the `encoding`")]
+    Encoding {
         /// The field, or the value as a whole.
         subject: String,
     },
@@ -158,7 +166,7 @@ fn random_or_kept(
         GeneratorKind::Password(settings) => password::password(subject, settings, draws),
         GeneratorKind::Text(settings) => text::text(subject, settings, draws),
         GeneratorKind::Uuid => Ok(uuid::uuid(draws)?),
-        GeneratorKind::External => Err(impossible(subject, "its value is made elsewhere; put it there yourself")),
+        GeneratorKind::External(_) => Err(impossible(subject, "its value is made elsewhere; put it there yourself")),
         GeneratorKind::Static(_) => Err(impossible(subject, "a static value is not random; this is a bug, report it")),
     }
 }

@@ -1,10 +1,9 @@
-//! `static`: text and `{{field}}` put together, and matched as a whole against `validation`.
-
-use regex::Regex;
+//! `static`: text and `{{field}}` put together, matched as a whole against `validation`, and decoded.
 
 use super::GenerateError;
+use super::validation::validate;
 use crate::manifest::{Part, StaticSettings};
-use crate::secret::SecretValue;
+use crate::secret::{Encoding, SecretValue};
 
 /// The value of a static field; `value_of` gives the value of another field of this generation.
 pub(super) fn static_value(
@@ -29,16 +28,8 @@ pub(super) fn static_value(
     if let Some(pattern) = &settings.validation {
         validate(subject, &pattern.value, &value)?;
     }
-    Ok(value)
-}
-
-fn validate(subject: &str, pattern: &str, value: &SecretValue) -> Result<(), GenerateError> {
-    let bad_pattern = |_| GenerateError::Pattern { subject: subject.to_owned() };
-    // By itself first: `a)|(b` is no expression, but would become one inside the brackets.
-    Regex::new(pattern).map_err(bad_pattern)?;
-    let whole = Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(bad_pattern)?;
-    if value.expose_text().is_some_and(|text| whole.is_match(text)) {
-        return Ok(());
+    match settings.encoding {
+        Encoding::Text => Ok(value),
+        Encoding::Base64 => value.from_base64().ok_or_else(|| GenerateError::Encoding { subject: subject.to_owned() }),
     }
-    Err(GenerateError::Mismatch { subject: subject.to_owned() })
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::diagnostic::{Span, Spanned};
 use crate::manifest::{Part, PasswordSettings, StaticSettings, TextSettings};
+use crate::secret::Encoding;
 
 /// Numbers that look random and are the same in every run (xorshift64*).
 struct Seeded(Mutex<u64>);
@@ -58,7 +59,7 @@ fn static_of(text: &str, validation: Option<&str>) -> GeneratorKind {
         _ => vec![Part::Text(piece.into())],
     });
     let validation = validation.map(|pattern| Spanned::new(pattern.to_owned(), Span::default()));
-    GeneratorKind::Static(StaticSettings { value: Some(parts.collect()), validation })
+    GeneratorKind::Static(StaticSettings { value: Some(parts.collect()), validation, encoding: Encoding::Text })
 }
 
 fn template(fields: Vec<(&str, GeneratorKind)>) -> Source {
@@ -257,7 +258,7 @@ fn a_static_value_must_match_its_pattern_as_a_whole() {
 
 #[test]
 fn an_error_names_the_field_and_never_the_value() {
-    let unresolved = GeneratorKind::Static(StaticSettings { value: None, validation: None });
+    let unresolved = GeneratorKind::Static(StaticSettings { value: None, validation: None, encoding: Encoding::Text });
     let messages = [
         failure(&template(vec![("port", static_of("hunter2", Some(r"\d+")))])),
         failure(&template(vec![("port", static_of("hunter2", Some("a)|(b")))])),

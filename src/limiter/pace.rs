@@ -24,8 +24,11 @@ const REST: Duration = Duration::from_millis(250);
 /// How often a clean second may raise the rate.
 const GROW_EVERY: Duration = Duration::from_secs(1);
 
-/// Settles this far below the estimated quota.
+/// Settles this far below the estimated quota, and further while it rests on few calls: by one call.
 const BELOW_QUOTA: f64 = 0.98;
+
+/// However few calls the estimate rests on, it is not doubted more than this.
+const DOUBT_MOST: f64 = 0.8;
 
 /// Growth per second while nothing was ever refused.
 const GROWTH_FREE: f64 = 0.02;
@@ -36,6 +39,13 @@ const GROWTH_GUESS: (f64, f64) = (0.01, 0.25);
 /// Least and most growth per second on a measured quota. At the least it takes half a minute to empty
 /// a bucket of one second's calls, so that some thirty seconds' calls pay for one refusal.
 const GROWTH_MEASURED: (f64, f64) = (0.002, 0.05);
+
+/// So many calls pay for one refusal at least: a bucket of one second's calls is empty after the root of
+/// two over the growth, in seconds, so a slow class grows more gently still.
+const CALLS_PER_REFUSAL: f64 = 300.0;
+
+/// How much faster to try each second, over the calls that a measurement rests on.
+const GROWTH_PER_CALL: f64 = 0.05;
 
 /// How long a measurement counts in full, in seconds; what is older counts half, and half again.
 const MEMORY_SECONDS: f64 = 60.0;
@@ -89,6 +99,15 @@ struct Estimate {
 impl Estimate {
     fn per_second(self) -> f64 {
         self.calls / self.seconds.max(0.001)
+    }
+
+    /// The rate to settle at.
+    fn settled(self) -> f64 {
+        self.per_second() * (BELOW_QUOTA - 1.0 / self.calls).max(DOUBT_MOST)
+    }
+
+    fn growth_least(self) -> f64 {
+        (2.0 * (self.per_second() / CALLS_PER_REFUSAL).powi(2)).min(GROWTH_MEASURED.0)
     }
 
     /// Both measurements, unless the last shows that the quota has changed.
@@ -151,7 +170,7 @@ impl Pace {
         }
         let estimate = self.estimate(now);
         let (least, most) = (self.rate * CUT_MOST, self.rate * BELOW_QUOTA);
-        self.rate = (estimate.per_second() * BELOW_QUOTA).clamp(least, most).max(RATE_MIN);
+        self.rate = estimate.settled().clamp(least, most).max(RATE_MIN);
         self.quota = Some(estimate);
         self.last_cut = Some(now);
         self.count_from(now, true);
@@ -185,7 +204,7 @@ impl Pace {
             return Estimate { calls: between * seconds, growth: GROWTH_MEASURED.1, measured: false, ..last };
         }
         let all = measured.map_or(last, |before| before.joined(last));
-        Estimate { growth: (0.5 / all.calls).clamp(GROWTH_MEASURED.0, GROWTH_MEASURED.1), ..all }
+        Estimate { growth: (GROWTH_PER_CALL / all.calls).clamp(all.growth_least(), GROWTH_MEASURED.1), ..all }
     }
 
     /// After each clean second in which somebody waited.
@@ -367,8 +386,10 @@ mod tests {
 
     #[test]
     fn three_calls_a_second_are_kept_as_well() {
-        let figures = run(40.0, 3.0, 3.0, 1000);
-        assert!(figures.used > 0.95 && figures.refused < 0.04, "{figures:?}");
+        for (quota, calls) in [(3.0, 1000), (3.0, 2000), (4.0, 1000), (5.0, 2000)] {
+            let figures = run(40.0, quota, quota, calls);
+            assert!(figures.used > 0.95 && figures.refused < 0.01, "{quota} × {calls}: {figures:?}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub(super) fn generator(parent: &Fields, kind: Kind, word: &Text, siblings: Opti
             reader.error("external-field", word.span, message, help);
             return None;
         }
-        Kind::External => (Some(GeneratorKind::External), Vec::new()),
+        Kind::External => (statics::external(&fields).map(GeneratorKind::External), Vec::new()),
     };
     fields.finish();
     let declaration = declaration(&word.value, node);
@@ -220,20 +220,7 @@ pub(super) fn may_open_braces(kind: &GeneratorKind) -> bool {
         GeneratorKind::Password(settings) => settings.classes.iter().any(|class| class.contains('{')),
         GeneratorKind::Text(settings) => settings.alphabet.contains('{'),
         // What an external value holds is known to nobody here.
-        GeneratorKind::Static(_) | GeneratorKind::Uuid | GeneratorKind::External => false,
-    }
-}
-
-/// The fewest bytes that a generator's value has, and whether it never has more.
-pub(super) fn bytes_min(kind: &GeneratorKind) -> (usize, bool) {
-    match kind {
-        GeneratorKind::Password(settings) => {
-            (settings.length as usize, settings.classes.iter().all(|class| class.is_ascii()))
-        }
-        GeneratorKind::Text(settings) => (settings.length as usize, settings.alphabet.is_ascii()),
-        GeneratorKind::Uuid => (36, true),
-        GeneratorKind::External => (0, false),
-        GeneratorKind::Static(settings) => statics::bytes_min(settings),
+        GeneratorKind::Static(_) | GeneratorKind::Uuid | GeneratorKind::External(_) => false,
     }
 }
 

@@ -23,6 +23,7 @@ mod secrets;
 mod statics;
 mod targets;
 mod templates;
+mod values;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ pub use names::is_secret_name;
 pub use schema::schema;
 
 use crate::diagnostic::{Severity, Span, Spanned};
-use crate::secret::{SecretValue, Shape};
+use crate::secret::{Encoding, SecretValue, Shape};
 use crate::target::{TargetKind, TargetSettings};
 
 /// A whole Secretfile, resolved.
@@ -243,7 +244,27 @@ impl Source {
     /// Whether the value is made elsewhere, so that nothing here may ever generate it.
     #[must_use]
     pub const fn is_external(&self) -> bool {
-        matches!(self, Self::Single(Generator { kind: GeneratorKind::External, .. }))
+        matches!(self, Self::Single(Generator { kind: GeneratorKind::External(_), .. }))
+    }
+
+    /// What the declared text of the value stands for; fields are always text.
+    #[must_use]
+    pub const fn encoding(&self) -> Encoding {
+        match self {
+            Self::Single(Generator { kind: GeneratorKind::Static(settings), .. }) => settings.encoding,
+            Self::Single(Generator { kind: GeneratorKind::External(settings), .. }) => settings.encoding,
+            Self::Single(_) | Self::Template(_) => Encoding::Text,
+        }
+    }
+
+    /// What the value as a whole must match, if that is declared; fields have patterns of their own.
+    #[must_use]
+    pub fn validation(&self) -> Option<&Spanned<String>> {
+        match self {
+            Self::Single(Generator { kind: GeneratorKind::Static(settings), .. }) => settings.validation.as_ref(),
+            Self::Single(Generator { kind: GeneratorKind::External(settings), .. }) => settings.validation.as_ref(),
+            Self::Single(_) | Self::Template(_) => None,
+        }
     }
 
     /// How the value is built.
@@ -289,7 +310,16 @@ pub enum GeneratorKind {
     /// `uuid`, version 4.
     Uuid,
     /// `external`: made elsewhere; it is taken over and copied, never generated.
-    External,
+    External(ExternalSettings),
+}
+
+/// `external`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExternalSettings {
+    /// What the whole value must match, anchored at both ends, before it is taken over.
+    pub validation: Option<Spanned<String>>,
+    /// What stores of text hold of it; stores of bytes hold it as it is.
+    pub encoding: Encoding,
 }
 
 /// `random_password`.
@@ -316,8 +346,10 @@ pub struct TextSettings {
 pub struct StaticSettings {
     /// The value, unless an environment variable in it was left unresolved (a plan needs none).
     pub value: Option<Vec<Part>>,
-    /// What the whole value must match, anchored at both ends.
+    /// What the whole declared text must match, anchored at both ends.
     pub validation: Option<Spanned<String>>,
+    /// What the text stands for.
+    pub encoding: Encoding,
 }
 
 /// A piece of a static value.

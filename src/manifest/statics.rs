@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 
 use super::read::{Environment, Fields, Piece, Reader};
-use super::{Part, StaticSettings};
+use super::{ExternalSettings, Part, StaticSettings};
 use crate::diagnostic::{Span, Spanned, quote};
-use crate::secret::SecretValue;
+use crate::secret::{Encoding, SecretValue};
+
+/// What the text of a value may stand for.
+pub(super) const ENCODINGS: &[(&str, Encoding)] = &[("text", Encoding::Text), ("base64", Encoding::Base64)];
 
 /// Largest compiled `validation`, in bytes; keeps a hostile one from taking memory and time.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
@@ -24,6 +27,7 @@ pub(super) struct Static {
 pub(super) fn read(fields: &Fields, siblings: Option<&[&str]>) -> Option<Static> {
     let reader = fields.reader;
     let validation = fields.text("validation");
+    let encoding = encoding(fields, siblings.is_some());
     let (_, node) = fields.need("default")?;
     let super::node::Node::Scalar(text) = &node.value else {
         reader.text_of(node, "default");
@@ -46,7 +50,33 @@ pub(super) fn read(fields: &Fields, siblings: Option<&[&str]>) -> Option<Static>
         reader.error("validation-failed", node.span, "the value does not match its `validation`", help);
     }
     let validation = validation.map(super::read::Text::spanned);
-    Some(Static { settings: StaticSettings { value, validation }, fields: named })
+    let settings = StaticSettings { value, validation, encoding };
+    if encoding == Encoding::Base64 && settings.value.is_some() && super::values::encoded(&settings).is_none() {
+        let help = "write it as `base64` prints it, with its `=` at the end; line ends do not count";
+        reader.error("bad-base64", node.span, "the value is not base64, as its `encoding` says", help);
+    }
+    Some(Static { settings, fields: named })
+}
+
+/// Reads the `config` of an `external` generator.
+pub(super) fn external(fields: &Fields) -> Option<ExternalSettings> {
+    let validation = fields.text("validation");
+    if let Some(text) = &validation {
+        compile(fields.reader, text.span, &text.value)?;
+    }
+    let encoding = encoding(fields, false);
+    Some(ExternalSettings { validation: validation.map(super::read::Text::spanned), encoding })
+}
+
+/// What the text stands for; a field stands in a JSON object, so it is text whatever it means.
+fn encoding(fields: &Fields, is_field: bool) -> Encoding {
+    let encoding = fields.word("encoding", ENCODINGS).unwrap_or_default();
+    if is_field && encoding == Encoding::Base64 {
+        let message = "a field of a template is text, so it cannot be stored as bytes";
+        let help = "leave its base64 as it is, or declare a secret of its own";
+        fields.reader.error("encoding-field", fields.place("encoding"), message, help);
+    }
+    encoding
 }
 
 fn field(piece: &Piece) -> Option<Spanned<String>> {
@@ -129,16 +159,6 @@ fn build(pattern: &str) -> Result<Regex, String> {
         // Its last line is the reason; those before quote the pattern.
         other => other.to_string().lines().last().unwrap_or_default().replace("error: ", ""),
     })
-}
-
-/// The fewest bytes of a value, and whether it never has more.
-pub(super) fn bytes_min(settings: &StaticSettings) -> (usize, bool) {
-    let Some(parts) = &settings.value else { return (0, false) };
-    let texts = parts.iter().map(|part| match part {
-        Part::Text(text) => (text.len(), true),
-        Part::Field(_) => (0, false),
-    });
-    texts.fold((0, true), |(sum, exact), (bytes, known)| (sum + bytes, exact && known))
 }
 
 /// Whether a value is known to contain `{{`, which SSM refuses.

@@ -2,6 +2,8 @@
 //!
 //! A token is minted for one exchange and one audience, never written down, and useless elsewhere.
 
+pub mod claims;
+
 use async_trait::async_trait;
 
 use crate::provider::Result;

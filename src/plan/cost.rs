@@ -250,7 +250,7 @@ fn generated(kind: &GeneratorKind, declaration: &str, field: usize) -> Option<us
         GeneratorKind::Text(settings) => usize::try_from(settings.length).ok()?.checked_mul(widest(&settings.alphabet)),
         GeneratorKind::Uuid => Some(36),
         // The declaration is what stands in the file, so its length is no news.
-        GeneratorKind::External => None,
+        GeneratorKind::External(_) => None,
         GeneratorKind::Static(_) if declaration.contains("${") => None,
         GeneratorKind::Static(_) => Some(declaration.len() + declaration.matches("{{").count().saturating_mul(field)),
     }

@@ -13,9 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use next::next;
 
 use super::hold::{hold, not_built};
-use super::replica;
 use super::standing::{Standing, fork_token, judge, superseded};
-use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView};
+use super::{Action, DUE_SOON_DAYS, Due, Next, SecretPlan, Seen, TargetPlan, TargetView, configured, replica};
 use crate::lockfile::{Declaration, LockedSecret};
 use crate::manifest::Secret;
 use crate::mark::{Generation, Mark, Owner};
@@ -82,10 +81,10 @@ pub fn plan_secret(view: &SecretView<'_>, options: Options, now: Timestamp) -> S
     let mut standings: Vec<Option<Standing>> = places.map(|target| standing(view, target, now)).collect();
     let mut plan = blank(view);
     plan.source = source(view, &standings, plan.primary);
-    plan.generation = in_force(view, &standings, plan.source, now);
+    plan.generation = in_force(view, &standings, plan.source, now).or_else(|| configured::in_force(view, now));
     crossed(view, &mut standings, &plan);
-    for (target, standing) in plan.targets.iter_mut().zip(&standings) {
-        target.generation = generation_of(standing.as_ref()).cloned();
+    for ((target, standing), seen) in plan.targets.iter_mut().zip(&standings).zip(&view.targets) {
+        target.generation = generation_of(standing.as_ref()).cloned().or_else(|| configured::generation(view, seen));
         target.drifted = matches!(standing, Some(Standing::Drifted { .. }));
     }
     plan.due = due(view.secret, plan.generation.as_ref(), now);
@@ -137,9 +136,11 @@ fn blank(view: &SecretView<'_>) -> SecretPlan {
 /// The target that is written first: the declared one, else the best by kind; filters do not count.
 fn primary(targets: &[TargetView]) -> Option<usize> {
     let eligible = || targets.iter().filter(|t| !matches!(t.seen, Seen::Replica | Seen::LeftOut(_) | Seen::NotBuilt));
+    // What keeps no mark can neither refuse a second create nor tell whose it is.
+    let rank = |target: &&TargetView| (is_unmarked(target), target.kind.primary_rank());
     eligible()
         .find(|target| target.primary)
-        .or_else(|| eligible().filter(|t| t.kind.primary_rank().is_some()).min_by_key(|t| t.kind.primary_rank()))
+        .or_else(|| eligible().filter(|t| t.kind.primary_rank().is_some()).min_by_key(rank))
         .map(|target| target.index)
 }
 
@@ -150,9 +151,17 @@ pub(super) const fn observed(target: &TargetView) -> Option<&crate::provider::Ob
     }
 }
 
+pub(super) fn is_unmarked(target: &TargetView) -> bool {
+    target.capabilities.is_some_and(|can| can.mark_order == MarkOrder::Unmarked)
+}
+
+/// What the object is to us; `None` where nothing stands, or no value of ours can.
 pub(super) fn standing(view: &SecretView<'_>, target: &TargetView, now: Timestamp) -> Option<Standing> {
-    let seen = observed(target)?;
+    let seen = observed(target).filter(|_| target.kind.holds_value())?;
     let order = target.capabilities?.mark_order;
+    if order == MarkOrder::Unmarked {
+        return Some(configured::unmarked(view, target));
+    }
     let judged = judge(&view.owner, target.locator.as_ref()?, order, seen);
     // Where the mark comes first, a list that lags looks like a write that never happened. Soon after a
     // generation was made it is taken for lag; a run that may write asks for the version itself.
@@ -175,7 +184,8 @@ pub(super) const fn generation_of(standing: Option<&Standing>) -> Option<&Genera
 }
 
 /// The place whose value is in force: the highest generation. On a tie one whose mark says so goes
-/// before one whose write was interrupted, then the primary. Places that only the lock still names
+/// before one whose write was interrupted, then the primary. A place that keeps no mark counts after
+/// all others, since only the lock tells what it holds. Places that only the lock still names
 /// count after the declared ones; a file among them only if none of those is ours: whoever can forge
 /// a lock in the repository can put a file with a mark of its own beside it.
 fn source(view: &SecretView<'_>, standings: &[Option<Standing>], primary: Option<usize>) -> Option<usize> {
@@ -186,8 +196,10 @@ fn source(view: &SecretView<'_>, standings: &[Option<Standing>], primary: Option
     let former_file = |index: usize| {
         index >= view.targets.len() && view.earlier.iter().any(|t| t.index == index && t.kind == TargetKind::File)
     };
+    let marked = |index: usize| !view.targets.iter().chain(&view.earlier).nth(index).is_some_and(is_unmarked);
     let rank = |index, generation: &Generation| {
-        (!former_file(index), generation.number, !generation.id.is_empty(), Some(index) == primary, Reverse(index))
+        let known = !generation.id.is_empty();
+        (marked(index), !former_file(index), generation.number, known, Some(index) == primary, Reverse(index))
     };
     held.max_by_key(|(index, generation)| rank(*index, generation)).map(|(index, _)| index)
 }
@@ -341,8 +353,7 @@ fn action(
         return (Action::Held, reason.clone());
     }
     if !target.kind.holds_value() {
-        let action = if matches!(target.seen, Seen::Absent) { Action::Create } else { Action::Keep };
-        return (action, String::new());
+        return configured::action(view, target, plan);
     }
     match (standing, &plan.next) {
         (None | Some(Standing::Foreign(_)), Next::Keep) if plan.source.is_none() => {

@@ -162,6 +162,12 @@ impl PlanDigest {
         text
     }
 
+    /// How many entries the kept form has no room for.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.entries.len().saturating_sub(ENTRIES_MAX)
+    }
+
     /// Reads the kept form; `None` for anything else.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {

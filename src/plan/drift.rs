@@ -4,6 +4,7 @@
 //! something of ours stood at a place, which turns "absent" into "gone" and "foreign" into "its mark
 //! was stripped". What could not be looked at is told apart, so that silence never passes for health.
 
+use super::configured;
 use super::diff::{differing, observed, standing};
 use super::{Plan, SecretPlan, SecretView, Seen, Standing, TargetView};
 use crate::mark::{Mark, ShortId};
@@ -154,7 +155,7 @@ fn judge(view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> Op
             .map(|number| (DriftKind::Missing, format!("it is gone; generation {number} was written there")));
     };
     // Lag does not look like drift, so no moment is too soon.
-    let standing = standing(view, target, jiff::Timestamp::MAX)?;
+    let standing = standing(view, target, jiff::Timestamp::MAX).or_else(|| configured::standing(view, target))?;
     let ours = matches!(standing, Standing::Ours { .. } | Standing::Drifted { .. });
     if seen.pending_deletion && (ours || written.is_some()) {
         return Some((DriftKind::Deletion, "it is scheduled for deletion".into()));
@@ -200,12 +201,18 @@ fn help(kind: DriftKind, view: &SecretView<'_>, target: &TargetView, planned: &S
             let back = back.unwrap_or_default();
             format!("make a new value for all its targets with `secretzero rotate --force --secret {name}`{back}")
         }
+        DriftKind::Foreign | DriftKind::Unmarked if !target.kind.holds_value() => format!(
+            "change it to what the Secretfile says with `secretzero sync --adopt --secret {name}`, or the Secretfile"
+        ),
         DriftKind::Foreign | DriftKind::Unmarked => format!(
             "keep its value with `secretzero sync --adopt --secret {name}` (`adopt: true` in the Secretfile or the \
              workflow), or replace it with `--overwrite`"
         ),
         DriftKind::OtherRepository => "give one of the two another `metadata.project_id`".into(),
         DriftKind::Managed => "remove the target, or end the other management first".into(),
+        DriftKind::Missing if !target.kind.holds_value() => {
+            format!("`secretzero sync --secret {name}` makes it again as the Secretfile says")
+        }
         DriftKind::Missing if planned.source.is_none() => {
             format!("no place holds its value any more: `secretzero sync --secret {name}` makes a new one")
         }

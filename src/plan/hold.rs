@@ -1,9 +1,11 @@
 //! What stands in the way of every write for a secret: what nobody but a person can decide, and what
 //! cannot be known now.
 
-use super::diff::{Options, SecretView, generation_of};
+use super::configured;
+use super::diff::{Options, SecretView, generation_of, is_unmarked};
 use super::standing::Standing;
 use super::{Cause, Hold, SecretPlan, Seen, TargetView};
+use crate::provider::ErrorKind;
 
 /// The first thing in the way of any write for this secret.
 pub(super) fn hold(
@@ -14,6 +16,8 @@ pub(super) fn hold(
 ) -> Option<Hold> {
     let mut unknown = None;
     for (target, standing) in view.targets.iter().zip(standings) {
+        let configured = configured::standing(view, target);
+        let standing = if target.kind.holds_value() { standing } else { &configured };
         let title = format!("{} `{}`", target.kind.title(), target.name);
         let hold =
             |cause, reason: String, help: &str| Some(Hold { reason, help: help.into(), span: target.span, cause });
@@ -26,21 +30,32 @@ pub(super) fn hold(
                 let help = "remove the target, or select others with `--provider` or `--target-type`";
                 return hold(Cause::NotBuilt, not_built(target), help);
             }
+            // What holds no value tells nothing of whether there is one.
+            (Seen::Failed(_), _) if !target.kind.holds_value() && !configured::only(view) => {}
+            (Seen::Failed(error), _) if error.kind == ErrorKind::Invalid && !target.kind.holds_value() => {
+                let help = "nothing was changed; mend the Secretfile or the store, then run again";
+                return hold(Cause::Invalid, error.to_string(), help);
+            }
             (Seen::Failed(error), _) if plan.source.is_none() => {
                 unknown = unknown.or_else(|| {
                     let help = "nothing is generated until every target can be read; mend this and run again";
                     hold(Cause::Store, format!("{title} cannot be read: {error}"), help)
                 });
             }
+            // Whether it holds what the others hold is known when it is read.
+            (_, Some(Standing::Foreign(_))) if is_unmarked(target) && plan.source.is_some() => {}
             (_, Some(Standing::Foreign(why))) if !(options.adopt || options.overwrite || view.secret.adopt) => {
-                let help = if view.secret.source.is_external() {
+                let help = if !target.kind.holds_value() {
+                    "change it to what the Secretfile says with `--adopt` or `adopt: true`, or the Secretfile to what it is"
+                } else if view.secret.source.is_external() {
                     "take its value over with `--adopt` or `adopt: true`"
                 } else {
                     "keep its value with `--adopt` or `adopt: true`, or replace it with `--overwrite`"
                 };
                 let known =
                     view.locked.is_some_and(|l| l.targets.iter().any(|t| Some(&t.locator) == target.locator.as_ref()));
-                let known = if known { "; the lock knows it, so its mark was stripped" } else { "" };
+                let known =
+                    if known && !is_unmarked(target) { "; the lock knows it, so its mark was stripped" } else { "" };
                 return hold(Cause::Decision, format!("{title} is not ours: {why}{known}"), help);
             }
             (_, Some(Standing::OtherRepository(repository))) => {

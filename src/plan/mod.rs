@@ -3,6 +3,7 @@
 //! [`mod@observe`] is the only part that reads; [`standing`] and [`diff`] are pure functions. A plan holds
 //! names, versions and generations, never values, so it can be shown to anybody.
 
+mod configured;
 pub mod cost;
 pub mod diff;
 pub mod digest;

@@ -231,7 +231,8 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
     for view in views.iter_mut() {
         for (target, declared) in view.targets.iter_mut().zip(&view.secret.targets) {
             let Some(Some(store)) = stores.get(declared.provider) else { continue };
-            target.capabilities = store.capabilities(target.kind);
+            let place = place(view.secret, declared);
+            target.capabilities = store.capabilities_at(&place);
             if target.capabilities.is_none() || target.confirmed {
                 continue;
             }
@@ -240,7 +241,6 @@ async fn locate(views: &mut [SecretView<'_>], stores: &Stores) {
                 settle(target, Err(error.clone()), Reading::Each);
                 continue;
             }
-            let place = place(view.secret, declared);
             match store.locator(&place).await {
                 Ok(locator) => {
                     target.locator = Some(locator);
@@ -271,7 +271,7 @@ fn recall(view: &mut SecretView<'_>, stores: &Stores, ready: &Ready) {
             let place = former_place(view.secret, store.as_ref(), &known.locator)?;
             let kind = place.settings.kind();
             let view = former(index, kind, &known.locator, span);
-            let (name, capabilities) = (shown_name(&place.settings), store.capabilities(kind));
+            let (name, capabilities) = (shown_name(&place.settings), store.capabilities_at(&place));
             Some(TargetView { provider: provider.to_string(), name, capabilities, ..view })
         });
         let recalled = recalled.or_else(|| {
@@ -321,10 +321,17 @@ fn former(index: usize, kind: TargetKind, at: &Locator, span: Span) -> TargetVie
 }
 
 fn kind_of(at: &Locator) -> Option<TargetKind> {
+    match at.key_vault_parts() {
+        Some((_, "certificate", _)) => return Some(TargetKind::KeyVaultCertificate),
+        Some(_) => return Some(TargetKind::KeyVault),
+        None => {}
+    }
     let schemes = [
         ("file:", TargetKind::File),
         ("aws-sm://", TargetKind::SecretsManager),
         ("aws-ssm://", TargetKind::SsmParameter),
+        ("vault-kv://", TargetKind::Kv),
+        ("vault-kv1://", TargetKind::Kv),
     ];
     schemes.iter().find(|(scheme, _)| at.as_str().starts_with(scheme)).map(|(_, kind)| *kind)
 }
@@ -353,7 +360,7 @@ fn assume(views: &mut [SecretView<'_>], stores: &Stores) {
     for view in views {
         for (target, declared) in view.targets.iter_mut().zip(&view.secret.targets) {
             let built = stores.get(declared.provider).and_then(Option::as_ref);
-            target.capabilities = built.and_then(|store| store.capabilities(target.kind));
+            target.capabilities = built.and_then(|store| store.capabilities_at(&place(view.secret, declared)));
             let is_copy = matches!(target.seen, Seen::Replica);
             if target.confirmed || is_copy || target.capabilities.is_none() {
                 continue;
@@ -374,6 +381,18 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
         TargetSettings::SsmParameter(parameter) => {
             let nowhere = Locator::ssm_parameter("", "", &parameter.name);
             ("aws-ssm://", nowhere.as_str().strip_prefix("aws-ssm:///").unwrap_or_default().to_owned())
+        }
+        TargetSettings::Kv(s) => {
+            let scheme = if s.version == 1 { "vault-kv1://" } else { "vault-kv://" };
+            (scheme, Locator::in_mount(&s.mount_point, &s.path))
+        }
+        TargetSettings::DatabaseRole(s) => {
+            ("vault-database-role://", Locator::in_mount(&s.database_mount, &s.role_name))
+        }
+        TargetSettings::TransitKey(s) => ("vault-transit://", Locator::in_mount(&s.mount_point, &s.key_name)),
+        TargetSettings::KeyVault(secret) => ("azure-kv://", format!("/secret/{}", secret.secret_name.to_lowercase())),
+        TargetSettings::KeyVaultCertificate(certificate) => {
+            ("azure-kv://", format!("/certificate/{}", certificate.certificate_name.to_lowercase()))
         }
         _ => return false,
     };
@@ -457,6 +476,12 @@ fn expected_mark(view: &SecretView<'_>, target: &TargetView) -> Option<String> {
         created: known.created,
         adopted: false,
     };
-    let mark = Mark { owner: view.owner.clone(), generation, version: known.version.clone(), carried: false };
+    let mark = Mark {
+        owner: view.owner.clone(),
+        generation,
+        version: known.version.clone(),
+        carried: false,
+        over_drift: false,
+    };
     Some(mark.to_string())
 }

@@ -96,6 +96,9 @@ fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId
             if one_behind && mark.carried {
                 return Standing::Ours { generation, marked: false };
             }
+            if one_behind && mark.over_drift && generation.number > 1 {
+                return Standing::Drifted { generation: interrupted(generation.number - 1) };
+            }
             if generation.number > 1 && one_behind {
                 return Standing::Ours { generation: interrupted(generation.number - 1), marked: false };
             }
@@ -104,7 +107,7 @@ fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId
                 return Standing::Foreign("our first value was announced and never written there".into());
             }
         }
-        MarkOrder::WithValue => {}
+        MarkOrder::WithValue | MarkOrder::Unmarked => {}
     }
     Standing::Drifted { generation }
 }
@@ -132,7 +135,13 @@ mod tests {
 
     fn seen(number: u64, marked: &str, version: &str) -> Observed {
         let generation = Generation { number, id: "u".into(), created: Timestamp::UNIX_EPOCH, adopted: false };
-        let mark = Mark { owner: owner(Some("github.com/1")), generation, version: marked.into(), carried: false };
+        let mark = Mark {
+            owner: owner(Some("github.com/1")),
+            generation,
+            version: marked.into(),
+            carried: false,
+            over_drift: false,
+        };
         Observed {
             version: version.into(),
             mark: Some(mark.to_string()),
@@ -157,6 +166,13 @@ mod tests {
         assert_eq!(number(&judge(3, "5", "4")), Some((2, false)));
         assert!(matches!(judge(3, "5", "6"), Standing::Drifted { .. }));
         assert!(matches!(judge(1, "2", "1"), Standing::Foreign(_)), "a first generation has none before it");
+        let mut announced = seen(3, "5", "4");
+        announced.mark = announced.mark.map(|mark| format!("{mark}:d=1"));
+        let standing = super::judge(&owner(None), &at(), MarkOrder::MarkFirst, &announced);
+        assert!(
+            matches!(standing, Standing::Drifted { generation } if generation.number == 2),
+            "what stood there before the announcement was nobody's of ours"
+        );
     }
 
     #[test]

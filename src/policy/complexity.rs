@@ -54,7 +54,7 @@ fn strength(kind: &GeneratorKind) -> Option<(u32, u32)> {
         GeneratorKind::Text(settings) => Some((settings.length, classes_of(&settings.alphabet))),
         // Its hyphens stand in fixed places, so they are no class of their own.
         GeneratorKind::Uuid => Some((UUID_CHARS, 2)),
-        GeneratorKind::Static(_) | GeneratorKind::External => None,
+        GeneratorKind::Static(_) | GeneratorKind::External(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::manifest::{
     AccessList, Compliance, Costs, Field, Generator, GeneratorKind, Metadata, PasswordSettings, Period, ProviderBlock,
     ProviderKind, Source, StaticSettings, TextSettings,
 };
+use crate::secret::Encoding;
 use crate::target::{
     DatabaseRoleSettings, FileFormat, FileSettings, KvSettings, ParameterTier, ParameterType, ReplicaRegion,
     Replication, SecretManagerSettings, SecretsManagerSettings, SsmParameterSettings, TargetSettings,
@@ -315,7 +316,10 @@ fn generated_values_are_measured_by_their_settings_and_static_ones_are_not() {
         field("password", password(8, &["A", "a", "1"]).kind),
         field("token", hex),
         field("id", GeneratorKind::Uuid),
-        field("port", GeneratorKind::Static(StaticSettings { value: None, validation: None })),
+        field(
+            "port",
+            GeneratorKind::Static(StaticSettings { value: None, validation: None, encoding: Encoding::Text }),
+        ),
     ];
     let source = Source::Template(fields);
     let rule = Rule::Complexity { min_length: Some(16), min_classes: Some(3) };

@@ -13,7 +13,7 @@ use super::{
     VersionId, WriteOptions,
 };
 use crate::locator::Locator;
-use crate::mark::{Generation, Mark};
+use crate::mark::Generation;
 use crate::secret::Value;
 use crate::target::{Attributes, Place, TargetKind, TargetSettings};
 
@@ -74,11 +74,6 @@ fn key(place: &Place) -> (TargetKind, String) {
 
 fn missing(place: &Place) -> Error {
     Error::new(ErrorKind::NotFound, format!("nothing is stored at {}", place.settings.name()))
-}
-
-fn mark(options: &WriteOptions, version: &str) -> String {
-    let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned(), carried: false }.to_string()
 }
 
 impl Object {
@@ -172,7 +167,7 @@ impl Provider for MemoryProvider {
             object.attributes = self.desired(at, Some(&options.generation));
         }
         object.versions.push(value.clone());
-        object.mark = Some(mark(options, &object.version()));
+        object.mark = Some(options.mark(&object.version()));
         Ok(object.version())
     }
 
@@ -182,7 +177,7 @@ impl Provider for MemoryProvider {
         object.expected(&options.expect, at)?;
         let desired = self.desired(at, Some(&options.generation));
         object.attributes.extend(desired.into_iter().filter(|(name, _)| changed.contains(name)));
-        object.mark = Some(mark(options, &object.version()));
+        object.mark = Some(options.mark(&object.version()));
         Ok(object.version())
     }
 

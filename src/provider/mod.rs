@@ -26,7 +26,7 @@ use uuid::Uuid;
 pub use error::{Error, ErrorKind, Result};
 
 use crate::locator::Locator;
-use crate::mark::{Generation, Owner};
+use crate::mark::{Generation, Mark, Owner};
 use crate::secret::{Shape, Value};
 use crate::target::{Attributes, Place, TargetKind, TargetSettings};
 
@@ -40,6 +40,9 @@ pub enum MarkOrder {
     MarkFirst,
     /// The mark belongs to the version, both come in one call.
     WithValue,
+    /// The store keeps no mark: what it holds is ours if the lock says so, the one place where its word
+    /// counts.
+    Unmarked,
 }
 
 /// What a store can promise for one kind of target; constant for the provider's lifetime.
@@ -122,6 +125,28 @@ pub struct WriteOptions {
     pub token: Uuid,
     /// What must stand there now.
     pub expect: Expect,
+    /// What stands there now was put there by somebody else over a value of ours; goes into the mark of
+    /// a store that marks first, so that a cut between mark and value does not make it ours.
+    pub over_drift: bool,
+}
+
+impl WriteOptions {
+    /// The mark for a version that holds the new value.
+    #[must_use]
+    pub fn mark(&self, version: &str) -> String {
+        self.whole_mark(version, false).to_string()
+    }
+
+    /// The mark for a version that only new metadata makes necessary: the value is the one before.
+    #[must_use]
+    pub fn carried_mark(&self, version: &str) -> String {
+        self.whole_mark(version, true).to_string()
+    }
+
+    fn whole_mark(&self, version: &str, carried: bool) -> Mark {
+        let (owner, generation) = (self.owner.clone(), self.generation.clone());
+        Mark { owner, generation, version: version.to_owned(), carried, over_drift: self.over_drift }
+    }
 }
 
 /// A value read back, with the version it is.
@@ -164,6 +189,11 @@ pub trait Provider: Send + Sync {
     /// What this store can promise for a kind of target it has; `None` for a kind it does not serve.
     fn capabilities(&self, kind: TargetKind) -> Option<Capabilities>;
 
+    /// The same for one place, where a kind has several sorts.
+    fn capabilities_at(&self, place: &Place) -> Option<Capabilities> {
+        self.capabilities(place.settings.kind())
+    }
+
     /// Learns who we are; one cheap call, made once and remembered. [`Provider::locator`] needs it.
     async fn identity(&self) -> Result<Identity>;
 
@@ -195,6 +225,9 @@ pub trait Provider: Send + Sync {
     /// Brings metadata in line, `changed` naming the attributes that differ, and sets the mark for
     /// the version that stands there (`version`); writes no new version unless the store has no
     /// other way. Tags that others set are left alone. Returns the version that is current then.
+    ///
+    /// A place that holds no value ([`TargetKind::holds_value`]) is made this way too, if it is to be
+    /// absent; [`crate::target::ROTATION`] among `changed` gives it a new key of the store's own making.
     async fn annotate(&self, at: &Place, changed: &[String], options: &WriteOptions) -> Result<VersionId>;
 
     /// Makes an object that is scheduled for deletion usable again.

@@ -36,6 +36,10 @@ impl Provider for Unset {
         self.like.capabilities(kind)
     }
 
+    fn capabilities_at(&self, place: &Place) -> Option<Capabilities> {
+        self.like.capabilities_at(place)
+    }
+
     async fn identity(&self) -> Result<Identity> {
         self.refuse()
     }

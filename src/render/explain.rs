@@ -69,7 +69,7 @@ fn made(declared: &Secret) -> String {
         GeneratorKind::Text(settings) => format!("`random_string` of {} characters", settings.length),
         GeneratorKind::Static(_) => "`static`".to_owned(),
         GeneratorKind::Uuid => "`uuid`".to_owned(),
-        GeneratorKind::External => "`external`, a value that is made elsewhere".to_owned(),
+        GeneratorKind::External(_) => "`external`, a value that is made elsewhere".to_owned(),
     };
     match &declared.source {
         Source::Single(generator) => kind(&generator.kind),

@@ -5,6 +5,7 @@
 
 mod comment;
 mod foreign;
+mod integrity;
 mod keep;
 mod lists;
 mod moved;

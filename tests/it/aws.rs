@@ -56,7 +56,14 @@ fn tag(key: &str, value: &str) -> BTreeMap<String, String> {
 
 /// The text of our mark of a generation.
 fn mark(number: u64, version: &str) -> String {
-    Mark { owner: owner(), generation: generation(number), version: version.to_owned(), carried: false }.to_string()
+    Mark {
+        owner: owner(),
+        generation: generation(number),
+        version: version.to_owned(),
+        carried: false,
+        over_drift: false,
+    }
+    .to_string()
 }
 
 /// Asks who we are, so that only what follows counts.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Words that everything is written in; each may use those before it.
 const WORDS: &[&str] =
-    &["secret", "clock", "disk", "diagnostic", "locator", "mark", "target", "hosts", "certificate", "http"];
+    &["secret", "clock", "disk", "diagnostic", "locator", "mark", "target", "takes", "hosts", "certificate", "http"];
 
 /// Beside the words, what each part may use. `provider types` means the contract (`provider::Error`,
 /// `provider::Observed`, …) without any store behind it; `*` means everything.

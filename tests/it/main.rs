@@ -9,6 +9,8 @@ mod actions;
 mod adoption;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod canary;
 #[cfg(feature = "aws")]
@@ -23,7 +25,7 @@ mod environments;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod events;
 mod excerpts;
-#[cfg(any(feature = "aws", feature = "github"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github"))]
 mod fake;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod flow;
@@ -38,6 +40,10 @@ mod forged_lock;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod forged_ref;
 mod fuzz;
+#[cfg(feature = "gcp")]
+mod gcp;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod gone;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod hostile;
 #[cfg(all(feature = "aws", feature = "github"))]
@@ -72,3 +78,5 @@ mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
 mod trust;
+#[cfg(feature = "vault")]
+mod vault;

@@ -107,3 +107,25 @@ mod aws {
         all(&Subject { provider: &moto(), kind: TargetKind::SsmParameter, place: parameter, prefix }).await;
     }
 }
+
+#[cfg(feature = "azure")]
+mod azure {
+    use super::*;
+    use crate::azure::{provider, secret};
+    use crate::fake::azure::FakeAzure;
+
+    #[tokio::test]
+    async fn key_vault_keeps_the_contract_against_the_fake() {
+        let fake = FakeAzure::start();
+        let place = |name: &str, tags| secret(name, |settings| settings.tags = tags);
+        all(&Subject { provider: &provider(&fake), kind: TargetKind::KeyVault, place, prefix: String::new() }).await;
+    }
+}
+
+#[cfg(feature = "gcp")]
+#[tokio::test]
+async fn google_secret_manager_keeps_the_contract_against_the_fake() {
+    let fake = crate::fake::gcp::FakeGcp::start();
+    let (provider, place) = (crate::gcp::provider(&fake), crate::gcp::labelled);
+    all(&Subject { provider: &provider, kind: TargetKind::SecretManager, place, prefix: String::new() }).await;
+}

@@ -20,11 +20,13 @@ const BEYOND: &[(&str, &str)] = &[
     ("azure-http.yml", "`allowed_hosts` may name a host of this machine"),
     ("azure-labels.yml", "`allowed_hosts` may name other hosts"),
     ("bad-variable.yml", "the syntax of variables inside any text"),
+    ("base64-wrong.yml", "a text that is to be base64"),
     ("certificate-field.yml", "a target needs to know the secret's template"),
     ("class-excluded.yml", "sets of characters compared"),
     ("duplicate-across.yml", "two targets side by side"),
     ("duplicate-secret.yml", "two secrets side by side"),
     ("duplicate-target.yml", "two targets side by side"),
+    ("encoding-field.yml", "a setting that only whole values have"),
     ("environment-defaults-key.yml", "which settings there are depends on the targets of that provider"),
     ("environment-defaults-provider.yml", "the names that the file gives its providers"),
     ("environment-defaults-value.yml", "which settings there are depends on the targets of that provider"),
@@ -64,6 +66,9 @@ const BEYOND: &[(&str, &str)] = &[
     ("unknown-template.yml", "a name that stands elsewhere"),
     ("validation-fails.yml", "a value compared with a pattern"),
     ("validation-regex.yml", "a regular expression inside a text"),
+    ("value-nul.yml", "a target needs to know the secret's value"),
+    ("value-object.yml", "a target needs to know the secret's generator"),
+    ("value-widest.yml", "a target needs to know the secret's generator"),
     ("wrong-provider.yml", "a target needs to know its provider"),
 ];
 

@@ -317,10 +317,15 @@ impl Sim {
             if self.outsiders.get(at) == Some(old) && now.as_ref() != Some(old) {
                 assert!(allowed.foreign || allowed.new_values, "{at} is an outsider's and was touched by {job:?}");
                 self.outsiders.remove(at);
-                // A rotation or overwrite that marked it and died before the value: it may now count as
-                // the generation before, since only a look at the value could tell.
-                let same = now.and_then(|(versions, ..)| versions.last().cloned()) == old.0.last().cloned();
-                self.unsettled.extend(same.then(|| at.clone()));
+                // An overwrite that marked it and died before the value: it may now count as the
+                // generation before, since only a look at the value could tell. A rotation over a
+                // changed value says in its mark what was there.
+                if let Some(now) = now.filter(|now| now.0.last() == old.0.last()) {
+                    match old.1 {
+                        None => drop(self.unsettled.insert(at.clone())),
+                        Some(_) => drop(self.outsiders.insert(at.clone(), now)),
+                    }
+                }
             }
             if !job.kinds.is_empty() && !job.kinds.iter().any(|kind| self.world.is_kind(at, *kind)) {
                 let restored = self.world.snapshot(at).map(|now| (now.0, now.1, now.2, old.3));

@@ -3,7 +3,7 @@
 //! It happens here and nowhere else, so that a plan, a held secret and one that nobody reviewed leave
 //! them alone.
 
-use super::super::values::{is_declared, is_needed, is_taken_back, revision};
+use super::super::values::{is_declared, is_needed, is_taken_back, read_one, revision};
 use super::super::{Done, SecretOutcome};
 use super::Job;
 use crate::mark::Generation;
@@ -30,7 +30,7 @@ impl Job<'_> {
         }
         if let Some(source) = source
             && let Ok((store, place)) = self.place(source)
-            && let Some(Ok(stored)) = store.read(&[&place]).await.pop()
+            && let Ok(stored) = read_one(&self.view.secret.source, store, &place).await
         {
             let declared = &self.view.secret.source;
             self.outdated = comparable && revision(declared, &stored.value, self.run.entropy) == Revision::Differs;

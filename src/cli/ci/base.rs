@@ -6,6 +6,7 @@
 //! planned offline, and the default branch's policies decide even then.
 
 use super::Job;
+use super::gone::Gone;
 use super::read::Read;
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
@@ -59,6 +60,19 @@ impl Standard {
         Self { offline: Some(offline), policies: None, packs: None, providers: None }
     }
 
+    /// A Secretfile that the base does not have comes under the policies of those that the same change
+    /// takes away, beside its own: a move must not shake them off.
+    pub(super) fn succeeding(self, head: &Manifest, gone: &[Gone]) -> Self {
+        let laws: Vec<&Manifest> = gone.iter().filter_map(|gone| gone.law.as_ref()).collect();
+        if laws.is_empty() || self.policies.is_some() {
+            return self;
+        }
+        let all = || std::iter::once(head).chain(laws.iter().copied());
+        let policies = all().flat_map(|law| law.policies.clone()).collect();
+        let packs = all().flat_map(|law| law.metadata.compliance.clone()).collect();
+        Self { policies: Some(policies), packs: Some(packs), ..self }
+    }
+
     /// The change's manifest under the base's policies.
     pub(super) fn judged(&self, head: &Manifest) -> Manifest {
         let compliance = self.packs.clone().unwrap_or_else(|| head.metadata.compliance.clone());
@@ -71,24 +85,30 @@ impl Standard {
 }
 
 impl Job<'_> {
-    /// The base's version, as the API tells it now; `branch` is where the change is merged into.
-    pub(super) async fn base(&self, unit: &Unit, branch: &str) -> Result<Base, Unknown> {
+    /// The commit that a change is merged into, as the API tells it now, and why no store may be asked
+    /// if that is no base.
+    pub(super) async fn base_at(&self, branch: &str) -> Result<(String, Option<String>), Unknown> {
         let Some(forge) = &self.forge else { return Err(Unknown("there is no token to ask with".into())) };
         let tip = forge.default_branch_tip().await.map_err(|error| Unknown(error.to_string()))?;
-        let listed = self.inputs.base_branches.iter().any(|listed| listed == branch);
-        let (at, elsewhere) = match branch {
-            "" => (tip.sha.as_str(), None),
-            _ if branch == tip.branch => (tip.sha.as_str(), None),
-            _ if listed => (branch, None),
-            _ => {
-                let why = format!(
-                    "This pull request is merged into `{branch}`, which is neither the default branch nor named by \
-                     `base_branches`."
-                );
-                (tip.sha.as_str(), Some(why))
-            }
-        };
-        match self.read_at(forge.as_ref(), unit, at).await {
+        if branch.is_empty() || branch == tip.branch {
+            return Ok((tip.sha, None));
+        }
+        if self.inputs.base_branches.iter().any(|listed| listed == branch) {
+            let known = forge.branch_tip(branch).await.map_err(|error| Unknown(error.to_string()))?;
+            return known.map(|sha| (sha, None)).ok_or_else(|| Unknown(format!("there is no branch `{branch}`")));
+        }
+        let why = format!(
+            "This pull request is merged into `{branch}`, which is neither the default branch nor named by \
+             `base_branches`."
+        );
+        Ok((tip.sha, Some(why)))
+    }
+
+    /// The base's version of a unit; `branch` is where the change is merged into.
+    pub(super) async fn base(&self, unit: &Unit, branch: &str) -> Result<Base, Unknown> {
+        let (at, elsewhere) = self.base_at(branch).await?;
+        let Some(forge) = &self.forge else { return Err(Unknown("there is no token to ask with".into())) };
+        match self.read_at(forge.as_ref(), unit, &at).await {
             Ok(read) => Ok(Base { read, elsewhere }),
             Err(error) => Err(Unknown(error.to_string())),
         }
@@ -121,7 +141,7 @@ impl Job<'_> {
 
     /// The base as far as its policies go, even where a variable is not set in this job or the change
     /// names an environment that the base does not have: a change must not shake them off so.
-    fn law(&self, unit: &Unit, read: &Read) -> Option<Manifest> {
+    pub(super) fn law(&self, unit: &Unit, read: &Read) -> Option<Manifest> {
         let declared = environments(&read.source);
         let known =
             declared.is_empty() || declared.iter().any(|one| Some(one.name.value.as_str()) == unit.environment());

@@ -8,6 +8,7 @@ pub mod command;
 mod comment;
 mod drift;
 mod given;
+mod gone;
 mod hint;
 pub mod inputs;
 mod lock;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::Job;
 use super::base::{Base, Reader, Standard, Unknown};
+use super::gone::Gone;
 use super::inputs::{FailOn, PlanMode, When};
 use super::read::Read;
 use super::say::Check;
@@ -32,18 +33,20 @@ use crate::{apply::Opened, policy};
 pub(super) const SUMMARY_ROWS_MAX: usize = 3_000;
 
 /// What is known of the change under review.
-struct Review<'a> {
-    number: Option<u64>,
-    head: &'a str,
+pub(super) struct Review<'a> {
+    pub(super) number: Option<u64>,
+    pub(super) head: &'a str,
     base: String,
     /// Why no store may be asked.
     offline: Option<String>,
+    /// What the change takes away.
+    gone: Vec<Gone>,
 }
 
 /// What became of one unit.
-struct Verdict {
-    exit: Exit,
-    pending: bool,
+pub(super) struct Verdict {
+    pub(super) exit: Exit,
+    pub(super) pending: bool,
 }
 
 impl Job<'_> {
@@ -63,14 +66,15 @@ impl Job<'_> {
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
             offline,
+            gone: Vec::new(),
         };
-        self.review(&review).await
+        self.review(review).await
     }
 
     /// A merge queue: the same checks, offline, so that a required check always reports.
     pub(super) async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
         let offline = Some("A merge queue runs without credentials; the pull requests were planned before.".into());
-        self.review(&Review { number: None, head, base: String::new(), offline }).await
+        self.review(Review { number: None, head, base: String::new(), offline, gone: Vec::new() }).await
     }
 
     /// A plan of the checked-out commit, for the job summary alone.
@@ -81,7 +85,8 @@ impl Job<'_> {
                 "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),
             );
         }
-        self.review(&Review { number: None, head: &self.runner.sha, base: String::new(), offline }).await
+        let base = String::new();
+        self.review(Review { number: None, head: &self.runner.sha, base, offline, gone: Vec::new() }).await
     }
 
     fn offline(&self, event: Option<&PullRequestEvent>) -> Option<String> {
@@ -105,11 +110,18 @@ impl Job<'_> {
         }
     }
 
-    async fn review(&self, review: &Review<'_>) -> Result<Exit, Exit> {
+    async fn review(&self, mut review: Review<'_>) -> Result<Exit, Exit> {
         let mut exit = Exit::Done;
         let mut pending = false;
-        for unit in &self.units_or_refuse()? {
-            let verdict = self.review_unit(review, unit).await?;
+        let units = self.units_or_refuse()?;
+        if review.number.is_some() || review.offline.is_some() {
+            review.gone = self.gone(&review.base, &units).await.map_err(|Unknown(why)| self.unknown_files(&why))?;
+        }
+        for gone in &review.gone {
+            self.tell_gone(&review, gone).await;
+        }
+        for unit in &units {
+            let verdict = self.review_unit(&review, unit).await?;
             exit = exit.max(verdict.exit);
             pending |= verdict.pending;
         }
@@ -152,8 +164,13 @@ impl Job<'_> {
     /// One unit of a pull request, looked at and not told; `None` if it cannot be read.
     pub(super) async fn looked_at(&self, event: &PullRequestEvent, unit: &Unit) -> Option<Reviewed> {
         let offline = self.offline(Some(event));
-        let review =
-            Review { number: Some(event.number), head: &event.head_sha, base: event.base_ref.clone(), offline };
+        let review = Review {
+            number: Some(event.number),
+            head: &event.head_sha,
+            base: event.base_ref.clone(),
+            offline,
+            gone: Vec::new(),
+        };
         let (path, read) = self.read(unit).ok()?;
         let base = self.base(unit, &review.base).await;
         Some(self.look(&review, unit, &path, read, base).await)
@@ -171,7 +188,7 @@ impl Job<'_> {
         let source = read.source;
         let Some(manifest) = head.manifest else { return Reviewed::refused(source, head.diagnostics) };
         let standard = match base {
-            Ok(base) => self.compare(unit, &base, &manifest),
+            Ok(base) => self.compare(unit, &base, &manifest).succeeding(&manifest, &review.gone),
             Err(Unknown(why)) => Standard::unknown(&why),
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
@@ -182,6 +199,14 @@ impl Job<'_> {
         let (plan, digest) = self.plan(path, &source, &manifest, &steering, unit, offline.is_some()).await;
         let problems = head.diagnostics;
         Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
+    }
+
+    /// Without the base nobody knows which Secretfiles the change takes away, nor under which policies
+    /// those that it adds come.
+    fn unknown_files(&self, why: &str) -> Exit {
+        self.say.error(&format!("which Secretfiles the base branch has is not known: {why}; run the job again"));
+        self.say.result("failed", Some(Exit::Error));
+        Exit::Error
     }
 
     /// Without the base nobody knows which policies count, so the check does not pass.
@@ -315,6 +340,14 @@ impl Job<'_> {
         };
         let (sha, plan_shown) = (review.head, plan.is_some().then_some(digest));
         self.check(&Check { sha, unit, title, summary: &body, conclusion, annotations, plan: plan_shown }).await;
+        if plan_shown.is_some() && digest.left_out() > 0 {
+            self.say.warning(&format!(
+                "a check has no room for {} of the {} changes of {file}: after the merge they count as not reviewed; \
+                 split the Secretfile",
+                digest.left_out(),
+                digest.entries.len()
+            ));
+        }
         self.say.report(serde_json::json!({
             "file": file,
             "environment": unit.environment(),

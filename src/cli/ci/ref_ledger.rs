@@ -15,14 +15,18 @@
 //!   counts as one hour from when a writing run first sees it, and that is written down in the ref:
 //!   from then on it is like any other, so it holds nobody up for longer.
 
+mod document;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
+
+pub use document::normal;
+use document::{Document, Lease, bytes, parse, sorted};
 
 use crate::apply::{Intent, Ledger, LedgerError, Opened, Rest};
 use crate::clock::{Clock, Sleep};
@@ -56,39 +60,6 @@ const CHECKPOINT_SECONDS: i64 = 30;
 
 /// How often a moved tip is followed.
 const SWAPS_MAX: usize = 5;
-
-/// What is kept for one Secretfile.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Document {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_synced: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_complete: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lease: Option<Lease>,
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    intents: Vec<Intent>,
-    /// What a run was allowed to do and has not done yet.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    begun: Vec<String>,
-    lock: Lockfile,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Lease {
-    holder: String,
-    run: String,
-    /// When it was first taken: tells two jobs of one run apart.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    since: Option<Timestamp>,
-    expires: Timestamp,
-}
-
-impl Lease {
-    fn is(&self, other: &Self) -> bool {
-        (&self.holder, self.since) == (&other.holder, other.since)
-    }
-}
 
 /// Who this run is.
 #[derive(Debug, Clone)]
@@ -342,39 +313,6 @@ fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn parse(bytes: &[u8]) -> Result<Document, LockError> {
-    #[derive(Deserialize)]
-    struct Head {
-        lock: Format,
-    }
-    #[derive(Deserialize)]
-    struct Format {
-        format: u32,
-    }
-    let damaged = |error: serde_json::Error| LockError::Damaged(format!("line {}", error.line()));
-    // The lock has its own format number and says so if it is newer. Only what is declared here is
-    // kept in memory, whatever else the file holds.
-    let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
-    crate::lockfile::supported(head.lock.format)?;
-    let mut document: Document = serde_json::from_slice(bytes).map_err(damaged)?;
-    document.lock.tidy();
-    Ok(document)
-}
-
-/// What a ref holds for one Secretfile, as this program would write it.
-///
-/// # Errors
-/// [`LockError`] if it cannot be read.
-pub fn normal(held: &[u8]) -> Result<Vec<u8>, LockError> {
-    parse(held).map(|document| bytes(&document))
-}
-
-fn bytes(document: &Document) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(document).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
-}
-
 #[async_trait]
 impl Ledger for RefLedger {
     async fn begin(&self, intents: &[Intent], begun: &[String]) -> Result<(), LedgerError> {
@@ -470,11 +408,6 @@ impl Ledger for RefLedger {
     fn name(&self) -> String {
         self.ref_name.clone()
     }
-}
-
-/// The lock in the order of its bytes, so that equal locks are equal documents.
-fn sorted(lock: &Lockfile) -> Lockfile {
-    Lockfile::parse(&lock.to_bytes()).unwrap_or_else(|_| lock.clone())
 }
 
 /// No lock at all: the stores are asked each time.

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::Job;
 use crate::cli::exit::Exit;
@@ -86,11 +86,7 @@ impl Job<'_> {
 
     /// The files of the checkout that a pattern matches. Links are not followed, `.git` is left out.
     fn matches(&self, pattern: &str) -> Result<Vec<String>, Diagnostic> {
-        let help = "such as `services/*/Secretfile.yml` or `**/Secretfile.yml`";
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        let glob =
-            glob.map_err(|error| problem("odd-pattern", format!("{}: {}", quote(pattern), error.kind()), help))?;
-        let glob = glob.compile_matcher();
+        let glob = matcher(pattern)?;
         let (mut found, mut folders, mut looked_at) = (Vec::new(), vec![PathBuf::new()], 0);
         while let Some(folder) = folders.pop() {
             let entries = self.session.disk.list(&self.runner.workspace.join(&folder)).unwrap_or_default();
@@ -138,6 +134,14 @@ impl Job<'_> {
     }
 }
 
-fn is_pattern(text: &str) -> bool {
+/// What a pattern of `files` matches; a plain path matches itself.
+pub(super) fn matcher(pattern: &str) -> Result<GlobMatcher, Diagnostic> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    let help = "such as `services/*/Secretfile.yml` or `**/Secretfile.yml`";
+    let told = |error: globset::Error| problem("odd-pattern", format!("{}: {}", quote(pattern), error.kind()), help);
+    glob.map(|glob| glob.compile_matcher()).map_err(told)
+}
+
+pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }

@@ -140,6 +140,14 @@ impl Forge for DemoForge {
         Ok(Some(self.with(|repository| repository.secretfile.clone().into_bytes())))
     }
 
+    async fn branch_tip(&self, _: &str) -> Result<Option<String>> {
+        Ok(Some(self.tip()))
+    }
+
+    async fn paths_at(&self, _: &str) -> Result<Option<Vec<String>>> {
+        Ok(Some(vec!["Secretfile.yml".into()]))
+    }
+
     async fn permission(&self, _: &str) -> Result<Permission> {
         Ok(Permission::Admin)
     }

@@ -13,7 +13,7 @@ use super::ci::inputs::{Inputs, Runner};
 use super::ci::{Job, Say};
 use super::console::{Console, Tone};
 use super::exit::Exit;
-use super::session::Session;
+use super::session::{Connected, Session};
 use crate::environment::Environment;
 use crate::forge::github::event::{Event, PullRequestEvent, PushEvent, Repository};
 
@@ -116,6 +116,7 @@ impl Stage<'_> {
             entropy: Arc::clone(&self.session.entropy),
             disk: Arc::clone(&self.session.disk),
             common: self.session.common.clone(),
+            connected: Connected::default(),
         };
         let inputs = Inputs::read(&session.environment)
             .map_err(|error| self.session.fail(Exit::Error, &error.to_string(), ""))?;

@@ -109,6 +109,14 @@ impl forge::Forge for Github {
         self.read_file(path, reference).await
     }
 
+    async fn branch_tip(&self, branch: &str) -> forge::Result<Option<String>> {
+        self.read_branch(branch).await
+    }
+
+    async fn paths_at(&self, sha: &str) -> forge::Result<Option<Vec<String>>> {
+        self.read_paths(sha).await
+    }
+
     async fn permission(&self, login: &str) -> forge::Result<forge::Permission> {
         self.read_permission(login).await
     }

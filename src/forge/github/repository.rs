@@ -167,6 +167,16 @@ impl Github {
         }
     }
 
+    pub(super) async fn read_branch(&self, branch: &str) -> Result<Option<String>> {
+        self.ref_sha(&format!("refs/heads/{branch}"), "read a branch").await
+    }
+
+    pub(super) async fn read_paths(&self, commit: &str) -> Result<Option<Vec<String>>> {
+        let tree = self.tree_of(commit, "read the files of a commit").await?;
+        let files = tree.tree.into_iter().filter(|entry| entry.kind == "blob").map(|entry| entry.path);
+        Ok((!tree.truncated).then(|| files.collect()))
+    }
+
     /// The bytes of a blob.
     pub(super) async fn blob(&self, id: &str, what: &'static str) -> Result<Vec<u8>> {
         #[derive(Deserialize)]

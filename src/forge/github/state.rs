@@ -38,18 +38,21 @@ struct Commit {
     tree: Object,
 }
 
+/// The files and folders of a commit.
 #[derive(Debug, Deserialize)]
-struct Tree {
-    tree: Vec<Entry>,
+pub(super) struct Tree {
+    pub(super) tree: Vec<Entry>,
+    /// There are more than GitHub lists.
     #[serde(default)]
-    truncated: bool,
+    pub(super) truncated: bool,
 }
 
 #[derive(Debug, Deserialize)]
-struct Entry {
-    path: String,
+pub(super) struct Entry {
+    pub(super) path: String,
+    /// `blob` for a file.
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     sha: String,
     #[serde(default)]
     size: usize,
@@ -69,10 +72,7 @@ impl Github {
 
     pub(super) async fn load(&self, ref_name: &str, own: &str) -> Result<Option<State>> {
         let Some(commit_sha) = self.ref_sha(ref_name, READ).await? else { return Ok(None) };
-        let needs = "contents: read";
-        let commit: Commit = self.get(&format!("git/commits/{commit_sha}"), READ, needs).await?.read(READ)?;
-        let path = format!("git/trees/{}?recursive=1", sha(&commit.tree.sha, READ)?);
-        let tree: Tree = self.get(&path, READ, needs).await?.read(READ)?;
+        let tree = self.tree_of(&commit_sha, READ).await?;
         let mut blobs: Vec<Entry> = tree.tree.into_iter().filter(|entry| entry.kind == "blob").collect();
         let bytes = blobs.iter().fold(0_usize, |sum, entry| sum.saturating_add(entry.size));
         if tree.truncated || blobs.len() > FILES_MAX || bytes > BYTES_MAX {
@@ -85,6 +85,15 @@ impl Github {
             files.insert(entry.path, self.blob(&entry.sha, READ).await?);
         }
         Ok(Some(State { commit_sha, files }))
+    }
+
+    /// Everything that a commit holds.
+    pub(super) async fn tree_of(&self, commit: &str, what: &'static str) -> Result<Tree> {
+        let needs = "contents: read";
+        let path = format!("git/commits/{}", sha(commit, what)?);
+        let commit: Commit = self.get(&path, what, needs).await?.read(what)?;
+        let path = format!("git/trees/{}?recursive=1", sha(&commit.tree.sha, what)?);
+        self.get(&path, what, needs).await?.read(what)
     }
 
     pub(super) async fn store(

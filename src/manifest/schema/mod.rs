@@ -14,6 +14,7 @@ use super::Priced;
 use super::generators::{CHARSETS, KINDS, Kind, LENGTH_MAX};
 use super::metadata::PACKS;
 use super::policies::{self, PROVIDER_KINDS, SEVERITIES};
+use super::statics::ENCODINGS;
 use super::templates::FIELDS_MAX;
 use crate::target::TargetKind;
 use shape::{
@@ -227,11 +228,24 @@ fn generator(kind: Kind) -> Json {
                     needed("The value, such as `${STRIPE_API_KEY}`; `{{field}}` is a field of the same template."),
                 ),
                 ("validation", text("A regular expression that all of the value must match.")),
+                ("encoding", encoding()),
             ],
         ),
         Kind::Uuid => object("A UUID of version 4; it has no settings.", &[], Vec::new()),
-        Kind::External => object("A value that is made elsewhere; it has no settings.", &[], Vec::new()),
+        Kind::External => object(
+            "A value that is made elsewhere.",
+            &[],
+            vec![
+                ("validation", text("A regular expression that the value must match before it is taken over.")),
+                ("encoding", encoding()),
+            ],
+        ),
     }
+}
+
+fn encoding() -> Json {
+    let words = ENCODINGS.iter().map(|(word, _)| *word);
+    word(words, false, "`base64`: the text stands for bytes, which stores of text hold in base64; `text` when missing.")
 }
 
 fn length() -> Json {

@@ -16,12 +16,8 @@ use crate::manifest::read::{Fields, Text};
 use crate::manifest::{GeneratorKind, Source, statics};
 use crate::target::{ParameterTier, ParameterType, ReplicaRegion, SecretsManagerSettings, SsmParameterSettings};
 
-/// Largest value of Secrets Manager, in bytes.
-const SM_VALUE_BYTES_MAX: usize = 65_536;
 /// Longest name of a secret.
 const SM_NAME_CHARS_MAX: usize = 512;
-/// Largest value of a parameter, in bytes, in the standard and the advanced tier.
-const SSM_VALUE_BYTES_MAX: (usize, usize) = (4096, 8192);
 /// Longest name of a parameter, with its ARN up to there.
 const SSM_NAME_CHARS_MAX: usize = 1011;
 /// Most levels of a parameter's name.
@@ -65,7 +61,6 @@ pub(super) fn secrets_manager(config: &Config) -> Option<SecretsManagerSettings>
         tags: tags(config, false),
         name: String::new(),
     };
-    config.value_fits("Secrets Manager", SM_VALUE_BYTES_MAX);
     let name = name?;
     sm_name(config, &name);
     Some(SecretsManagerSettings { name: name.value, ..settings })
@@ -188,7 +183,6 @@ pub(super) fn ssm_parameter(config: &Config) -> Option<SsmParameterSettings> {
             "write `type: SecureString`, or remove the key",
         );
     }
-    config.value_fits("this tier of SSM", if standard { SSM_VALUE_BYTES_MAX.0 } else { SSM_VALUE_BYTES_MAX.1 });
     braces(config, name.as_ref().map_or(fields.span, |name| name.span));
     let name = name?;
     ssm_name(config, &name);

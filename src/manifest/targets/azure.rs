@@ -11,8 +11,6 @@ use crate::manifest::names::foreign_character;
 use crate::manifest::read::Text;
 use crate::target::{KeyVaultCertificateSettings, KeyVaultSettings, When};
 
-/// Largest value of a secret, in bytes.
-const VALUE_BYTES_MAX: usize = 25 * 1024;
 /// Longest name of an object.
 const NAME_CHARS_MAX: usize = 127;
 /// Azure takes 15 tags, one of which is ours.
@@ -42,7 +40,6 @@ pub(super) fn key_vault(config: &Config) -> Option<KeyVaultSettings> {
     let content_type = config.short_text("content_type", 255);
     let enabled = fields.flag("enabled").unwrap_or(true);
     let tags = plain(config.tags("tags", &TAGS));
-    config.value_fits("Key Vault", VALUE_BYTES_MAX);
     let (vault_url, secret_name) = (vault_url?, secret_name?);
     Some(KeyVaultSettings { vault_url, secret_name, content_type, enabled, expires_on, not_before, tags })
 }

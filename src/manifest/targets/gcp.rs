@@ -14,8 +14,6 @@ use crate::manifest::node::Node;
 use crate::manifest::read::{Fields, Text};
 use crate::target::{ReplicaRegion, Replication, SecretManagerSettings, When};
 
-/// Largest value, in bytes.
-const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Longest id of a secret.
 const ID_CHARS_MAX: usize = 255;
 /// Shortest time between two notifications, in seconds.
@@ -47,7 +45,6 @@ pub(super) fn secret_manager(config: &Config) -> Option<SecretManagerSettings> {
         keep_versions: fields.number("keep_versions", 1..=10_000).and_then(|n| u32::try_from(n).ok()),
     };
     together(config, &settings);
-    config.value_fits("Secret Manager", VALUE_BYTES_MAX);
     let own_project =
         config.provider.is_some_and(|p| p.setting("project_id").is_some() || p.unresolved.contains_key("project_id"));
     if project_id.is_none() && config.provider.is_some() && !own_project {

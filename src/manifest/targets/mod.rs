@@ -9,13 +9,13 @@ mod vault;
 use std::collections::BTreeMap;
 
 use super::environments::Defaults;
-use super::generators;
 use super::node::Node;
 use super::providers::Providers;
 use super::read::{Fields, Reader, Text};
-use super::{ProviderBlock, Secret, Source, Target};
+use super::{ProviderBlock, Secret, Target, values};
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::mark::MARK_KEY;
+use crate::takes::Unfit;
 use crate::target::{TargetKind, TargetSettings};
 
 pub(super) use azure::host as azure_host;
@@ -73,7 +73,11 @@ fn target<'r>(context: &Context<'r, '_>, item: &'r Spanned<Node>) -> Option<Targ
         let mut config = Fields::of(reader, node, span, "this target's config")?;
         config.lent = filled.as_ref().map_or(0, |filled| filled.lent);
         spans.extend(config.places());
-        let settings = settings(&Config { context, fields: &config, provider: block }, kind);
+        let whole = Config { context, fields: &config, provider: block };
+        let settings = settings(&whole, kind);
+        if let Some(settings) = &settings {
+            whole.value_fits(settings);
+        }
         context.defaults.note(block, kind, &config.asked());
         config.finish();
         settings
@@ -193,21 +197,11 @@ impl Config<'_, '_, '_> {
         tags
     }
 
-    /// Refuses a value that is known to be too large for the store, and an empty one.
-    fn value_fits(&self, store: &str, bytes_max: usize) {
-        if !self.context.known {
-            return;
-        }
-        let (bytes, exact) = value_bytes_min(&self.context.secret.source);
-        if bytes > bytes_max {
-            let at_least = if exact { "" } else { "at least " };
-            let message =
-                format!("the value has {at_least}{bytes} bytes, more than the {bytes_max} that {store} takes");
-            self.error(self.fields.span, "value-too-large", message, "shorten it, or choose another store");
-        }
-        if bytes == 0 && exact {
-            let message = format!("the value is empty, which {store} refuses");
-            self.error(self.fields.span, "value-empty", message, "give `default` a text");
+    /// Refuses a value that is known not to be one for this place.
+    fn value_fits(&self, settings: &TargetSettings) {
+        let unfit = values::unfit(&self.context.secret.source, settings).filter(|_| self.context.known);
+        if let Some(Unfit { code, why, help }) = unfit {
+            self.error(self.fields.span, code, why, help);
         }
     }
 }
@@ -215,17 +209,4 @@ impl Config<'_, '_, '_> {
 /// Settled names to plain maps.
 fn plain(tags: Vec<(Spanned<String>, Text)>) -> BTreeMap<String, String> {
     tags.into_iter().map(|(name, value)| (name.value, value.value)).collect()
-}
-
-/// The fewest bytes of a secret's value as one text, and whether it never has more.
-fn value_bytes_min(source: &Source) -> (usize, bool) {
-    match source {
-        Source::Single(generator) => generators::bytes_min(&generator.kind),
-        Source::Template(fields) => {
-            // `{"name":"value",…}`; escapes may add to it.
-            let members =
-                fields.iter().map(|field| field.name.value.len() + generators::bytes_min(&field.generator.kind).0 + 5);
-            (members.sum::<usize>() + fields.len().saturating_sub(1) + 2, false)
-        }
-    }
 }

@@ -9,8 +9,6 @@ use crate::manifest::node::Node;
 use crate::manifest::{GeneratorKind, Source};
 use crate::target::{DatabaseRoleSettings, KvSettings, TransitKeySettings};
 
-/// Largest entry of the usual storage, in bytes.
-const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Shortest period of automatic rotation, in seconds.
 const AUTO_ROTATE_SECONDS_MIN: u64 = 3600;
 /// Vault takes 64 keys of custom metadata, one of which is ours.
@@ -56,7 +54,6 @@ pub(super) fn kv(config: &Config) -> Option<KvSettings> {
     if metadata.iter().any(|(name, value)| name.chars().chain(value.chars()).any(char::is_control)) {
         config.error(fields.place("metadata"), "bad-tag", "metadata must be printable", "remove line breaks and tabs");
     }
-    config.value_fits("Vault", VALUE_BYTES_MAX);
     let key = key(config);
     Some(KvSettings { path: path?, mount_point: mount_point?, version, key, cas, metadata })
 }

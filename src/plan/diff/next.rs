@@ -1,5 +1,6 @@
 //! What happens to a secret's value: nothing, or a new generation, and from where.
 
+use super::super::configured;
 use super::super::hold::to_adopt;
 use super::super::standing::Standing;
 use super::super::{Next, SecretPlan, TargetView};
@@ -17,6 +18,9 @@ pub(super) fn next(
 ) -> Next {
     if plan.hold.is_some() {
         return Next::Keep;
+    }
+    if configured::only(view) {
+        return configured::next(view, plan, options);
     }
     // A number that any place ever held is not given again: a store may remember its token.
     let highest = standings.iter().filter_map(|standing| generation_of(standing.as_ref())).map(|g| g.number).max();
@@ -42,7 +46,7 @@ pub(super) fn next(
     }
     let ready = |target: &TargetView| target.selected && target.refused.is_none() && !failed(target);
     let primary_ready = plan.primary.and_then(|primary| view.targets.get(primary)).is_some_and(ready);
-    if !primary_ready || !view.secret.targets.iter().any(|target| target.settings.kind().holds_value()) {
+    if !primary_ready {
         return Next::Keep;
     }
     plan.edited = edited(view);

@@ -281,8 +281,13 @@ impl Spot {
             if value_first { owner().write_token(at, number).to_string() } else { number.to_string() }
         };
         let in_force = generation(number, &format!("id{number}"), created);
-        let mark =
-            |generation: Generation, version: String| Mark { owner: owner(), generation, version, carried: false };
+        let mark = |generation: Generation, version: String| Mark {
+            owner: owner(),
+            generation,
+            version,
+            carried: false,
+            over_drift: false,
+        };
         let (mark, current) = match self.at {
             Fork(n) => (mark(generation(n, "other", created), version(n)), version(n)),
             Cut(n) if value_first => (mark(generation(n - 1, "before", created), version(n - 1)), version(n)),

@@ -24,7 +24,7 @@ use super::{
 use crate::hosts::Hosts;
 use crate::limiter::{Limiter, RateLimit, RetryPolicy};
 use crate::locator::Locator;
-use crate::mark::{Generation, Mark};
+use crate::mark::Generation;
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, Place, SecretsManagerSettings, SsmParameterSettings, TargetKind, TargetSettings};
 use session::Session;
@@ -111,21 +111,6 @@ impl AwsProvider {
     async fn session(&self) -> Result<&Session> {
         self.session.get_or_try_init(|| Session::open(&self.settings, &self.shared)).await
     }
-}
-
-/// The mark that a write leaves for a version.
-fn mark(options: &WriteOptions, version: &str) -> String {
-    whole_mark(options, version, false)
-}
-
-/// The mark for a version that only new metadata made necessary: the value is the one before.
-fn carried_mark(options: &WriteOptions, version: &str) -> String {
-    whole_mark(options, version, true)
-}
-
-fn whole_mark(options: &WriteOptions, version: &str, carried: bool) -> String {
-    let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned(), carried }.to_string()
 }
 
 /// A prefix with and without the `/` that begins the names of SSM's hierarchies; none for everything.

@@ -19,7 +19,6 @@ use super::document::{Document, names_of};
 use super::io_error;
 use crate::clock::Entropy;
 use crate::disk::Disk;
-use crate::mark::Mark;
 use crate::provider::{Error, ErrorKind, Result, VersionId, WriteOptions};
 use crate::secret::{Shape, Value};
 use crate::target::{FileFormat, FileSettings};
@@ -246,14 +245,9 @@ impl Sidecar {
         options: &WriteOptions,
     ) -> Result<VersionId> {
         let version = number.to_string();
-        let mark = Mark {
-            owner: options.owner.clone(),
-            generation: options.generation.clone(),
-            version: version.clone(),
-            carried: false,
-        };
+        let mark = options.mark(&version);
         let hmac = self.hmac_text(settings, value)?;
-        let entry = Entry { version: number, mark: mark.to_string(), hmac, fields: fields(value), previous };
+        let entry = Entry { version: number, mark, hmac, fields: fields(value), previous };
         self.content.files.entry(file_name(settings).to_owned()).or_default().insert(settings.key.clone(), entry);
         Ok(version)
     }

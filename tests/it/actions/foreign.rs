@@ -84,16 +84,23 @@ fn adopt_as_the_file_says() {
     ");
 }
 
-/// Two foreign objects with two values: the first is taken over, the other told and left.
+/// Two foreign objects with two values: none is taken over before somebody names the one that counts.
 #[test]
-fn of_two_foreign_values_only_one_is_adopted() {
+fn of_two_foreign_values_none_is_adopted_unasked() {
     for at in EVERYWHERE {
         let stage = Stage::of(&[at.target("token"), at.target("copy")]);
         stage.occupy(at, "token", "theirs");
         stage.occupy(at, "copy", "another");
         let said = stage.sync_that_exits(8, &["--adopt"]);
+        assert!(said.contains("its targets hold 2 different values"), "{said}");
+        let primary = at.target("copy").replace("{provider", "{primary: true, provider");
+        stage.declare(&secretfile("", &[at.target("token"), primary]));
+        let said = stage.sync_that_exits(8, &["--adopt"]);
         assert!(said.contains("it holds another value than the other targets"), "{said}");
         assert_eq!((stage.value(at, "token"), stage.value(at, "copy")), ("theirs".into(), "another".into()));
+        stage.sync(&["--overwrite"]);
+        assert_eq!((stage.value(at, "token"), stage.value(at, "copy")), ("another".into(), "another".into()));
+        stage.is_settled();
     }
 }
 

@@ -4,5 +4,9 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(feature = "azure")]
+pub(crate) mod azure;
+#[cfg(feature = "gcp")]
+pub(crate) mod gcp;
 #[cfg(feature = "github")]
 pub(crate) mod github;

@@ -97,6 +97,14 @@ impl Forge for RefForge {
         unreachable!("a ledger has no checks")
     }
 
+    async fn branch_tip(&self, _: &str) -> Result<Option<String>> {
+        unreachable!("a ledger has no branches")
+    }
+
+    async fn paths_at(&self, _: &str) -> Result<Option<Vec<String>>> {
+        unreachable!("a ledger asks for no files")
+    }
+
     async fn pull(&self, _: u64) -> Result<PullRequest> {
         unreachable!("a ledger has no pull requests")
     }

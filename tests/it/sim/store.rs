@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use secretzero::locator::Locator;
-use secretzero::mark::{Generation, Mark};
+use secretzero::mark::Generation;
 use secretzero::provider::{
     Capabilities, Error, ErrorKind, Expect, Identity, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored,
     VersionId, WriteOptions,
@@ -104,8 +104,7 @@ fn desired(place: &Place) -> Attributes {
 }
 
 fn mark(options: &WriteOptions, version: &str, carried: bool) -> String {
-    let (owner, generation) = (options.owner.clone(), options.generation.clone());
-    Mark { owner, generation, version: version.to_owned(), carried }.to_string()
+    if carried { options.carried_mark(version) } else { options.mark(version) }
 }
 
 fn conflict(why: &str) -> Error {
@@ -332,7 +331,7 @@ impl Provider for SimStore {
             (Expect::Absent, _) => self.create(at, value, options).await,
             (_, MarkOrder::ValueFirst) => self.token_then_tag(at, value, options).await,
             (_, MarkOrder::MarkFirst) => self.tag_then_count(at, Some(value), &[], options).await,
-            (_, MarkOrder::WithValue) => self.both_at_once(at, value, options).await,
+            (_, MarkOrder::WithValue | MarkOrder::Unmarked) => self.both_at_once(at, value, options).await,
         }
     }
 

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use aws_sdk_secretsmanager::types::Tag;
 use aws_smithy_types::Blob;
 
-use super::super::mark;
 use super::super::session::Session;
 use super::VALUE_BYTES_MAX;
 use super::observe::{describe, state};
@@ -59,7 +58,7 @@ async fn create(
         .set_description(settings.description.clone())
         .set_kms_key_id(settings.kms_key_id.clone())
         .set_add_replica_regions((!replicas.is_empty()).then_some(replicas))
-        .set_tags(Some(tags(&settings.tags, None, &mark(options, &token))));
+        .set_tags(Some(tags(&settings.tags, None, &options.mark(&token))));
     let request = match value.expose_text() {
         Some(text) => request.secret_string(text),
         None => request.secret_binary(Blob::new(value.expose())),
@@ -126,7 +125,7 @@ pub(in super::super) async fn annotate(
         session.call(&quota::SECRET_WRITE, Repeat::Safe, &attempt, || request.clone().send()).await?;
     }
     replicate(session, settings, &current, &is_changed).await?;
-    let mark_differs = current.mark.as_deref() != Some(mark(options, version).as_str());
+    let mark_differs = current.mark.as_deref() != Some(options.mark(version).as_str());
     if mark_differs || changed.iter().any(|name| name.starts_with("tag:")) {
         tag(session, settings, changed, options, version).await?;
     }
@@ -141,7 +140,7 @@ async fn tag(
     options: &WriteOptions,
     version: &str,
 ) -> Result<()> {
-    let tags = tags(&settings.tags, Some(changed), &mark(options, version));
+    let tags = tags(&settings.tags, Some(changed), &options.mark(version));
     let request = session.secrets_manager.tag_resource().secret_id(&settings.name).set_tags(Some(tags));
     let attempt = session.attempt("secretsmanager:TagResource", &settings.name);
     session.call(&quota::SECRET_TAG, Repeat::Safe, &attempt, || request.clone().send()).await?;

@@ -12,7 +12,6 @@ use aws_sdk_ssm::types::{
 
 use super::super::attributes::{tier_name, type_name};
 use super::super::session::Session;
-use super::super::{carried_mark, mark};
 use super::observe::metadata;
 use super::{ADVANCED_BYTES_MAX, STANDARD_BYTES_MAX, get};
 use crate::limiter::{Repeat, quota};
@@ -34,7 +33,7 @@ pub(in super::super) async fn write(
         Expect::Absent => create(session, settings, text, options).await,
         Expect::Version(version) => {
             let version = current(session, settings, version).await?;
-            let mark = mark(options, &version.saturating_add(1).to_string());
+            let mark = options.mark(&version.saturating_add(1).to_string());
             overwrite(session, settings, text, version, &[], &mark).await
         }
     }
@@ -69,7 +68,7 @@ async fn create(
     text: &str,
     options: &WriteOptions,
 ) -> Result<VersionId> {
-    let tags = tags(&settings.tags, None, &mark(options, "1"));
+    let tags = tags(&settings.tags, None, &options.mark("1"));
     let request = put(session, settings, text, None).overwrite(false).set_tags(Some(tags));
     let attempt = session.attempt("ssm:PutParameter", &settings.name);
     let answer = session.call(&quota::PARAMETER_WRITE, Repeat::Once, &attempt, || request.clone().send()).await?;
@@ -139,7 +138,7 @@ pub(in super::super) async fn annotate(
     fixed(settings, changed)?;
     if changed.iter().all(|name| name.starts_with("tag:")) {
         let version = current(session, settings, version).await?;
-        tag(session, settings, changed, &mark(options, &version.to_string())).await?;
+        tag(session, settings, changed, &options.mark(&version.to_string())).await?;
         return Ok(version.to_string());
     }
     let parameter = get(session, &settings.name, true).await?;
@@ -148,7 +147,7 @@ pub(in super::super) async fn annotate(
     }
     let value = SecretValue::from(parameter.value.unwrap_or_default());
     let text = acceptable(settings, &value)?;
-    let mark = carried_mark(options, &parameter.version.saturating_add(1).to_string());
+    let mark = options.carried_mark(&parameter.version.saturating_add(1).to_string());
     overwrite(session, settings, text, parameter.version, changed, &mark).await
 }
 

@@ -180,12 +180,19 @@ impl World {
         self.token_of(Actor { login: format!("{slug}[bot]"), app: Some(slug.to_owned()), permissions })
     }
 
+    /// The content of a file that a commit removes.
+    pub(crate) const DELETED: &[u8] = b"\0deleted";
+
     /// Adds a commit to a branch, which starts at `main` if it is new.
     pub(crate) fn commit_on(&mut self, branch: &str, files: &[(&str, &[u8])]) -> String {
         let name = format!("refs/heads/{branch}");
         let parent = self.refs.get(&name).or_else(|| self.refs.get("refs/heads/main")).cloned();
         let mut tree = parent.as_deref().map(|commit| self.tree_of(commit)).unwrap_or_default();
         for (path, bytes) in files {
+            if *bytes == Self::DELETED {
+                tree.remove(*path);
+                continue;
+            }
             let blob = self.put(Object::Blob(bytes.to_vec()));
             tree.insert((*path).to_owned(), blob);
         }

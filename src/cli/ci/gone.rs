@@ -1,0 +1,112 @@
+//! Secretfiles that a pull request deletes or moves away: the reader is told, since nothing else of the
+//! change speaks of them, and their policies go on counting for what comes in their place.
+
+use super::Job;
+use super::base::Unknown;
+use super::pull_request::{Review, Verdict};
+use super::say::Check;
+use super::unit::{Unit, is_pattern, matcher};
+use crate::cli::exit::Exit;
+use crate::cli::show::plural;
+use crate::forge::{Conclusion, Forge};
+use crate::manifest::{Manifest, environments};
+use crate::render::code;
+
+/// Most Secretfiles that are looked for.
+const GONE_MAX: usize = 50;
+
+/// Most names in a list.
+const NAMES_MAX: usize = 100;
+
+/// A Secretfile of the base that the change does not have, in one environment.
+pub(super) struct Gone {
+    unit: Unit,
+    /// What it declared; `None` if it was no valid Secretfile.
+    pub(super) law: Option<Manifest>,
+}
+
+impl Job<'_> {
+    /// What `files` matches in the base and not in the checkout. Only patterns lose files silently: a
+    /// plain path that is missing is told as such.
+    pub(super) async fn gone(&self, branch: &str, here: &[Unit]) -> Result<Vec<Gone>, Unknown> {
+        let patterns: Vec<_> = self.inputs.files.iter().filter(|pattern| is_pattern(pattern)).collect();
+        let Some(forge) = self.forge.as_deref().filter(|_| !patterns.is_empty() && self.given.is_none()) else {
+            return Ok(Vec::new());
+        };
+        let (at, _) = self.base_at(branch).await?;
+        let known = forge.paths_at(&at).await.map_err(|error| Unknown(error.to_string()))?;
+        let Some(paths) = known else {
+            self.say.warning("the base has more files than the forge tells: Secretfiles that are deleted are not told");
+            return Ok(Vec::new());
+        };
+        let globs: Vec<_> = patterns.iter().filter_map(|pattern| matcher(pattern).ok()).collect();
+        let missing = paths
+            .into_iter()
+            .filter(|path| globs.iter().any(|glob| glob.is_match(path)) && !here.iter().any(|unit| unit.file == *path));
+        let mut gone = Vec::new();
+        for file in missing.take(GONE_MAX) {
+            gone.extend(self.units_at(forge, &file, &at).await?);
+        }
+        Ok(gone)
+    }
+
+    async fn units_at(&self, forge: &dyn Forge, file: &str, at: &str) -> Result<Vec<Gone>, Unknown> {
+        let bare = Unit { file: file.to_owned(), environment: self.inputs.environment.clone(), label: String::new() };
+        let read = self.read_at(forge, &bare, at).await.map_err(|error| Unknown(error.to_string()))?;
+        let Some(Ok(read)) = read else { return Ok(Vec::new()) };
+        let declared = environments(&read.source);
+        let names = match declared.is_empty() || !bare.environment.is_empty() {
+            true => vec![bare.environment.clone()],
+            false => declared.into_iter().map(|one| one.name.value).collect(),
+        };
+        let mut gone = Vec::new();
+        for environment in names {
+            let label = if environment.is_empty() { file.to_owned() } else { format!("{file}, {environment}") };
+            let unit = Unit { environment, label, ..bare.clone() };
+            let read = self.read_at(forge, &unit, at).await.map_err(|error| Unknown(error.to_string()))?;
+            let law = read.and_then(Result::ok).and_then(|read| self.law(&unit, &read));
+            gone.push(Gone { unit, law });
+        }
+        Ok(gone)
+    }
+
+    /// Tells that merging gives a Secretfile up.
+    pub(super) async fn tell_gone(&self, review: &Review<'_>, gone: &Gone) -> Verdict {
+        let title = "This pull request removes the Secretfile";
+        let mut summary = format!("### SecretZero · {}\n\n**{title}.** ", code(&gone.unit.file));
+        if let Some(environment) = gone.unit.environment() {
+            summary.push_str(&format!("Environment {}. ", code(environment)));
+        }
+        summary
+            .push_str("Nothing is deleted in any store; what it declared is no longer synced, rotated or checked.\n");
+        let names: Vec<&str> = gone.law.iter().flat_map(|law| &law.secrets).map(|s| s.name.value.as_str()).collect();
+        if !names.is_empty() {
+            let listed: Vec<String> = names.iter().take(NAMES_MAX).map(|name| code(name)).collect();
+            let rest = match names.len().saturating_sub(NAMES_MAX) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            summary.push_str(&format!("\n{}: {}{rest}\n", plural(names.len(), "secret"), listed.join(", ")));
+        }
+        summary.push_str(
+            "\nIf it moves, its policies count at the new place as well. Its secrets keep their identity there only if \
+             `metadata.project_id` (or `project`) and the secrets' names stay the same.\n",
+        );
+        self.session.console.line(&format!("{}: {title}", gone.unit.file));
+        self.say.summarise(&summary);
+        if let Some(number) = review.number {
+            self.comment(number, &gone.unit, &summary).await;
+        }
+        let check = Check {
+            sha: review.head,
+            unit: &gone.unit,
+            title: title.into(),
+            summary: &summary,
+            conclusion: Conclusion::Neutral,
+            annotations: Vec::new(),
+            plan: None,
+        };
+        self.check(&check).await;
+        Verdict { exit: Exit::Done, pending: false }
+    }
+}

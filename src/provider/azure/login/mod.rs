@@ -1,0 +1,263 @@
+//! Who we are for Azure: finds a login, exchanges it for tokens, renews them in time.
+//!
+//! Sources are tried in the order of Microsoft's `DefaultAzureCredential`
+//! (<https://learn.microsoft.com/azure/developer/python/sdk/authentication/credential-chains>). A source
+//! that is not there is passed over; one that is there and refuses ends the search, so that nobody is
+//! logged in as somebody else than was meant.
+
+mod claims;
+mod cli;
+mod entra;
+mod machine;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::wire::Http;
+use super::{AuthKind, AzureSettings};
+use crate::environment::Environment;
+use crate::hosts::Hosts;
+use crate::limiter::Limiter;
+use crate::oidc::TokenSource;
+use crate::provider::{Error, ErrorKind, Identity, Result};
+use crate::secret::SecretValue;
+use claims::Claims;
+
+/// How long before its end a token is renewed; a shorter-lived one at half its life.
+const RENEWED_BEFORE: Duration = Duration::from_secs(300);
+
+/// Where Entra is asked unless something else is said.
+const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
+
+/// The audience of the tokens that a federated credential takes
+/// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation>).
+const FEDERATION_AUDIENCE: &str = "api://AzureADTokenExchange";
+
+/// The clouds: the end of a vault's host, the hosts of its Entra, and the resource of its tokens
+/// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
+const CLOUDS: &[(&str, &[&str], &str)] = &[
+    (".vault.azure.net", &["login.microsoftonline.com"], "https://vault.azure.net"),
+    (".vault.usgovcloudapi.net", &["login.microsoftonline.us"], "https://vault.usgovcloudapi.net"),
+    (".vault.azure.cn", &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"], "https://vault.azure.cn"),
+];
+
+/// The specification's advice.
+const ADVICE: &str = "Try `az account show`; set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, run \
+                      `az login`, or run where a managed identity is attached";
+
+/// A token for one resource, and for whom.
+pub(super) struct Token {
+    pub(super) value: SecretValue,
+    /// Who we are, for messages.
+    pub(super) who: String,
+    renew_at: Instant,
+    claims: Claims,
+}
+
+impl Token {
+    fn new(value: SecretValue, lifetime: Duration) -> Self {
+        let claims = Claims::of(&value);
+        let usable = lifetime.checked_sub(RENEWED_BEFORE).unwrap_or_default().max(lifetime / 2);
+        Self { value, who: claims.principal(), renew_at: Instant::now() + usable, claims }
+    }
+}
+
+/// Why a source gave no token.
+enum Failure {
+    /// It is not there; the next one may be.
+    Absent(String),
+    /// It is there and refuses.
+    Refused(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// One way to get a token.
+enum Source {
+    Secret {
+        tenant: String,
+        client: String,
+        secret: SecretValue,
+    },
+    File {
+        tenant: String,
+        client: String,
+        path: String,
+    },
+    Federated {
+        tenant: String,
+        client: String,
+        audience: String,
+        tokens: Arc<dyn TokenSource>,
+    },
+    Machine {
+        client: Option<String>,
+    },
+    Cli {
+        tenant: Option<String>,
+    },
+    /// What is missing to log in as declared.
+    Incomplete(String),
+}
+
+/// The login of one provider block.
+pub(super) struct Login {
+    sources: Vec<Source>,
+    authority: String,
+    environment: Environment,
+    hosts: Hosts,
+    http: Http,
+    limiter: Arc<Limiter>,
+    /// By scope; whoever finds none fetches it while the others wait.
+    tokens: Mutex<HashMap<String, Arc<Token>>>,
+}
+
+impl Login {
+    pub(super) fn new(settings: AzureSettings, http: Http, limiter: Arc<Limiter>) -> Self {
+        let named = settings.authority_host.as_deref().or_else(|| settings.environment.filled("AZURE_AUTHORITY_HOST"));
+        let authority = named.unwrap_or(PUBLIC_AUTHORITY).trim_end_matches('/');
+        let schemeless = !authority.contains("://");
+        let authority = if schemeless { format!("https://{authority}") } else { authority.to_owned() };
+        let mut hosts = settings.hosts.clone().naming(&authority);
+        for name in machine::ADDRESS_VARIABLES {
+            hosts = settings.environment.filled(name).into_iter().fold(hosts, Hosts::naming);
+        }
+        let environment = settings.environment.clone();
+        Self { sources: sources(settings), authority, environment, hosts, http, limiter, tokens: Mutex::default() }
+    }
+
+    /// A variable of the run.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.filled(name)
+    }
+
+    /// The scope of tokens for a vault. A vault of another cloud than our Entra would refuse every
+    /// token, so none is sent there.
+    pub(super) fn scope(&self, vault_host: &str) -> Result<String> {
+        let cloud = |pick: &dyn Fn(&&(&str, &[&str], &str)) -> bool| CLOUDS.iter().find(pick).copied();
+        let ours = cloud(&|(_, hosts, _)| hosts.contains(&self.authority_host()));
+        let its = cloud(&|(suffix, _, _)| vault_host.ends_with(suffix));
+        if let (Some(ours), Some(its)) = (ours, its)
+            && ours.2 != its.2
+        {
+            let entra = its.1.first().copied().unwrap_or_default();
+            let message = format!(
+                "the vault {vault_host} is in another cloud than the login at {}; declare `authority_host: \
+                 https://{entra}` under the provider's `auth.config`, or set AZURE_AUTHORITY_HOST",
+                self.authority
+            );
+            return Err(Error::new(ErrorKind::Unauthenticated, message));
+        }
+        let resource = its.or(ours).or(CLOUDS.first().copied()).map_or("", |cloud| cloud.2);
+        Ok(format!("{resource}/.default"))
+    }
+
+    fn authority_host(&self) -> &str {
+        super::wire::url_host(&self.authority)
+    }
+
+    /// Who we are; the token that tells is used for the first vault as well.
+    pub(super) async fn identity(&self) -> Result<Identity> {
+        let token = self.token(&self.scope("")?).await?;
+        let account = token.claims.tenant.clone().unwrap_or_default();
+        Ok(Identity { account, principal: token.who.clone(), region: None })
+    }
+
+    /// A token that is good for some minutes at least.
+    pub(super) async fn token(&self, scope: &str) -> Result<Arc<Token>> {
+        let mut tokens = self.tokens.lock().await;
+        if let Some(token) = tokens.get(scope).filter(|token| Instant::now() < token.renew_at) {
+            return Ok(Arc::clone(token));
+        }
+        let token = Arc::new(self.fetch(scope).await?);
+        tokens.insert(scope.to_owned(), Arc::clone(&token));
+        Ok(token)
+    }
+
+    /// Forgets a token that was refused; false if there is none to forget.
+    pub(super) async fn forget(&self, scope: &str) -> bool {
+        self.tokens.lock().await.remove(scope).is_some()
+    }
+
+    async fn fetch(&self, scope: &str) -> Result<Token> {
+        let mut absent = Vec::new();
+        for source in &self.sources {
+            match self.ask(source, scope).await {
+                Ok(token) => return Ok(token),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Absent(why)) => absent.push(why),
+            }
+        }
+        let why = absent.join("; ");
+        Err(Error::new(ErrorKind::Unauthenticated, format!("Azure authentication failed: {why}. {ADVICE}")))
+    }
+
+    async fn ask(&self, source: &Source, scope: &str) -> Result<Token, Failure> {
+        match source {
+            Source::Secret { tenant, client, secret } => {
+                Ok(self.exchange(tenant, client, scope, &entra::Proof::Secret(secret)).await?)
+            }
+            Source::File { tenant, client, path } => self.with_file(tenant, client, scope, path).await,
+            Source::Federated { tenant, client, audience, tokens } => {
+                let assertion = tokens.token(audience).await?;
+                Ok(self.exchange(tenant, client, scope, &entra::Proof::Assertion(&assertion)).await?)
+            }
+            Source::Machine { client } => self.of_machine(client.as_deref(), scope).await,
+            Source::Cli { tenant } => cli::token(tenant.as_deref(), scope).await,
+            Source::Incomplete(lack) => Err(Error::new(ErrorKind::Unauthenticated, lack.clone()).into()),
+        }
+    }
+}
+
+/// The sources that the settings and the environment offer, in the order in which they are tried.
+fn sources(settings: AzureSettings) -> Vec<Source> {
+    let variable = |name: &str| settings.environment.filled(name).map(str::to_owned);
+    let tenant = settings.tenant_id.clone().or_else(|| variable("AZURE_TENANT_ID"));
+    let client = settings.client_id.clone().or_else(|| variable("AZURE_CLIENT_ID"));
+    let secret = settings.client_secret.clone().or_else(|| variable("AZURE_CLIENT_SECRET").map(SecretValue::from));
+    let file = variable("AZURE_FEDERATED_TOKEN_FILE");
+    let audience = settings.audience.clone().unwrap_or_else(|| FEDERATION_AUDIENCE.into());
+    let lacks = |kind: &str, what: &str| {
+        vec![Source::Incomplete(format!("the Azure provider's `auth.kind: {kind}` needs {what}"))]
+    };
+    let principal = tenant.clone().zip(client.clone());
+    match settings.auth_kind {
+        AuthKind::ServicePrincipal => match principal.zip(secret) {
+            Some(((tenant, client), secret)) => vec![Source::Secret { tenant, client, secret }],
+            None => lacks("service_principal", "`tenant_id`, `client_id` and `client_secret`"),
+        },
+        AuthKind::Oidc => match (principal, settings.tokens) {
+            (Some((tenant, client)), Some(tokens)) => {
+                vec![Source::Federated { tenant, client, audience, tokens }]
+            }
+            (None, _) => lacks("oidc", "`tenant_id` and `client_id`, or AZURE_TENANT_ID and AZURE_CLIENT_ID"),
+            (_, None) => lacks("oidc", "a CI system that vouches for this run; outside CI use `default` or `cli`"),
+        },
+        AuthKind::ManagedIdentity => vec![Source::Machine { client }],
+        AuthKind::Cli => vec![Source::Cli { tenant }],
+        AuthKind::Default => {
+            let mut sources = Vec::new();
+            if let Some((tenant, client)) = principal {
+                let (tenant, client) = (tenant.clone(), client.clone());
+                if let Some(secret) = secret {
+                    sources.push(Source::Secret { tenant, client, secret });
+                } else if let Some(path) = file {
+                    sources.push(Source::File { tenant, client, path });
+                } else if let Some(tokens) = settings.tokens {
+                    sources.push(Source::Federated { tenant, client, audience, tokens });
+                }
+            }
+            sources.push(Source::Machine { client });
+            sources.push(Source::Cli { tenant });
+            sources
+        }
+    }
+}

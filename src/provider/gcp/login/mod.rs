@@ -1,0 +1,134 @@
+//! Who we are to Google: finds credentials and keeps one access token, fresh as long as it is used.
+//!
+//! Every kind ends in a token for `cloud-platform`; the rights are the identity's. Whatever the kind,
+//! a service account may be put on top, which lends its own token
+//! (<https://cloud.google.com/iam/docs/service-account-impersonation>). Google's answers are never
+//! repeated: a refused exchange quotes what was sent.
+
+mod file;
+mod jwt;
+mod metadata;
+mod source;
+mod wire;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+pub(super) use source::override_of;
+pub(super) use wire::origin;
+
+use super::{GcpSettings, GcpShared};
+use crate::provider::{Error, ErrorKind, Result};
+use crate::secret::SecretValue;
+use source::{Base, Found};
+use wire::Wire;
+
+/// The scope that all rights of an identity are under.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// A token is renewed so long before it ends, or at half its life if that is later.
+const MARGIN: Duration = Duration::from_secs(300);
+
+/// How long a lent token is asked to live; longer needs an organisation's leave.
+const LIFETIME: &str = "3600s";
+
+/// An identity, and the token it holds now.
+pub(super) struct Login {
+    wire: Wire,
+    base: Base,
+    /// Where each service account that is put on top lends its token, in turn.
+    lenders: Vec<String>,
+    held: Mutex<Option<Held>>,
+    principal: OnceLock<String>,
+}
+
+/// A token and when to renew it.
+struct Held {
+    token: SecretValue,
+    until: Instant,
+}
+
+/// A token as an exchange answers it.
+pub(super) struct Granted {
+    token: SecretValue,
+    lives: Duration,
+}
+
+impl Login {
+    /// Finds the credentials; asks nobody for a token yet.
+    pub(super) async fn open(settings: &GcpSettings, shared: &GcpShared) -> Result<(Self, Option<String>)> {
+        let wire = Wire::new(settings.hosts.clone(), shared)?;
+        let Found { base, lenders, project, hosts } = source::find(settings, shared, &wire).await?;
+        let wire = wire.naming(hosts);
+        let login = Self { wire, base, lenders, held: Mutex::new(None), principal: OnceLock::new() };
+        Ok((login, project))
+    }
+
+    /// The token that is in force.
+    pub(super) async fn token(&self) -> Result<SecretValue> {
+        let mut held = self.held.lock().await;
+        if let Some(held) = held.as_ref().filter(|held| Instant::now() < held.until) {
+            return Ok(held.token.clone());
+        }
+        let (mut granted, mut who) = self.base.token(&self.wire).await?;
+        for lender in &self.lenders {
+            let email = source::email_of(lender).to_owned();
+            granted = self.lent(lender, &granted.token, &who, &email).await?;
+            who = email;
+        }
+        // Set by whoever was first; it never changes.
+        let _ = self.principal.set(who);
+        let margin = MARGIN.min(granted.lives / 2);
+        let until = Instant::now() + (granted.lives - margin);
+        *held = Some(Held { token: granted.token.clone(), until });
+        Ok(granted.token)
+    }
+
+    /// Forgets a token that was refused.
+    pub(super) async fn forget(&self) {
+        *self.held.lock().await = None;
+    }
+
+    /// Who we are, once a token was obtained.
+    pub(super) fn principal(&self) -> &str {
+        self.principal.get().map_or("", String::as_str)
+    }
+
+    /// <https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken>
+    async fn lent(&self, url: &str, token: &SecretValue, who: &str, email: &str) -> Result<Granted> {
+        let body = json!({ "scope": [SCOPE], "lifetime": LIFETIME });
+        let what = format!("lending a token of {email}");
+        let advice = format!(
+            "grant {who} `roles/iam.workloadIdentityUser` (a federated identity) or \
+             `roles/iam.serviceAccountTokenCreator` on {email}, and enable iamcredentials.googleapis.com"
+        );
+        let answer = self.wire.json(&what, &advice, url, &body, Some(token)).await?;
+        let token = answer.get("accessToken").and_then(|token| token.as_str());
+        let end = answer.get("expireTime").and_then(|end| end.as_str()).and_then(|end| end.parse::<Timestamp>().ok());
+        let token = token.ok_or_else(|| unreadable(&what))?;
+        let seconds = end.map_or(0, |end| end.as_second() - self.wire.now().as_second());
+        Ok(Granted {
+            token: SecretValue::from(token),
+            lives: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
+        })
+    }
+}
+
+fn unreadable(what: &str) -> Error {
+    let message = format!("Unable to authenticate with Google Cloud: {what} was answered with something unreadable");
+    Error::new(ErrorKind::Unauthenticated, message)
+}
+
+/// A login without any credential.
+fn missing(why: &str) -> Error {
+    let message = format!(
+        "Unable to authenticate with Google Cloud: {why}. Run `gcloud auth application-default login`, or set \
+         GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or run where a service account is attached"
+    );
+    Error::new(ErrorKind::Unauthenticated, message)
+}

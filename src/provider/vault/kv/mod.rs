@@ -1,0 +1,78 @@
+//! Entries of key-value stores: a JSON object of fields each, in version 2 with metadata and versions.
+
+pub(super) mod list;
+pub(super) mod v1;
+pub(super) mod v2;
+
+use serde_json::{Map, Value as Json};
+
+use crate::mark::MARK_KEY;
+use crate::provider::{Error, ErrorKind, Result};
+use crate::secret::{SecretValue, Shape, Value};
+use crate::target::{Attributes, KvSettings};
+
+/// Largest entry of the usual storage, in bytes
+/// (<https://developer.hashicorp.com/vault/docs/internals/limits#storage-entry-size>).
+pub(super) const VALUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The metadata that the settings ask for.
+pub(super) fn desired(settings: &KvSettings) -> Attributes {
+    settings.metadata.iter().map(|(name, value)| (format!("tag:{name}"), value.clone())).collect()
+}
+
+/// Custom metadata as attributes, without the mark.
+fn attributes(custom: &Map<String, Json>) -> Attributes {
+    let texts = custom.iter().filter(|(name, _)| *name != MARK_KEY);
+    texts.filter_map(|(name, value)| Some((format!("tag:{name}"), value.as_str()?.to_owned()))).collect()
+}
+
+/// The place as a person knows it.
+fn at(settings: &KvSettings) -> String {
+    format!("{}/{}", settings.mount_point, settings.path)
+}
+
+/// The object of fields that stands for a value.
+fn fields(settings: &KvSettings, value: &Value) -> Result<Json> {
+    let refuse = |why: String| Error::new(ErrorKind::Invalid, format!("{}: {why}", at(settings)));
+    if value.to_text().len() > VALUE_BYTES_MAX {
+        return Err(refuse(format!("Vault takes values of at most {VALUE_BYTES_MAX} bytes")));
+    }
+    let text = |value: &SecretValue| {
+        let why = "Vault stores JSON, and the value is not UTF-8; encode it, for example as base64";
+        value.expose_text().map(|text| Json::String(text.to_owned())).ok_or_else(|| refuse(why.into()))
+    };
+    let mut object = Map::new();
+    match value {
+        Value::Single(value) => drop(object.insert(settings.key.clone(), text(value)?)),
+        Value::Fields(fields) => {
+            for (name, value) in fields {
+                object.insert(name.clone(), text(value)?);
+            }
+        }
+    }
+    Ok(Json::Object(object))
+}
+
+/// The value that an object of fields stands for; what is no text keeps its JSON.
+fn value(settings: &KvSettings, shape: &Shape, stored: &Json) -> Result<Value> {
+    let refuse = |why: String| Error::new(ErrorKind::Invalid, format!("{}: {why}", at(settings)));
+    let Some(object) = stored.as_object() else {
+        return Err(refuse("what stands there is no object of fields".into()));
+    };
+    let text = |member: &Json| match member {
+        Json::String(text) => SecretValue::from(text.as_str()),
+        other => SecretValue::from(other.to_string()),
+    };
+    if let Shape::Fields(_) = shape {
+        return Ok(Value::Fields(object.iter().map(|(name, member)| (name.clone(), text(member))).collect()));
+    }
+    // A former place does not tell its field: the only one, or a usual one.
+    let usual =
+        || if object.len() == 1 { object.values().next() } else { object.get("password").or(object.get("value")) };
+    let member = if settings.key.is_empty() { usual() } else { object.get(&settings.key) };
+    let key = if settings.key.is_empty() { "value" } else { &settings.key };
+    let count = object.len();
+    let lacks =
+        || refuse(format!("it has no field `{key}` among its {count}; name the field that holds it with `key:`"));
+    Ok(Value::Single(text(member.ok_or_else(lacks)?)))
+}

@@ -1,0 +1,238 @@
+//! One login at one server: finds a token, keeps it alive, makes every call, gives it back.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::Value as Json;
+
+use super::error::{Attempt, Sent};
+use super::login::{Token, log_in, renew};
+use super::wire::{Answer, Request, exchange};
+use super::{Login, VaultSettings, VaultShared, tls};
+use crate::hosts::{Cloud, Hosts, Url};
+use crate::limiter::{ApiClass, Repeat, quota};
+use crate::provider::{Error, ErrorKind, Identity, Result};
+use crate::secret::SecretValue;
+
+/// Longest wait for a token to be revoked; it also ends by itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One namespace of one server.
+pub(super) struct Session {
+    pub(super) settings: VaultSettings,
+    pub(super) shared: VaultShared,
+    /// Host and port, then the namespace, as locators name it.
+    pub(super) server: String,
+    host: String,
+    base: String,
+    http: Client,
+    hosts: Hosts,
+    scope: String,
+    token: tokio::sync::Mutex<Option<Token>>,
+    /// Who we are, for messages.
+    who: Mutex<Option<Identity>>,
+    /// The version of each mount that was asked for.
+    mounts: tokio::sync::Mutex<BTreeMap<String, Option<u8>>>,
+}
+
+impl Session {
+    /// Reads the certificates; sends nothing yet.
+    pub(super) fn open(settings: VaultSettings, shared: VaultShared) -> Result<Self> {
+        let http = tls::client(&settings, shared.disk.as_ref())?;
+        let base = settings.url.trim_end_matches('/').to_owned();
+        let url =
+            Url::parse(&base).ok_or_else(|| Error::new(ErrorKind::Invalid, "`url` of the provider is no address"))?;
+        let port = url.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_ascii_lowercase() };
+        let host = format!("{host}{port}");
+        let namespace = settings.namespace.as_deref().map_or("root", |name| name.trim_matches('/'));
+        let server = format!("{host}/{}", namespace.replace('/', "%2F"));
+        Ok(Self {
+            scope: format!("vault/{server}"),
+            hosts: settings.hosts.clone().naming(&base),
+            who: Mutex::new(None),
+            token: tokio::sync::Mutex::new(None),
+            mounts: tokio::sync::Mutex::default(),
+            settings,
+            shared,
+            server,
+            host,
+            base,
+            http,
+        })
+    }
+
+    /// What is about to be tried, for the error message.
+    fn attempt<'a>(&'a self, request: &'a Request, principal: &'a str, login: Option<&'a Sent<'a>>) -> Attempt<'a> {
+        Attempt {
+            capability: request.capability,
+            path: &request.path,
+            host: &self.host,
+            namespace: self.namespace(),
+            principal,
+            login,
+        }
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.settings.namespace.as_deref().map(|name| name.trim_matches('/'))
+    }
+
+    /// One call with our token, through the limiter, its error explained.
+    pub(super) async fn call(&self, class: &ApiClass, repeat: Repeat, request: Request) -> Result<Answer> {
+        let token = self.token().await?;
+        self.send(class, repeat, &request, Some(&token)).await
+    }
+
+    /// The same for what may not exist.
+    pub(super) async fn find(&self, request: Request) -> Result<Option<Answer>> {
+        let class = if request.capability == "list" { &quota::VAULT_LIST } else { &quota::VAULT_READ };
+        match self.call(class, Repeat::Read, request).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One call with this token, or none.
+    pub(super) async fn send(
+        &self,
+        class: &ApiClass,
+        repeat: Repeat,
+        request: &Request,
+        token: Option<&SecretValue>,
+    ) -> Result<Answer> {
+        let principal = self.principal();
+        self.checked(class, repeat, request, token, &self.attempt(request, &principal, None)).await
+    }
+
+    /// A login, which has no token yet.
+    pub(super) async fn ask(&self, repeat: Repeat, request: &Request, sent: &Sent<'_>) -> Result<Answer> {
+        let attempt = self.attempt(request, "", Some(sent));
+        self.checked(&quota::VAULT_LOGIN, repeat, request, None, &attempt).await
+    }
+
+    async fn checked(
+        &self,
+        class: &ApiClass,
+        repeat: Repeat,
+        request: &Request,
+        token: Option<&SecretValue>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Answer> {
+        let (scheme, rest) = self.base.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        self.hosts
+            .check(Cloud::Vault, scheme, authority)
+            .map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))?;
+        let once = || exchange(&self.http, &self.base, self.namespace(), token, request, attempt);
+        self.shared.limiter.run(&self.scope, class, repeat, once).await
+    }
+
+    fn principal(&self) -> String {
+        let who = self.who.lock().unwrap_or_else(PoisonError::into_inner);
+        who.as_ref().map_or_else(String::new, |who| who.principal.clone())
+    }
+
+    /// A token that lives on for a while; one login at a time.
+    async fn token(&self) -> Result<SecretValue> {
+        let mut held = self.token.lock().await;
+        if let Some(token) = held.as_mut() {
+            if !token.is_ending() || renew(self, token).await {
+                return Ok(token.text.clone());
+            }
+            // A given token cannot be replaced; the call will tell.
+            if !token.ours {
+                return Ok(token.text.clone());
+            }
+            self.revoke(token).await;
+            *held = None;
+        }
+        let token = log_in(self).await?;
+        Ok(held.insert(token).text.clone())
+    }
+
+    /// Who the server takes us for; asked once.
+    pub(super) async fn identity(&self) -> Result<Identity> {
+        if let Some(known) = self.who.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(known);
+        }
+        let answer = self.call(&quota::VAULT_READ, Repeat::Read, Request::read("auth/token/lookup-self".into())).await;
+        let answer = answer.map_err(|error| match error.kind {
+            ErrorKind::PermissionDenied => self.unknown(),
+            _ => error,
+        })?;
+        let name = answer.data("display_name").as_str().unwrap_or("token");
+        let lists = ["policies", "identity_policies"].map(|list| answer.data(list).as_array());
+        let policies: Vec<&str> = lists.into_iter().flatten().flatten().filter_map(Json::as_str).collect();
+        let policies = if policies.is_empty() { "none".to_owned() } else { policies.join(", ") };
+        let namespace = self.namespace().map(|name| format!(" namespace {name}")).unwrap_or_default();
+        let identity = Identity {
+            account: format!("{}{namespace}", self.host),
+            principal: format!("{name} at {}{namespace} (policies: {policies})", self.host),
+            region: None,
+        };
+        *self.who.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
+        Ok(identity)
+    }
+
+    /// The token may not even look at itself.
+    fn unknown(&self) -> Error {
+        let given = matches!(self.settings.login, Login::Token(_));
+        let what =
+            if given { "the token (VAULT_TOKEN) is wrong, revoked or expired" } else { "the new token was refused" };
+        let message = format!(
+            "Unable to authenticate with Vault at {}: {what}, or its policies lack read on `auth/token/lookup-self`, which \
+             the policy `default` grants. Try `vault token lookup`",
+            self.host
+        );
+        Error::new(ErrorKind::Unauthenticated, message)
+    }
+
+    /// Refuses to go on in a mount of another version than declared; where that cannot be asked, nothing
+    /// is said (<https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>).
+    pub(super) async fn check_mount(&self, mount: &str, version: u8) -> Result<()> {
+        let mut mounts = self.mounts.lock().await;
+        let known = match mounts.get(mount) {
+            Some(known) => *known,
+            None => {
+                let asked = self.find(Request::read(format!("sys/internal/ui/mounts/{mount}"))).await;
+                let found = asked.ok().flatten().and_then(|answer| version_of(answer.whole()));
+                *mounts.entry(mount.to_owned()).or_insert(found)
+            }
+        };
+        match known.filter(|known| *known != version) {
+            Some(known) => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("the mount `{mount}` of {} is of version {known}; write `version: {known}`", self.host),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    async fn revoke(&self, token: &Token) {
+        let request = Request::update("auth/token/revoke-self".into(), Json::Object(Default::default()));
+        let revoked = self.send(&quota::VAULT_LOGIN, Repeat::Safe, &request, Some(&token.text));
+        match tokio::time::timeout(CLOSE_TIMEOUT, revoked).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!("the token was not revoked and ends by itself: {error}"),
+            Err(_) => tracing::debug!("the token was not revoked in time and ends by itself"),
+        }
+    }
+
+    /// Gives back a token that we asked for.
+    pub(super) async fn close(&self) {
+        if let Some(token) = self.token.lock().await.take().filter(|token| token.ours) {
+            self.revoke(&token).await;
+        }
+    }
+}
+
+/// The version of a mount as `sys/internal/ui/mounts` tells it; `None` for other engines.
+pub(super) fn version_of(mount: &Json) -> Option<u8> {
+    let engine = mount.get("type").and_then(Json::as_str)?;
+    let version = mount.get("options").and_then(|options| options.get("version")).and_then(Json::as_str);
+    matches!(engine, "kv" | "generic").then(|| if version == Some("2") { 2 } else { 1 })
+}

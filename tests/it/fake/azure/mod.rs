@@ -1,0 +1,354 @@
+//! A stateful Azure: Key Vaults, Entra and the metadata service of a machine, with the real limits and
+//! with faults on demand.
+//!
+//! One port speaks as a company's proxy (`CONNECT`) and as the hosts themselves, over TLS with a CA of
+//! its own; what is inside is routed by `Host`. The real binary reaches it by `HTTPS_PROXY` and
+//! `SSL_CERT_FILE` ([`FakeAzure::env`]), and so do Microsoft's clients for Python
+//! ([`FakeAzure::python_env`]); a client in the test by [`FakeAzure::client`].
+//!
+//! - **State** is looked at and changed with [`FakeAzure::edit`].
+//! - **Requests** are recorded: [`FakeAzure::requests`], [`FakeAzure::count`]; writes are counted from 1
+//!   ([`FakeAzure::effects`]), and [`FakeAzure::fault`] makes one of them go wrong.
+//! - **Rights** are those of the application that holds the token ([`FakeAzure::deny`]).
+//! - **Time** moves with every change; deletion and recovery take [`World::transition_looks`].
+//!
+//! No third party's Key Vault was at hand to compare it with; Microsoft's clients pass their paces
+//! against it (`tests/it/azure/judges.rs`).
+
+mod certificates;
+mod entra;
+mod front;
+mod vault;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Json, json};
+
+pub(crate) use certificates::python;
+pub(crate) use world::{Application, Object, State as ObjectState, TENANT, World};
+
+/// The application that [`FakeAzure::env`] logs in as.
+pub(crate) const CLIENT: &str = "99999999-8888-7777-6666-555555555555";
+/// Its secret.
+pub(crate) const CLIENT_SECRET: &str = "canary~azure-client-secret";
+/// A vault that exists from the beginning.
+pub(crate) const VAULT: &str = "kv-test.vault.azure.net";
+
+/// Versions of the API that the vaults speak; without one they refuse
+/// (<https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses>).
+const API_VERSIONS: &[&str] = &["7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"];
+
+/// An error of a vault.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    status: u16,
+    code: String,
+    inner: Option<String>,
+}
+
+impl Refusal {
+    fn new(status: u16, code: &str) -> Self {
+        Self { status, code: code.to_owned(), inner: None }
+    }
+
+    fn inner(status: u16, code: &str, inner: &str) -> Self {
+        Self { inner: Some(inner.to_owned()), ..Self::new(status, code) }
+    }
+}
+
+/// How a write goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It acts, and its answer is lost.
+    LostReply,
+    /// The connection is cut before it acts.
+    Unheard,
+    /// It does not act; this status is answered.
+    Status(u16),
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) host: String,
+    pub(crate) path: Vec<String>,
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Json,
+    /// The right that it needs; empty outside vaults.
+    pub(crate) right: String,
+}
+
+impl Request {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    world: World,
+    requests: Vec<Request>,
+    effects: usize,
+    fault: Option<(usize, Fault)>,
+    /// So many requests are refused with 429, and told to come back after so many seconds.
+    throttle: (usize, u64),
+    throttled: usize,
+}
+
+/// A running fake.
+pub(crate) struct FakeAzure {
+    shared: Arc<Mutex<Inner>>,
+    front: front::Front,
+}
+
+impl FakeAzure {
+    /// Starts with one empty vault and one application.
+    pub(crate) fn start() -> Self {
+        let mut world = World::new();
+        world.vault(VAULT);
+        let application = Application { secret: Some(CLIENT_SECRET.into()), ..Application::default() };
+        world.applications.insert(CLIENT.into(), application);
+        let shared = Arc::new(Mutex::new(Inner { world, ..Inner::default() }));
+        let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        Self { shared, front: front::Front::start(router) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The CA in PEM.
+    pub(crate) fn ca(&self) -> &str {
+        &self.front.ca
+    }
+
+    /// The address of the metadata service.
+    pub(crate) fn machine_url(&self) -> String {
+        format!("http://{}", self.front.inside)
+    }
+
+    /// The environment for a process that should meet this Azure, through its proxy; `ca_path` is a
+    /// file with [`FakeAzure::ca`].
+    pub(crate) fn env(&self, ca_path: &str) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("HTTPS_PROXY", format!("http://{}", self.front.address)),
+            ("SSL_CERT_FILE", ca_path.to_owned()),
+            ("AZURE_TENANT_ID", TENANT.into()),
+            ("AZURE_CLIENT_ID", CLIENT.into()),
+            ("AZURE_CLIENT_SECRET", CLIENT_SECRET.into()),
+        ])
+    }
+
+    /// The same for Python, whose HTTP library has a variable of its own.
+    pub(crate) fn python_env(&self, ca_path: &str) -> BTreeMap<&'static str, String> {
+        let mut env = self.env(ca_path);
+        env.insert("REQUESTS_CA_BUNDLE", ca_path.to_owned());
+        env
+    }
+
+    /// A client in the test's own process that finds every host here.
+    pub(crate) fn client(&self) -> reqwest::Client {
+        let ca = reqwest::Certificate::from_pem(self.ca().as_bytes()).unwrap();
+        let proxy = reqwest::Proxy::https(format!("http://{}", self.front.address)).unwrap();
+        let builder = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().proxy(proxy);
+        builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    }
+
+    /// The hosts that the proxy was asked for.
+    pub(crate) fn tunnels(&self) -> BTreeSet<String> {
+        self.front.tunnels.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at or changes the world behind the client's back.
+    pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut World) -> T) -> T {
+        edit(&mut self.lock().world)
+    }
+
+    /// A secret of [`VAULT`].
+    pub(crate) fn secret(&self, name: &str) -> Option<Object> {
+        self.edit(|world| world.vault(VAULT).secrets.get(name).cloned())
+    }
+
+    /// A certificate of [`VAULT`].
+    pub(crate) fn certificate(&self, name: &str) -> Option<Object> {
+        self.edit(|world| world.vault(VAULT).certificates.get(name).cloned())
+    }
+
+    /// Takes a right from the application, such as `secrets/list`.
+    pub(crate) fn deny(&self, right: &str) {
+        self.edit(|world| world.applications.get_mut(CLIENT).unwrap().denied.insert(right.to_owned()));
+    }
+
+    /// Gives back every right.
+    pub(crate) fn allow_all(&self) {
+        self.edit(|world| world.applications.get_mut(CLIENT).unwrap().denied.clear());
+    }
+
+    /// Lets the write with that number, counted from now and from 1, go wrong.
+    pub(crate) fn fault(&self, effect: usize, fault: Fault) {
+        let mut inner = self.lock();
+        inner.effects = 0;
+        inner.fault = Some((effect, fault));
+    }
+
+    /// Refuses the next so many requests to vaults with 429.
+    pub(crate) fn throttle(&self, requests: usize, retry_after_seconds: u64) {
+        self.lock().throttle = (requests, retry_after_seconds);
+    }
+
+    /// How many requests were refused with 429.
+    pub(crate) fn throttled(&self) -> usize {
+        self.lock().throttled
+    }
+
+    /// How many writes came since the last [`FakeAzure::fault`] or [`FakeAzure::forget_requests`].
+    pub(crate) fn effects(&self) -> usize {
+        self.lock().effects
+    }
+
+    /// Every request since the last [`FakeAzure::forget_requests`].
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.lock().requests.clone()
+    }
+
+    /// How many requests needed a right.
+    pub(crate) fn count(&self, right: &str) -> usize {
+        self.lock().requests.iter().filter(|request| request.right == right).count()
+    }
+
+    /// Starts counting anew.
+    pub(crate) fn forget_requests(&self) {
+        let mut inner = self.lock();
+        inner.requests.clear();
+        inner.effects = 0;
+    }
+}
+
+async fn handle(
+    State(shared): State<Arc<Mutex<Inner>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: BTreeMap<String, String> =
+        headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+    let host = headers.get("host").and_then(|host| host.split(':').next()).unwrap_or_default().to_owned();
+    let path = uri.path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let query = form(uri.query().unwrap_or_default().as_bytes());
+    let parsed = serde_json::from_slice(&body).unwrap_or_default();
+    let request =
+        Request { method: method.to_string(), host, path, query, headers, body: parsed, right: String::new() };
+    let answer = shared.lock().unwrap_or_else(PoisonError::into_inner).answer(request, &body);
+    // Hanging up: unlike a panic, this prints nothing.
+    answer.unwrap_or_else(|| std::panic::resume_unwind(Box::new("hung up")))
+}
+
+impl Inner {
+    /// The answer, or `None` to hang up.
+    fn answer(&mut self, mut request: Request, body: &[u8]) -> Option<Response> {
+        if matches!(request.path.first().map(String::as_str), Some("metadata" | "msi")) {
+            self.requests.push(request.clone());
+            return Some(plain(entra::machine(&mut self.world, &request)));
+        }
+        if entra::CLOUDS.iter().any(|(host, ..)| *host == request.host) {
+            self.requests.push(request.clone());
+            return Some(plain(entra::act(&mut self.world, &request, &form(body))));
+        }
+        request.right = vault::right(&request.method, &request.path);
+        self.requests.push(request.clone());
+        if self.throttle.0 > 0 {
+            self.throttle.0 -= 1;
+            self.throttled += 1;
+            let after = self.throttle.1.to_string();
+            // <https://learn.microsoft.com/azure/key-vault/general/overview-throttling>
+            let mut answer = refuse(&Refusal::new(429, "Throttled"), &request, body);
+            answer.headers_mut().insert("retry-after", after.parse().unwrap());
+            return Some(answer);
+        }
+        if let Err(refusal) = self.admitted(&request) {
+            return Some(refuse(&refusal, &request, body));
+        }
+        if request.method != "GET" {
+            self.effects += 1;
+            let now = self.effects;
+            match self.fault.take_if(|(effect, _)| *effect == now).map(|(_, fault)| fault) {
+                Some(Fault::Unheard) => return None,
+                Some(Fault::LostReply) => {
+                    drop(vault::act(&mut self.world, &request));
+                    return None;
+                }
+                Some(Fault::Status(status)) => return Some(refuse(&Refusal::new(status, "Planned"), &request, body)),
+                None => {}
+            }
+        }
+        Some(match vault::act(&mut self.world, &request) {
+            Ok(answer) => plain(answer),
+            Err(refusal) => refuse(&refusal, &request, body),
+        })
+    }
+
+    /// Whether the token is one of ours for this vault, and whether its owner has the right.
+    fn admitted(&self, request: &Request) -> Result<(), Refusal> {
+        if !self.world.vaults.contains_key(&request.host) {
+            return Err(Refusal::new(404, "NotFound"));
+        }
+        let token = request.header("authorization").and_then(|text| text.strip_prefix("Bearer "));
+        let unauthorized = || Refusal::new(401, "Unauthorized");
+        let (client, resource) = token.and_then(|token| self.world.tokens.get(token)).ok_or_else(unauthorized)?;
+        let fits = entra::CLOUDS.iter().any(|(_, of, suffix)| request.host.ends_with(suffix) && of == resource);
+        if !fits {
+            return Err(unauthorized());
+        }
+        if !request.query.get("api-version").is_some_and(|version| API_VERSIONS.contains(&version.as_str())) {
+            return Err(Refusal::new(400, "BadParameter"));
+        }
+        let application = self.world.applications.get(client).cloned().unwrap_or_default();
+        let on = format!("{} {}", request.right, request.path.get(1).map_or("", String::as_str));
+        if application.denied.contains(&request.right) || application.denied.contains(&on) {
+            return Err(Refusal::inner(403, "Forbidden", "ForbiddenByRbac"));
+        }
+        Ok(())
+    }
+}
+
+fn plain((status, json): (u16, Json)) -> Response {
+    let status = StatusCode::from_u16(status).unwrap();
+    if json.is_null() {
+        return status.into_response();
+    }
+    (status, [("content-type", "application/json; charset=utf-8")], json.to_string()).into_response()
+}
+
+/// An error as a vault puts it. Its message quotes the whole request, value included: nobody may pass
+/// such a message on.
+fn refuse(refusal: &Refusal, request: &Request, asked: &[u8]) -> Response {
+    let message = format!("refused: {}", String::from_utf8_lossy(asked));
+    let mut error = json!({ "code": refusal.code, "message": message });
+    if let Some(inner) = &refusal.inner {
+        error["innererror"] = json!({ "code": inner });
+    }
+    let mut answer = plain((refusal.status, json!({ "error": error })));
+    if refusal.status == 401 {
+        let cloud = entra::CLOUDS.iter().find(|(.., suffix)| request.host.ends_with(suffix)).unwrap();
+        let challenge = format!("Bearer authorization=\"https://{}/{TENANT}\", resource=\"{}\"", cloud.0, cloud.1);
+        answer.headers_mut().insert("www-authenticate", challenge.parse().unwrap());
+    }
+    answer
+}
+
+/// A form or a query.
+fn form(bytes: &[u8]) -> BTreeMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://x/?{}", String::from_utf8_lossy(bytes)));
+    url.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default()
+}

@@ -1,0 +1,12 @@
+//! Vault, against OpenBao: a real server that somebody else wrote, with a namespace for each test.
+
+mod bao;
+mod faults;
+mod kinds;
+mod login;
+mod proxy;
+mod stores;
+mod sync;
+mod tls;
+
+pub(crate) use bao::Bao;
