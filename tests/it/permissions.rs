@@ -1,5 +1,7 @@
 //! The least rights: as texts for the specification's examples, and enforced by somebody else's IAM.
 
+#[cfg(feature = "vault")]
+mod bao;
 mod enforced;
 
 use std::fs;
