@@ -161,7 +161,7 @@ impl<'m> Actor<'m> {
             ("AWS_SECRET_ACCESS_KEY", &keys[name][1]),
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ]);
-        Self { moto, sandbox, prefix: name.to_owned(), admin: keys["admin"].clone() }
+        Self { moto, sandbox, prefix: format!("app-{name}"), admin: keys["admin"].clone() }
     }
 
     fn run(&self, step: usize, args: &[&str]) -> Ran {
@@ -204,7 +204,7 @@ fn servers_a_plan_and_a_sync_work_with_exactly_the_printed_rights() {
 
     Actor::new(&moto, &keys, "sync").life().unwrap_or_else(|ran| panic!("the printed rights do not do: {ran:?}"));
 
-    let plan = Actor { prefix: "sync".into(), ..Actor::new(&moto, &keys, "plan") };
+    let plan = Actor { prefix: "app-sync".into(), ..Actor::new(&moto, &keys, "plan") };
     let ran = plan.run(0, &["sync", "--dry-run"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let new = Actor::new(&moto, &keys, "plan");
