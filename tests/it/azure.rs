@@ -8,6 +8,8 @@ mod specification;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use specification::certificate;
+
 use secretzero::environment::Environment;
 use secretzero::limiter::{Limiter, RateLimit, RetryPolicy};
 use secretzero::provider::azure::{AuthKind, AzureProvider, AzureSettings, AzureShared};

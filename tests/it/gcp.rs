@@ -74,7 +74,14 @@ pub(crate) fn labelled(id: &str, labels: BTreeMap<String, String>) -> Place {
 
 /// The text of our mark of a generation.
 fn mark(number: u64, version: u64) -> String {
-    Mark { owner: owner(), generation: generation(number), version: version.to_string(), carried: false }.to_string()
+    Mark {
+        owner: owner(),
+        generation: generation(number),
+        version: version.to_string(),
+        carried: false,
+        over_drift: false,
+    }
+    .to_string()
 }
 
 /// Asks who we are, so that only what follows counts.

@@ -59,6 +59,8 @@ mod local_files;
 mod local_readers;
 mod manifest;
 mod manifest_hostile;
+#[cfg(all(feature = "aws", feature = "azure", feature = "vault"))]
+mod nine;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
 #[cfg(feature = "aws")]

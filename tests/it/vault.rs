@@ -10,3 +10,5 @@ mod sync;
 mod tls;
 
 pub(crate) use bao::Bao;
+pub(crate) use proxy::Proxy;
+pub(crate) use tls::{Authority, Server};

@@ -39,7 +39,7 @@ json.dump({"pfx": base64.encodebytes(pfx).decode(), "key": pem.decode(),
 "#;
 
 /// A certificate as a CI system would hold it.
-pub(super) fn certificate(name: &str, password: &str) -> Json {
+pub(crate) fn certificate(name: &str, password: &str) -> Json {
     python(MAKE, &json!({ "name": name, "password": password })).unwrap()
 }
 

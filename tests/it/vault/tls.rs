@@ -11,31 +11,37 @@ use crate::sandbox::Sandbox;
 use crate::servers::exported;
 
 /// A CA with a certificate for the server and one for a client.
-struct Authority {
-    ca: String,
+pub(crate) struct Authority {
+    pub(crate) ca: String,
     server: (String, String),
     client: (String, String),
 }
 
 impl Authority {
     fn new() -> Self {
+        Self::of(&["127.0.0.1"])
+    }
+
+    /// With a server of these names.
+    pub(crate) fn of(names: &[&str]) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let leaf = |name: &str| {
+        let leaf = |names: &[&str]| {
             let key = KeyPair::generate().unwrap();
-            let cert = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let cert = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
             (cert.pem(), key.serialize_pem())
         };
-        Self { server: leaf("127.0.0.1"), client: leaf("client"), ca: ca.pem() }
+        Self { server: leaf(names), client: leaf(&["client"]), ca: ca.pem() }
     }
 }
 
 /// An OpenBao of its own, over TLS.
-struct Server {
+pub(crate) struct Server {
     process: Child,
-    url: String,
-    token: String,
+    pub(crate) url: String,
+    pub(crate) token: String,
 }
 
 impl Drop for Server {
@@ -46,7 +52,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    async fn start(folder: &Sandbox, authority: &Authority, asks_for_clients: bool) -> Self {
+    pub(crate) async fn start(folder: &Sandbox, authority: &Authority, asks_for_clients: bool) -> Self {
         for (name, text) in [
             ("ca.pem", &authority.ca),
             ("server.pem", &authority.server.0),

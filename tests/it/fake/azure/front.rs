@@ -1,7 +1,7 @@
 //! The door of the fake Azure: a port that takes `CONNECT` as a proxy or TLS at once, ends TLS with a
 //! certificate of its own CA, and passes what is inside to a plain server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,6 +23,9 @@ pub(super) const HOSTS: &[&str] = &[
     "*.vault.azure.cn",
 ];
 
+/// Addresses by `host:port`.
+type Relays = Arc<Mutex<BTreeMap<String, SocketAddr>>>;
+
 /// A running door with its server.
 pub(super) struct Front {
     /// Where it listens.
@@ -33,6 +36,8 @@ pub(super) struct Front {
     pub(super) ca: String,
     /// What `CONNECT` asked for.
     pub(super) tunnels: Arc<Mutex<BTreeSet<String>>>,
+    /// Where `CONNECT` leads for hosts that are not Azure's, byte for byte.
+    pub(super) relays: Relays,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,14 +54,16 @@ impl Front {
         let tunnels: Arc<Mutex<BTreeSet<String>>> = Arc::default();
         let (stop, stopped) = oneshot::channel::<()>();
         let heard = Arc::clone(&tunnels);
+        let relays = Relays::default();
+        let elsewhere = Arc::clone(&relays);
         let serve = async move {
             let listener = TcpListener::from_std(listener).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (acceptor, heard) = (acceptor.clone(), Arc::clone(&heard));
+                let (acceptor, heard, elsewhere) = (acceptor.clone(), Arc::clone(&heard), Arc::clone(&elsewhere));
                 tokio::spawn(async move {
                     // A client that does not trust us hangs up, which is no trouble of ours.
-                    let _ = pass(stream, &acceptor, &heard, inside).await;
+                    let _ = pass(stream, &acceptor, &heard, &elsewhere, inside).await;
                 });
             }
         };
@@ -67,7 +74,7 @@ impl Front {
                 tokio::select! { () = serve => {}, served = plain => served.unwrap(), _ = stopped => {} }
             });
         });
-        Self { address, inside, ca, tunnels, stop: Some(stop), thread: Some(thread) }
+        Self { address, inside, ca, tunnels, relays, stop: Some(stop), thread: Some(thread) }
     }
 }
 
@@ -112,6 +119,7 @@ async fn pass(
     mut stream: TcpStream,
     acceptor: &TlsAcceptor,
     heard: &Mutex<BTreeSet<String>>,
+    relays: &Relays,
     inside: SocketAddr,
 ) -> std::io::Result<()> {
     let mut first = [0_u8; 1];
@@ -125,6 +133,11 @@ async fn pass(
         let host = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
         heard.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
         stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+        let relay = relays.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
+        if let Some(relay) = relay {
+            copy_bidirectional(&mut stream, &mut TcpStream::connect(relay).await?).await?;
+            return Ok(());
+        }
     }
     let mut outside = acceptor.accept(stream).await?;
     let mut behind = TcpStream::connect(inside).await?;

@@ -163,6 +163,11 @@ impl FakeAzure {
         builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
     }
 
+    /// Lets the proxy lead to a server of somebody else's, named by `host:port`.
+    pub(crate) fn relay(&self, host: &str, to: std::net::SocketAddr) {
+        self.front.relays.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), to);
+    }
+
     /// The hosts that the proxy was asked for.
     pub(crate) fn tunnels(&self) -> BTreeSet<String> {
         self.front.tunnels.lock().unwrap_or_else(PoisonError::into_inner).clone()
