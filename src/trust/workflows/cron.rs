@@ -45,7 +45,7 @@ fn wrong(part: &str, name: &str, count: u32) -> Option<(Severity, String, &'stat
             Some((Severity::Error, message, help))
         }
         Some(step) if every && name == "minute" && step < MINUTES_MIN => Some(often(part)),
-        Some(step) if every && count % step != 0 && matches!(name, "minute" | "hour") => {
+        Some(step) if every && !count.is_multiple_of(step) && matches!(name, "minute" | "hour") => {
             let whole = if name == "minute" { "hour" } else { "day" };
             let message = format!("{} starts anew with every {whole}, so the last gap is shorter", quote(part));
             Some((Severity::Warning, message, "choose a step that divides 60 minutes or 24 hours"))
