@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::apply::values::{is_declared, is_needed, is_taken_back, read, revision};
+use crate::apply::values::{compared, is_declared, is_needed, is_taken_back, read, revision};
 use crate::apply::{Opened, adoption};
 use crate::clock::{Clock, Entropy};
 use crate::lockfile::Lockfile;
 use crate::manifest::Manifest;
+use crate::plan::Revision;
 use crate::plan::observe::confirm;
 use crate::plan::{
     Action, Cause, Hold, Identities, Next, Options, Plan, Scope, SecretPlan, SecretView, Stores, observe, plan_secret,
@@ -149,6 +150,22 @@ async fn read_values(request: &Request<'_>, views: &mut [SecretView<'_>], plan: 
                     view.revision = revision(&view.secret.source, &stored.value, request.entropy);
                 }
                 values.insert(position, stored.value);
+            }
+            Err(error) if error.kind == ErrorKind::Unsupported => {
+                let compared = match plan.secrets.get(position) {
+                    Some(secret) => compared(view, secret, request.stores, request.entropy).await,
+                    None => None,
+                };
+                match compared {
+                    Some((revision, declared)) => {
+                        view.revision = revision;
+                        // What the store was told to hold is the value in force, if it does hold it.
+                        if revision == Revision::Same {
+                            values.insert(position, declared);
+                        }
+                    }
+                    None => failed.push((position, error)),
+                }
             }
             Err(error) => failed.push((position, error)),
         }

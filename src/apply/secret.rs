@@ -249,8 +249,14 @@ impl Job<'_> {
     /// A foreign object beside a value in force is taken over only if it holds the same.
     async fn adopt_equal(&self, target: &TargetPlan, settled: &Settled) -> Result<Done> {
         let (store, place) = self.place(target.index)?;
-        let stored = read_one(&self.view.secret.source, store, &place).await?;
-        if !stored.value.matches(&settled.value) {
+        let equal = match read_one(&self.view.secret.source, store, &place).await {
+            Ok(stored) => stored.value.matches(&settled.value),
+            Err(error) if error.kind == ErrorKind::Unsupported => {
+                store.holds(&place, &settled.value).await?.ok_or(error)?
+            }
+            Err(error) => return Err(error),
+        };
+        if !equal {
             let reason = "it holds another value than the other targets; replace it with `--overwrite`";
             return Err(Error::new(ErrorKind::Conflict, reason));
         }

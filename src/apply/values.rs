@@ -102,6 +102,24 @@ pub fn is_taken_back(view: &SecretView<'_>, plan: &SecretPlan) -> bool {
     }
 }
 
+/// Asks a store that gives no values back whether it holds the declared one, if nothing of it is
+/// generated; and the declared value, which is then known to stand there or not.
+pub async fn compared(
+    view: &SecretView<'_>,
+    plan: &SecretPlan,
+    stores: &Stores,
+    entropy: &dyn Entropy,
+) -> Option<(Revision, Value)> {
+    let fixed = match &view.secret.source {
+        Source::Single(generator) => matches!(generator.kind, GeneratorKind::Static(_)),
+        Source::Template(fields) => fields.iter().all(|field| matches!(field.generator.kind, GeneratorKind::Static(_))),
+    };
+    let declared = generate(&view.secret.source, None, entropy).ok().filter(|_| fixed)?;
+    let (provider, place) = place_at(view, stores, plan.source?)?;
+    let holds = stores.get(provider)?.as_ref()?.holds(&place, &declared).await.ok()??;
+    Some((if holds { Revision::Same } else { Revision::Differs }, declared))
+}
+
 /// Compares the declared parts of a stored value with the declaration.
 #[must_use]
 pub fn revision(source: &Source, stored: &Value, entropy: &dyn Entropy) -> Revision {

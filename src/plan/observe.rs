@@ -330,6 +330,7 @@ fn kind_of(at: &Locator) -> Option<TargetKind> {
         ("file:", TargetKind::File),
         ("aws-sm://", TargetKind::SecretsManager),
         ("aws-ssm://", TargetKind::SsmParameter),
+        ("gcp-sm://", TargetKind::SecretManager),
         ("vault-kv://", TargetKind::Kv),
         ("vault-kv1://", TargetKind::Kv),
     ];
@@ -378,6 +379,7 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
     let (scheme, end) = match settings {
         TargetSettings::File(file) => ("file:", format!("{}#{}", file.path, file.key)),
         TargetSettings::SecretsManager(secret) => ("aws-sm://", format!("/{}", secret.name)),
+        TargetSettings::SecretManager(secret) => ("gcp-sm://", format!("/{}", secret.secret_id)),
         TargetSettings::SsmParameter(parameter) => {
             let nowhere = Locator::ssm_parameter("", "", &parameter.name);
             ("aws-ssm://", nowhere.as_str().strip_prefix("aws-ssm:///").unwrap_or_default().to_owned())

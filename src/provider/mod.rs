@@ -216,6 +216,14 @@ pub trait Provider: Send + Sync {
     /// The current value of each place, in the order asked; absent is [`ErrorKind::NotFound`].
     async fn read(&self, at: &[&Place]) -> Vec<Result<Stored>>;
 
+    /// Whether the value that stands at a place is this one. A store that gives no values back may
+    /// know one by something else, such as a certificate's thumbprint; `None` if it cannot tell.
+    async fn holds(&self, at: &Place, value: &Value) -> Result<Option<bool>> {
+        let stored = self.read(&[at]).await.pop();
+        let stored = stored.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))?;
+        Ok(Some(stored.value.matches(value)))
+    }
+
     /// Stores a new version with its mark and makes it current. On a create, metadata goes along in
     /// the same call where the store allows it.
     ///

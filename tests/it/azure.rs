@@ -1,5 +1,6 @@
 //! What the store of Azure does beyond the contract, and what others read of it.
 
+pub(crate) mod certificates;
 mod judges;
 mod login;
 mod secrets;

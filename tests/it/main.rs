@@ -7,6 +7,8 @@ mod action;
 mod actions;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod adoption;
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
+mod all_stores;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "azure")]

@@ -111,6 +111,7 @@ mod aws {
 #[cfg(feature = "azure")]
 mod azure {
     use super::*;
+    use crate::azure::certificates::certificate;
     use crate::azure::{provider, secret};
     use crate::fake::azure::FakeAzure;
 
@@ -119,6 +120,14 @@ mod azure {
         let fake = FakeAzure::start();
         let place = |name: &str, tags| secret(name, |settings| settings.tags = tags);
         all(&Subject { provider: &provider(&fake), kind: TargetKind::KeyVault, place, prefix: String::new() }).await;
+    }
+
+    #[tokio::test]
+    async fn key_vault_certificates_keep_the_contract_against_the_fake() {
+        let fake = FakeAzure::start();
+        let place = |name: &str, tags| certificate(name, |settings| settings.tags = tags);
+        let kind = TargetKind::KeyVaultCertificate;
+        all(&Subject { provider: &provider(&fake), kind, place, prefix: String::new() }).await;
     }
 }
 

@@ -10,5 +10,5 @@ mod sync;
 mod tls;
 
 pub(crate) use bao::Bao;
-pub(crate) use proxy::Proxy;
+pub(crate) use proxy::{Fault as ProxyFault, Proxy};
 pub(crate) use tls::{Authority, Server};

@@ -1,7 +1,10 @@
 //! A Secretfile that is written rather than read: laid out for people, and read back before it is shown.
 
+mod google;
 pub(super) mod naming;
 pub(super) mod scalar;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -50,6 +53,12 @@ pub(super) fn entry(name: &str, note: Option<&str>, alias: &str, settings: &Targ
     text
 }
 
+/// A mapping with what follows its colon; nothing if it is empty.
+fn pairs(tags: &BTreeMap<String, String>) -> Option<String> {
+    let tags = tags.iter().map(|(name, said)| format!("\n            {}: {}", scalar(name), value(said)));
+    Some(tags.collect::<String>()).filter(|text| !text.is_empty())
+}
+
 /// The settings of a target with what follows their colon.
 fn config(settings: &TargetSettings) -> Vec<(&'static str, String)> {
     let one = |text: &str| format!(" {}", value(text));
@@ -92,12 +101,16 @@ fn config(settings: &TargetSettings) -> Vec<(&'static str, String)> {
             lines.push(("merge", Some(" true".into())));
             lines.push(("key", Some(one(key))));
         }
+        TargetSettings::SecretManager(s) => {
+            lines.push(("project_id", s.project_id.as_deref().map(one)));
+            lines.push(("secret_id", Some(one(&s.secret_id))));
+            lines.extend(google::lines(s));
+            lines.push(("annotations", pairs(&s.annotations)));
+        }
         _ => {}
     }
-    if let Some(tags) = settings.tags().filter(|tags| !tags.is_empty()) {
-        let tags = tags.iter().map(|(name, said)| format!("\n            {}: {}", scalar(name), value(said)));
-        lines.push(("tags", Some(tags.collect())));
-    }
+    let tags = if settings.kind() == TargetKind::SecretManager { "labels" } else { "tags" };
+    lines.push((tags, settings.tags().and_then(pairs)));
     lines.into_iter().filter_map(|(key, said)| Some((key, said?))).collect()
 }
 

@@ -16,6 +16,7 @@ mod login;
 mod model;
 mod objects;
 mod observe;
+mod pkcs12;
 mod secret;
 mod stamp;
 mod thumbprint;
@@ -213,6 +214,15 @@ impl Provider for AzureProvider {
             }
         });
         futures_util::future::join_all(reads).await
+    }
+
+    async fn holds(&self, at: &Place, value: &Value) -> Result<Option<bool>> {
+        match Self::part(at)? {
+            Part::Certificate(settings) => certificate::holds(&self.wire, settings, value).await,
+            Part::Secret(settings) => {
+                Ok(Some(secret::read(&self.wire, settings, &at.shape).await?.value.matches(value)))
+            }
+        }
     }
 
     async fn write(&self, at: &Place, value: &Value, options: &WriteOptions) -> Result<VersionId> {

@@ -1,12 +1,13 @@
 //! The normal form of Google's metadata: one spelling for what is declared and for what stands there.
 //!
 //! `tag:<label>`, `annotation:<name>`, `kms_key_id` or `replica:<location>` (its key), `topics`,
-//! `rotation_period`, `next_rotation_time`, `expire_time`.
+//! `rotation_period`, `next_rotation_time`, `expire_time`. An end that counts from the value's making
+//! is compared as such: if the stored one is that of the generation in the mark, both sides say so.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::wire::{Encryption, Rotation, Secret};
-use crate::mark::{Generation, MARK_KEY};
+use crate::mark::{Generation, MARK_KEY, Mark};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::target::{Attributes, REPLICA, ReplicaRegion, Replication, SecretManagerSettings, When};
 
@@ -14,8 +15,8 @@ use crate::target::{Attributes, REPLICA, ReplicaRegion, Replication, SecretManag
 /// (<https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets#Rotation>).
 const ROTATION_AHEAD: SignedDuration = SignedDuration::from_secs(300);
 
-/// What a secret should look like. A time that counts from the generation needs the generation.
-pub(super) fn desired(settings: &SecretManagerSettings, generation: Option<&Generation>) -> Attributes {
+/// What a secret should look like.
+pub(super) fn desired(settings: &SecretManagerSettings) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.extend(settings.labels.iter().map(|(name, value)| (format!("tag:{name}"), value.clone())));
     let annotations = settings.annotations.iter();
@@ -40,10 +41,18 @@ pub(super) fn desired(settings: &SecretManagerSettings, generation: Option<&Gene
     if let Some(at) = settings.next_rotation_time {
         attributes.insert("next_rotation_time".into(), moment(at));
     }
-    if let Some(at) = expiry(settings, generation) {
-        attributes.insert("expire_time".into(), moment(at));
+    if let Some(when) = settings.expire_time {
+        let text = match when {
+            When::At(at) => moment(at),
+            When::After(seconds) => after(seconds),
+        };
+        attributes.insert("expire_time".into(), text);
     }
     attributes
+}
+
+fn after(seconds: i64) -> String {
+    format!("{seconds} s after the value was made")
 }
 
 /// What stands there, in the same words.
@@ -73,9 +82,22 @@ pub(super) fn observed(settings: &SecretManagerSettings, secret: &Secret) -> Att
         }
     }
     if let Some(at) = secret.expire_time.as_deref() {
-        attributes.insert("expire_time".into(), normal(at));
+        attributes.insert("expire_time".into(), end(settings, secret, at));
     }
     attributes
+}
+
+/// When the secret ends, in the words of the declaration if it means the same.
+fn end(settings: &SecretManagerSettings, secret: &Secret, at: &str) -> String {
+    let generation = secret.mark().and_then(|text| Mark::parse(text).ok()).map(|mark| mark.generation);
+    match (settings.expire_time, generation) {
+        (Some(When::After(seconds)), Some(generation))
+            if expiry(settings, &generation).map(moment) == Some(normal(at)) =>
+        {
+            after(seconds)
+        }
+        _ => normal(at),
+    }
 }
 
 /// Google moves the next notification on by the period each time: what is so many periods after the
@@ -100,10 +122,10 @@ pub(super) fn next_ahead(declared: Timestamp, period_seconds: Option<u64>, now: 
 }
 
 /// When the secret is to end, if that is known.
-pub(super) fn expiry(settings: &SecretManagerSettings, generation: Option<&Generation>) -> Option<Timestamp> {
+pub(super) fn expiry(settings: &SecretManagerSettings, generation: &Generation) -> Option<Timestamp> {
     match settings.expire_time? {
         When::At(at) => Some(at),
-        When::After(seconds) => generation?.created.checked_add(SignedDuration::from_secs(seconds)).ok(),
+        When::After(seconds) => generation.created.checked_add(SignedDuration::from_secs(seconds)).ok(),
     }
 }
 

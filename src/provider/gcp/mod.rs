@@ -193,8 +193,8 @@ impl Provider for GcpProvider {
         Some(Place { settings: TargetSettings::SecretManager(settings), shape: shape.clone() })
     }
 
-    fn desired(&self, place: &Place, generation: Option<&Generation>) -> Attributes {
-        ours(place).map(|settings| attributes::desired(settings, generation)).unwrap_or_default()
+    fn desired(&self, place: &Place, _generation: Option<&Generation>) -> Attributes {
+        ours(place).map(attributes::desired).unwrap_or_default()
     }
 
     async fn observe(&self, probes: &[Probe<'_>], reading: Reading) -> Vec<Result<Option<Observed>>> {

@@ -109,10 +109,9 @@ impl Session {
         let endpoint = settings.endpoint_url.clone().or(given).unwrap_or_else(|| ENDPOINT.to_owned());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let (login, project) = Login::open(settings, shared).await?;
-        let http = crate::http::builder().build().map_err(|error| unanswered("Secret Manager", &error))?;
         let environment = settings.environment.filled("GOOGLE_CLOUD_PROJECT").map(str::to_owned);
         let session = Self {
-            http,
+            http: login.http().clone(),
             hosts: settings.hosts.clone().naming(&endpoint),
             endpoint,
             login,
@@ -142,7 +141,8 @@ impl Session {
         }?;
         serde_json::from_slice(&body).map_err(|_| {
             let at = self.attempt(call).at();
-            Error::new(ErrorKind::Indeterminate, format!("Google answered something unreadable to {at}"))
+            let kind = if call.repeat == Repeat::Read { ErrorKind::Unavailable } else { ErrorKind::Indeterminate };
+            Error::new(kind, format!("Google answered something unreadable to {at}"))
         })
     }
 

@@ -103,15 +103,28 @@ struct Added {
 
 /// Ends a version for good.
 pub(super) async fn destroy(session: &Session, at: At<'_>, version: &Version) -> Result<()> {
-    change(session, at, version, "versions.destroy", "destroy").await
+    change(session, at, version, "versions.destroy", State::Destroyed).await
 }
 
 /// Disables or destroys a version as it was seen; one that changed meanwhile stays.
-async fn change(session: &Session, at: At<'_>, version: &Version, permission: &'static str, verb: &str) -> Result<()> {
+async fn change(
+    session: &Session,
+    at: At<'_>,
+    version: &Version,
+    permission: &'static str,
+    wanted: State,
+) -> Result<()> {
     let body = serde_json::json!({ "etag": version.etag }).to_string();
-    let below = format!("/versions/{}:{verb}", version.number());
-    let call = Call::write(permission, at, Method::POST, below, SecretValue::from(body), Repeat::Once);
-    session.call::<Version>(&call).await.map(drop)
+    let (number, verb) = (version.number(), permission.trim_start_matches("versions."));
+    let below = format!("/versions/{number}:{verb}");
+    let call = Call::write(permission, at, Method::POST, below, SecretValue::from(body), Repeat::Safe);
+    let refused = match session.call::<Version>(&call).await {
+        Err(error) if error.kind == ErrorKind::Invalid => error,
+        other => return other.map(drop),
+    };
+    // A repetition meets the etag that the first call left.
+    let now: Version = session.call(&Call::get("versions.get", at, format!("/versions/{number}"))).await?;
+    if now.state == wanted { Ok(()) } else { Err(refused) }
 }
 
 /// Keeps so many versions: what is older is disabled, and destroyed the next time, so that there is
@@ -121,7 +134,7 @@ pub(super) async fn retire(session: &Session, at: At<'_>, keep: u32, in_force: u
     let alive = all.iter().filter(|version| version.state != State::Destroyed && version.number() <= in_force);
     for version in alive.skip(usize::try_from(keep.max(1)).unwrap_or(usize::MAX)) {
         match version.state {
-            State::Enabled => change(session, at, version, "versions.disable", "disable").await?,
+            State::Enabled => change(session, at, version, "versions.disable", State::Disabled).await?,
             State::Disabled => destroy(session, at, version).await?,
             _ => {}
         }

@@ -150,17 +150,18 @@ impl Writer<'_> {
 
     /// The version that a lost answer left, if it was stored: the newest after the claim with this value.
     async fn find(&self, claim: &Claim, value: &SecretValue, lost: Error) -> Result<u64> {
-        for version in self.newer(claim).await? {
+        // Whatever goes wrong here, it stays open whether the value was stored.
+        for version in self.newer(claim).await.unwrap_or_default() {
             match access(self.session, self.at, &version.number().to_string()).await {
                 Ok((number, stored)) if stored.matches(value) => return Ok(number),
-                Ok(_) => {}
-                Err(error) if error.kind == ErrorKind::PermissionDenied => {
-                    // Who may not read takes the very next version for what was announced.
-                    if version.number() == claim.newest.saturating_add(1) {
-                        return Ok(version.number());
-                    }
+                // Who may not read takes the very next version for what was announced.
+                Err(error)
+                    if error.kind == ErrorKind::PermissionDenied
+                        && version.number() == claim.newest.saturating_add(1) =>
+                {
+                    return Ok(version.number());
                 }
-                Err(error) => return Err(error),
+                _ => {}
             }
         }
         Err(lost)
@@ -178,11 +179,7 @@ impl Writer<'_> {
     async fn confirm(&self, claim: &Claim, number: u64, value: &SecretValue) -> Result<()> {
         let secret = self.current().await?;
         if secret.mark() != Some(claim.mark.as_str()) {
-            let added = self.newer(claim).await?.into_iter().find(|version| version.number() == number);
-            if let Some(version) = added {
-                destroy(self.session, self.at, &version).await?;
-            }
-            return Err(self.unexpected("another run claimed it at the same time"));
+            return Err(self.withdraw(claim, number).await);
         }
         if number == claim.newest.saturating_add(1) {
             return Ok(());
@@ -195,12 +192,33 @@ impl Writer<'_> {
         let body = Body::mark(Some(&mark)).beside(&secret);
         self.patch(&secret, body, &mark, &[]).await?;
         for version in others.iter().filter(|version| version.number() < number) {
-            let (_, stored) = access(self.session, self.at, &version.number().to_string()).await?;
-            if stored.matches(value) {
-                destroy(self.session, self.at, version).await?;
+            // One that is gone meanwhile is a rival's, who withdrew; one of another value is not ours.
+            let stored = access(self.session, self.at, &version.number().to_string()).await;
+            if stored.is_ok_and(|(_, stored)| stored.matches(value))
+                && let Err(error) = destroy(self.session, self.at, version).await
+            {
+                tracing::warn!("version {} of {} is one too many and stays: {error}", version.number(), self.at.id);
             }
         }
         Ok(())
+    }
+
+    /// Takes back what was added under a claim that was lost.
+    async fn withdraw(&self, claim: &Claim, number: u64) -> Error {
+        let destroyed = match self.newer(claim).await {
+            Ok(newer) => match newer.iter().find(|version| version.number() == number) {
+                Some(version) => destroy(self.session, self.at, version).await,
+                None => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        match destroyed {
+            Ok(()) => self.unexpected("another run claimed it at the same time"),
+            Err(error) => self.unexpected(&format!(
+                "another run claimed it at the same time, and our version {number} is one too many and must be destroyed \
+                 by hand: {error}"
+            )),
+        }
     }
 
     /// Sets the mark for the version that stands there, and what else of the metadata differs.
@@ -238,7 +256,7 @@ impl Writer<'_> {
         if now.etag == seen.etag {
             return Err(error);
         }
-        let (wanted, there) = (desired(self.settings, Some(&self.options.generation)), observed(self.settings, &now));
+        let (wanted, there) = (desired(self.settings), observed(self.settings, &now));
         let is_ours = now.mark() == Some(mark) && changed.iter().all(|name| wanted.get(name) == there.get(name));
         if is_ours { Ok(now) } else { Err(self.unexpected("it was changed at the same time")) }
     }

@@ -4,7 +4,6 @@
 //! at for phrases that we know and never repeated.
 
 use std::error::Error as _;
-use std::io;
 use std::time::Duration;
 
 use crate::certificate::distrusted;
@@ -25,6 +24,8 @@ pub(super) struct Attempt<'a> {
     pub(super) namespace: Option<&'a str>,
     /// Who we are, as far as known.
     pub(super) principal: &'a str,
+    /// Over TLS without a certificate of our own.
+    pub(super) anonymous: bool,
     /// Set if this is a login.
     pub(super) login: Option<&'a Sent<'a>>,
 }
@@ -72,34 +73,23 @@ pub(super) fn of_line(attempt: &Attempt<'_>, error: &reqwest::Error) -> Error {
         let message = format!("Unable to connect to Vault at {host}: {said}, or `ca_cert` of the provider");
         return Error::new(ErrorKind::Unauthenticated, message);
     }
-    if let Some(alert) = alert(error) {
+    let why = cause(error);
+    // HTTP/2 keeps no more than the words of what broke the line.
+    if let Some(alert) = why.strip_prefix("received fatal alert: ") {
         let message = format!(
             "Unable to connect to Vault at {host}: it refuses our side of the TLS handshake ({alert}); if it asks for \
              a client certificate, set `client_cert` and `client_key` to one that its CA signed"
         );
         return Error::new(ErrorKind::Unauthenticated, message);
     }
-    let why = cause(error);
     if error.is_connect() || error.is_builder() {
         return Error::new(ErrorKind::Unavailable, format!("Unable to connect to Vault at {host}: {why}; {REACH}"));
     }
-    let message = format!("Vault gave no answer to {} ({why})", attempt.at());
+    // A server that asks for a certificate may hang up after the handshake.
+    let hint =
+        if attempt.anonymous { "; if it asks for client certificates, set `client_cert` and `client_key`" } else { "" };
+    let message = format!("Vault gave no answer to {} ({why}){hint}", attempt.at());
     Error::new(ErrorKind::Indeterminate, message)
-}
-
-/// The alert that the other side sent, if that is the trouble.
-fn alert(error: &reqwest::Error) -> Option<String> {
-    let mut next = error.source();
-    for _ in 0..CAUSES_MAX {
-        let here = next?;
-        let inner = here.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = here.downcast_ref().or_else(|| inner?.downcast_ref());
-        if let Some(rustls::Error::AlertReceived(alert)) = tls {
-            return Some(format!("{}", alert.as_str().unwrap_or("alert")));
-        }
-        next = here.source();
-    }
-    None
 }
 
 /// The innermost cause, in the words of the system.
@@ -209,6 +199,7 @@ fn of_login(attempt: &Attempt<'_>, sent: &Sent<'_>, errors: &[&str]) -> Error {
         ("does not match any associated bound claim", "the role's `bound_claims` must hold the token's claims"),
         ("invalid issuer", "the method's `bound_issuer` must be that `iss`"),
         ("token is expired", "the token has expired; ask for a new one, or compare the clocks"),
+        ("not yet valid", "the token is not valid yet; compare the clocks"),
         (
             "no known key successfully validated",
             "the method knows another key; check its `jwks_url` or `oidc_discovery_url`",
@@ -238,6 +229,7 @@ mod tests {
             host: "vault.corp:8200",
             namespace: Some("team"),
             principal: "approle",
+            anonymous: false,
             login: None,
         };
         let error = of_status(&attempt, status, Some(Duration::from_secs(3)), errors);

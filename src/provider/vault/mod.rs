@@ -190,7 +190,9 @@ impl Provider for VaultProvider {
     }
 
     fn recall(&self, at: &Locator, shape: &Shape) -> Option<Place> {
-        let (version, mount_point, path) = at.vault_entry(&self.session.get()?.server)?;
+        // A server that has not told who we are says nothing of its places.
+        let session = self.session.get().filter(|session| session.is_known())?;
+        let (version, mount_point, path) = at.vault_entry(&session.server)?;
         // A field that nobody names is the only one.
         let key = String::new();
         let settings = KvSettings { path, mount_point, version, key, cas: None, metadata: Default::default() };

@@ -72,6 +72,7 @@ impl Session {
             host: &self.host,
             namespace: self.namespace(),
             principal,
+            anonymous: self.base.starts_with("https://") && self.settings.client_cert.is_none(),
             login,
         }
     }
@@ -129,6 +130,11 @@ impl Session {
             .map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))?;
         let once = || exchange(&self.http, &self.base, self.namespace(), token, request, attempt);
         self.shared.limiter.run(&self.scope, class, repeat, once).await
+    }
+
+    /// Whether the server told who we are.
+    pub(super) fn is_known(&self) -> bool {
+        self.who.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     fn principal(&self) -> String {

@@ -138,7 +138,9 @@ pub(super) async fn exchange(
 async fn answer(response: Response, attempt: &Attempt<'_>) -> Result<Answer> {
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let retry_after = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    // Nought says only that it is less than a second.
+    let retry_after = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()).filter(|seconds| *seconds > 0);
+    let retry_after = retry_after.map(Duration::from_secs);
     let sent = header(DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok()).map(|sent| sent.timestamp());
     let body = body(response, attempt).await?;
     if (200..300).contains(&status) && body.is_empty() {

@@ -10,14 +10,14 @@ use crate::fake::azure::{FakeAzure, VAULT};
 use crate::sandbox::Sandbox;
 use crate::servers::exported;
 
-const SCRIPT: &str = include_str!("../../servers/azure.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/keyvault.py");
 
 /// Runs a part of the script with what it is asked.
 pub(super) fn judge(fake: &FakeAzure, sandbox: &Sandbox, part: &str, asked: &Json) -> Json {
     sandbox.write("judge-ca.pem", fake.ca());
     let env: BTreeMap<&str, String> = fake.python_env(&sandbox.path("judge-ca.pem").display().to_string());
     let mut child = Command::new(exported("PYTHON"))
-        .args(["-c", SCRIPT, part])
+        .args([SCRIPT, part])
         .env_clear()
         .envs(env)
         .env("HOME", sandbox.path("."))

@@ -138,6 +138,12 @@ async fn an_end_that_counts_from_the_value_moves_with_it() {
     provider.write(&at, &text("w"), &later).await.unwrap();
     assert_eq!(end().as_second(), made + 500 + seconds);
     assert_eq!(fake.count("secrets.update"), 1, "together with the claim");
+    // As it was asked for it is no difference; another length is one.
+    let seen = look(&provider, &at, Reading::Each).await.unwrap();
+    assert_eq!(differs(&provider, &at, &seen), [""; 0]);
+    let longer = place("db", |settings| settings.expire_time = Some(When::After(seconds + 60)));
+    let seen = look(&provider, &longer, Reading::Each).await.unwrap();
+    assert_eq!(differs(&provider, &longer, &seen), ["expire_time"]);
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use secretzero::provider::{ErrorKind, Expect, Provider, Reading};
 
 use super::{place, provider, settings, shared};
 use crate::conformance::{look, options, text, write};
-use crate::fake::gcp::FakeGcp;
+use crate::fake::gcp::{FakeGcp, Fault, Nth, World};
 
 /// How many calls of each are put in order; more than this, and the rest goes as it comes.
-const CALLS: usize = 6;
+const CALLS: usize = 5;
 
 /// A client with a name.
 fn named(fake: &FakeGcp, name: &str) -> GcpProvider {
@@ -48,18 +48,32 @@ async fn run(
     written
 }
 
+/// One project, two runs, and somebody who looks.
+struct Stage {
+    fake: FakeGcp,
+    a: GcpProvider,
+    b: GcpProvider,
+    watcher: GcpProvider,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let fake = FakeGcp::start();
+        let (a, b, watcher) = (named(&fake, "a"), named(&fake, "b"), provider(&fake));
+        for client in [&a, &b, &watcher] {
+            client.identity().await.unwrap();
+        }
+        Self { fake, a, b, watcher }
+    }
+}
+
 /// Lets both write in one order, and says who was told that its value stands.
-async fn race(order: &[&str], prepared: impl AsyncFn(&FakeGcp) -> (u64, Expect)) -> BTreeSet<&'static str> {
-    let fake = FakeGcp::start();
-    let (number, expect) = prepared(&fake).await;
+async fn race(stage: &Stage, order: &[&str], number: u64, expect: Expect) -> BTreeSet<&'static str> {
+    let Stage { fake, a, b, watcher } = stage;
     let before = fake.secret("db").map_or(0, |secret| secret.enabled().len());
-    let (a, b) = (named(&fake, "a"), named(&fake, "b"));
-    a.identity().await.unwrap();
-    b.identity().await.unwrap();
     fake.interleave(order.iter().map(|name| (*name).to_owned()));
     let (first, second) =
-        futures_util::future::join(run(&fake, &a, "a", number, expect.clone()), run(&fake, &b, "b", number, expect))
-            .await;
+        futures_util::future::join(run(fake, a, "a", number, expect.clone()), run(fake, b, "b", number, expect)).await;
     let told: BTreeSet<&'static str> =
         [("a", &first), ("b", &second)].into_iter().filter(|(_, r)| r.is_ok()).map(|(n, _)| n).collect();
     let case = format!("{order:?}: a {first:?}, b {second:?}");
@@ -73,47 +87,51 @@ async fn race(order: &[&str], prepared: impl AsyncFn(&FakeGcp) -> (u64, Expect))
         assert_eq!(value, winner, "{case}");
         let mark = secret.annotation("secretzero").unwrap();
         assert!(mark.contains(&format!(":u=gid{winner}:v={version}:")), "{case}: {mark}");
-        let seen = look(&provider(&fake), &place("db", |_| {}), Reading::Each).await.unwrap();
+        let seen = look(watcher, &place("db", |_| {}), Reading::Each).await.unwrap();
         assert_eq!(seen.version, version.to_string(), "{case}");
     }
     told
 }
 
+/// Nothing stands there.
+fn empty(stage: &Stage) {
+    stage.fake.edit(|world| *world = World::default());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_runs_that_create_leave_one_value_in_every_order() {
+    let stage = Stage::new().await;
     let mut winners = BTreeSet::new();
-    for order in orders(CALLS - 1, CALLS - 1) {
-        winners.insert(race(&order, async |_| (1, Expect::Absent)).await);
+    for order in orders(CALLS, CALLS) {
+        empty(&stage);
+        winners.insert(race(&stage, &order, 1, Expect::Absent).await);
     }
     assert!(winners.contains(&BTreeSet::from(["a"])) && winners.contains(&BTreeSet::from(["b"])), "{winners:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_runs_that_rotate_leave_one_value_in_every_order() {
+    let stage = Stage::new().await;
     let mut winners = BTreeSet::new();
-    for order in orders(CALLS - 1, CALLS - 1) {
-        let prepared = async |fake: &FakeGcp| {
-            let version = write(&provider(fake), &place("db", |_| {}), &text("old"), 1, Expect::Absent).await.unwrap();
-            (2, Expect::Version(version))
-        };
-        winners.insert(race(&order, prepared).await);
+    for order in orders(CALLS, CALLS) {
+        empty(&stage);
+        let at = place("db", |_| {});
+        let version = write(&stage.watcher, &at, &text("old"), 1, Expect::Absent).await.unwrap();
+        winners.insert(race(&stage, &order, 2, Expect::Version(version)).await);
     }
     assert!(winners.contains(&BTreeSet::from(["a"])) && winners.contains(&BTreeSet::from(["b"])), "{winners:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_runs_that_find_an_empty_secret_of_a_dead_one_leave_one_value() {
-    for order in orders(CALLS - 1, CALLS - 1) {
-        let prepared = async |fake: &FakeGcp| {
-            let client = provider(fake);
-            client.identity().await.unwrap();
-            fake.fault(crate::fake::gcp::Nth::Effect(2), crate::fake::gcp::Fault::CutBefore);
-            let dead = write(&client, &place("db", |_| {}), &text("dead"), 1, Expect::Absent).await;
-            assert_eq!(dead, Err(ErrorKind::Indeterminate));
-            fake.revive();
-            (1, Expect::Absent)
-        };
-        race(&order, prepared).await;
+    let stage = Stage::new().await;
+    for order in orders(CALLS, CALLS) {
+        empty(&stage);
+        stage.fake.fault(Nth::Effect(2), Fault::CutBefore);
+        let dead = write(&stage.watcher, &place("db", |_| {}), &text("dead"), 1, Expect::Absent).await;
+        assert_eq!(dead, Err(ErrorKind::Indeterminate));
+        stage.fake.revive();
+        race(&stage, &order, 1, Expect::Absent).await;
     }
 }
 

@@ -80,8 +80,10 @@ fn a_sync_is_read_back_by_googles_client_and_the_next_changes_nothing() {
 
     fake.forget_requests();
     sandbox.expect(0, &SYNC);
+    assert_eq!(fake.effects(), 0, "nothing is written");
+    fake.forget_requests();
     sandbox.expect(0, &["drift"]);
-    assert_eq!((fake.effects(), fake.count("versions.access")), (0, 0), "nothing is written, no value is read");
+    assert_eq!((fake.effects(), fake.count("versions.access")), (0, 0), "no value is read");
 
     for generation in 2..=4 {
         sandbox.expect(0, &["rotate", "--force", "--secret", "database_password", "--rate-limit", "off"]);
@@ -199,4 +201,47 @@ fn a_store_that_is_down_leaves_the_rest_and_is_finished_later() {
     fake.allow_all();
     sandbox.expect(0, &SYNC);
     assert_eq!(fake.secret("database-password").unwrap().enabled().len(), 1);
+}
+
+#[test]
+fn an_import_declares_what_a_sync_then_adopts() {
+    let fake = FakeGcp::start();
+    sandbox(&fake).expect(0, &SYNC);
+    // As if somebody else had made it.
+    fake.edit(|world| world.annotate("database-password", "secretzero", None));
+    let block = secretfile("metadata: {project: imported}\nsecrets: []\n");
+    let sandbox = Sandbox::with(&block).env(fake.env());
+    let ran = sandbox.expect(0, &["import", "--provider", "gcp", "--prefix", "database"]);
+    let entries = ran.stdout.split_once("secrets:\n").unwrap().1.to_owned();
+    insta::assert_snapshot!(entries, @r#"
+      - name: password
+        kind: external
+        adopt: true
+        targets:
+          - provider: gcp
+            kind: secret_manager
+            config:
+              project_id: shop-prod
+              secret_id: database-password
+              replication:
+                user_managed:
+                  - location: europe-west1
+                    kms_key: projects/shop-prod/locations/europe-west1/keyRings/a/cryptoKeys/b
+                  - location: europe-west4
+                    kms_key: projects/shop-prod/locations/europe-west4/keyRings/a/cryptoKeys/b
+              topics:
+                - projects/shop-prod/topics/rotate
+              rotation_period: "720h"
+              next_rotation_time: "2031-01-01T00:00:00Z"
+              expire_time: "2033-01-01T00:00:00Z"
+              annotations:
+                owner: "platform-team@example.com"
+              labels:
+                data-classification: confidential
+                environment: production
+    "#);
+    sandbox.write("Secretfile.yml", &block.replace("secrets: []", &format!("secrets:\n{entries}")));
+    fake.forget_requests();
+    sandbox.expect(0, &SYNC);
+    assert_eq!((fake.effects(), fake.count("secrets.update")), (1, 1), "marked, and no more");
 }

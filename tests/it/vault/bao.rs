@@ -26,6 +26,10 @@ impl Bao {
         root.post(&format!("sys/namespaces/{namespace}"), json!({})).await;
         let bao = Self { namespace, ..root };
         bao.mount("secret", "kv", json!({ "version": "2" })).await;
+        // A new store says for a moment that it is being upgraded from version 1.
+        while bao.call(Method::GET, "secret/config", None).await.0 != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
         bao
     }
 

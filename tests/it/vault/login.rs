@@ -162,14 +162,17 @@ async fn a_pod_logs_in_with_the_token_of_its_service_account() {
     bao.post("sys/auth/pods", json!({ "type": "kubernetes" })).await;
     let issuer = Issuer::new();
     let claims = json!({
-        "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:prod:app", "exp": EXPIRES,
+        "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:prod:app", "exp": EXPIRES, "nbf": 1_700_000_000,
         "kubernetes.io/serviceaccount/namespace": "prod",
         "kubernetes.io/serviceaccount/service-account.name": "app",
         "kubernetes.io/serviceaccount/service-account.uid": "u1",
         "kubernetes.io/serviceaccount/secret.name": "app-token",
     });
     let jwt = issuer.mint(&claims);
-    let config = json!({ "kubernetes_host": cluster, "token_reviewer_jwt": jwt, "disable_local_ca_jwt": true });
+    let ca = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem();
+    let config = json!({
+        "kubernetes_host": cluster, "token_reviewer_jwt": jwt, "disable_local_ca_jwt": true, "kubernetes_ca_cert": ca,
+    });
     bao.post("auth/pods/config", config).await;
     let role = json!({
         "bound_service_account_names": ["app"], "bound_service_account_namespaces": ["prod"], "token_policies": ["sync"],

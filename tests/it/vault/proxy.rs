@@ -21,6 +21,13 @@ pub(crate) struct Asked {
     pub(crate) token: String,
 }
 
+impl Asked {
+    /// Whether it is meant to change something; logins and revocations are not.
+    fn changes(&self) -> bool {
+        !matches!(self.method.as_str(), "GET" | "LIST") && !self.path.starts_with("auth/")
+    }
+}
+
 /// How a request goes wrong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
@@ -30,6 +37,12 @@ pub(crate) enum Fault {
     Status(u16, Option<u64>),
     /// It does not act and is not answered.
     Stall,
+    /// The program dies before it acts ([`Proxy::victim`]); nothing is answered until [`Proxy::revive`].
+    CutBefore,
+    /// The program dies after it acted, without hearing so.
+    CutAfter,
+    /// It acts twice; the second answer is heard.
+    Twice,
 }
 
 struct Rule {
@@ -44,6 +57,10 @@ struct Rule {
 struct Shared {
     asked: Vec<Asked>,
     rules: Vec<Rule>,
+    /// The write, counted from 1, that goes wrong.
+    nth: Option<(usize, Fault)>,
+    victim: Option<u32>,
+    dead: bool,
 }
 
 #[derive(Clone)]
@@ -97,6 +114,29 @@ impl Proxy {
         self.shared.lock().unwrap().rules.push(Rule { method, path: path.to_owned(), times, fault });
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn mend(&self) {
+        self.shared.lock().unwrap().rules.clear();
+    }
+
+    /// Lets the write with that number, counted from now and from 1, go wrong.
+    pub(crate) fn fault(&self, nth: usize, fault: Fault) {
+        let mut shared = self.shared.lock().unwrap();
+        shared.asked.clear();
+        shared.nth = Some((nth, fault));
+    }
+
+    /// The process that a cut kills.
+    pub(crate) fn victim(&self, process_id: u32) {
+        self.shared.lock().unwrap().victim = Some(process_id);
+    }
+
+    /// Power is back, no fault is planned.
+    pub(crate) fn revive(&self) {
+        let mut shared = self.shared.lock().unwrap();
+        (shared.dead, shared.victim, shared.nth) = (false, None, None);
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.shared.lock().unwrap().asked.clone()
     }
@@ -107,8 +147,7 @@ impl Proxy {
 
     /// Every request that was meant to change something, logins and revocations aside.
     pub(crate) fn writes(&self) -> Vec<String> {
-        let changes = |asked: &Asked| asked.method != "GET" && !asked.path.starts_with("auth/");
-        self.asked().iter().filter(|asked| changes(asked)).map(|a| format!("{} {}", a.method, a.path)).collect()
+        self.asked().iter().filter(|asked| asked.changes()).map(|a| format!("{} {}", a.method, a.path)).collect()
     }
 
     /// The last token that was shown.
@@ -119,7 +158,9 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        drop(self.stop.take().map(|stop| stop.send(())));
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).unwrap_or_default();
+        }
         drop(self.thread.take().map(std::thread::JoinHandle::join));
     }
 }
@@ -138,14 +179,28 @@ async fn handle(State(inner): State<Inner>, method: Method, uri: Uri, headers: H
             return response;
         }
         Some(Fault::Stall) => std::future::pending::<()>().await,
-        Some(Fault::LostReply) | None => {}
+        Some(Fault::CutBefore) => return cut(&inner),
+        Some(Fault::Twice) => drop(forward(&inner, method.clone(), &uri, &headers, body.clone()).await),
+        Some(Fault::LostReply | Fault::CutAfter) | None => {}
     }
     let answer = forward(&inner, method, &uri, &headers, body).await;
+    if matches!(fault, Some(Fault::CutAfter)) {
+        return cut(&inner);
+    }
     if matches!(fault, Some(Fault::LostReply)) {
         let broken = futures_util::stream::once(async { Err::<Bytes, _>(io::Error::other("the line went dead")) });
         return Body::from_stream(broken).into_response();
     }
     answer.unwrap_or_else(|never| match never {})
+}
+
+/// Takes the program's power.
+fn cut(inner: &Inner) -> Response {
+    let mut shared = inner.shared.lock().unwrap();
+    if !std::mem::replace(&mut shared.dead, true) {
+        shared.victim.into_iter().for_each(crate::fake::azure::kill);
+    }
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 fn note(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Fault> {
@@ -158,8 +213,15 @@ fn note(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Optio
         rule.times -= 1;
         rule.fault
     });
-    shared.asked.push(Asked { method: method.to_string(), path, token });
-    fault
+    let asked = Asked { method: method.to_string(), path, token };
+    let changes = asked.changes();
+    shared.asked.push(asked);
+    if shared.dead {
+        return Some(Fault::CutBefore);
+    }
+    let count = shared.asked.iter().filter(|asked| asked.changes()).count();
+    let due = changes.then_some(()).and_then(|()| shared.nth.take_if(|(nth, _)| *nth == count));
+    fault.or(due.map(|(_, fault)| fault))
 }
 
 async fn forward(

@@ -69,6 +69,11 @@ impl Login {
         Ok((login, project))
     }
 
+    /// The client that the API shares.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        self.wire.http()
+    }
+
     /// The token that is in force.
     pub(super) async fn token(&self) -> Result<SecretValue> {
         let mut held = self.held.lock().await;

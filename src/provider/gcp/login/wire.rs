@@ -1,7 +1,7 @@
 //! The requests that lead to a token: each only to a host that may have what is sent, none followed
 //! elsewhere, and no answer repeated to anybody.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,8 +41,8 @@ const OAUTH_CODES: &[&str] = &[
 /// Clients, hosts and clock of one login.
 pub(in super::super) struct Wire {
     http: reqwest::Client,
-    /// For this machine and its link: no proxy stands between.
-    near: reqwest::Client,
+    /// For this machine and its link: no proxy stands between. Made when it is needed.
+    near: OnceLock<reqwest::Client>,
     hosts: Hosts,
     limiter: Arc<Limiter>,
     clock: Arc<dyn Clock>,
@@ -58,9 +58,24 @@ pub(in super::super) fn origin(url: &str) -> (&str, &str) {
 impl Wire {
     pub(super) fn new(hosts: Hosts, shared: &GcpShared) -> Result<Self> {
         let (limiter, clock, disk) = (Arc::clone(&shared.limiter), Arc::clone(&shared.clock), Arc::clone(&shared.disk));
-        let client = |builder: reqwest::ClientBuilder| builder.build().map_err(|error| unanswered("the login", &error));
-        let near = crate::http::builder().no_proxy().connect_timeout(LOCAL_TIMEOUT).timeout(LOCAL_TIMEOUT);
-        Ok(Self { http: client(crate::http::builder())?, near: client(near)?, hosts, limiter, clock, disk })
+        let http = crate::http::builder().build().map_err(|error| unanswered("the login", &error))?;
+        Ok(Self { http, near: OnceLock::new(), hosts, limiter, clock, disk })
+    }
+
+    /// The client, which loads the CA roots once for login and API.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    fn near(&self) -> Result<&reqwest::Client> {
+        if let Some(near) = self.near.get() {
+            return Ok(near);
+        }
+        // Plain http: no roots are loaded.
+        let near = crate::http::builder().no_proxy().tls_certs_only([]);
+        let near = near.connect_timeout(LOCAL_TIMEOUT).timeout(LOCAL_TIMEOUT).build();
+        let near = near.map_err(|error| unanswered("the metadata server", &error))?;
+        Ok(self.near.get_or_init(|| near))
     }
 
     /// With the hosts of a file that the environment of the run names.
@@ -114,7 +129,7 @@ impl Wire {
 
     /// Asks somebody near for a text: a metadata server, or whoever vouches for this run.
     pub(super) async fn get(&self, what: &str, url: &str, headers: &[(String, String)], near: bool) -> Result<Vec<u8>> {
-        let client = if near { &self.near } else { &self.http };
+        let client = if near { self.near()? } else { &self.http };
         let request = || headers.iter().fold(client.get(url), |request, (name, value)| request.header(name, value));
         self.send(what, "check the credentials file", request).await
     }
@@ -122,7 +137,7 @@ impl Wire {
     /// A text from Google's metadata server, which says of itself that it is one.
     pub(super) async fn metadata(&self, url: &str) -> Result<Vec<u8>> {
         let what = "a question to the metadata server";
-        let sent = self.near.get(url).header("metadata-flavor", "Google").send().await;
+        let sent = self.near()?.get(url).header("metadata-flavor", "Google").send().await;
         let answer = sent.map_err(|error| unanswered(what, &error))?;
         let google = answer.headers().get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
         if !google || !answer.status().is_success() {

@@ -100,7 +100,7 @@ impl Body {
     }
 
     fn expires(&mut self, settings: &SecretManagerSettings, options: &WriteOptions) {
-        if let Some(at) = expiry(settings, Some(&options.generation)) {
+        if let Some(at) = expiry(settings, &options.generation) {
             self.fields.insert("expireTime".into(), moment(at).into());
         }
     }

@@ -24,11 +24,12 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 asked = json.load(sys.stdin)
 value, password = asked["value"], (asked.get("pwd") or "").encode() or None
 if asked["pem"]:
-    data = value.encode()
+    # Microsoft's client for Python sends PEM in base64, others as it is.
+    data = value.encode() if value.startswith("-----") else base64.b64decode(value, validate=True)
     assert b"-----BEGIN PRIVATE KEY-----" in data
     key = serialization.load_pem_private_key(data, None)
     certificate = x509.load_pem_x509_certificate(data)
-    kept = value
+    kept = data.decode()
 else:
     key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(value, validate=True), password)
     kept = base64.b64encode(pkcs12.serialize_key_and_certificates(
@@ -62,9 +63,6 @@ pub(super) fn import(world: &mut World, request: &Request, name: &str) -> Answer
     let value = body["value"].as_str().ok_or_else(bad)?;
     let content_type = body["policy"]["secret_props"]["contentType"].as_str().unwrap_or("application/x-pkcs12");
     let pem = content_type == "application/x-pem-file";
-    if pem != value.contains("-----BEGIN") {
-        return Err(bad());
-    }
     let opened = python(OPEN, &json!({ "value": value, "pwd": body["pwd"], "pem": pem })).ok_or_else(bad)?;
     let tags = tags(body)?;
     let key = name.to_ascii_lowercase();

@@ -70,6 +70,13 @@ pub(crate) enum Fault {
     LostReply,
     /// The connection is cut before it acts.
     Unheard,
+    /// The client dies before it acts ([`FakeAzure::victim`]); nothing is answered until
+    /// [`FakeAzure::revive`].
+    CutBefore,
+    /// The client dies after it acted, without hearing so.
+    CutAfter,
+    /// It acts twice; the second answer is heard.
+    Twice,
     /// It does not act; this status is answered.
     Status(u16),
 }
@@ -99,6 +106,8 @@ struct Inner {
     requests: Vec<Request>,
     effects: usize,
     fault: Option<(usize, Fault)>,
+    victim: Option<u32>,
+    dead: bool,
     /// So many requests are refused with 429, and told to come back after so many seconds.
     throttle: (usize, u64),
     throttled: usize,
@@ -205,6 +214,17 @@ impl FakeAzure {
         inner.fault = Some((effect, fault));
     }
 
+    /// The process that a cut kills.
+    pub(crate) fn victim(&self, process_id: u32) {
+        self.lock().victim = Some(process_id);
+    }
+
+    /// Power is back, no fault is planned.
+    pub(crate) fn revive(&self) {
+        let mut inner = self.lock();
+        (inner.dead, inner.victim, inner.fault) = (false, None, None);
+    }
+
     /// Refuses the next so many requests to vaults with 429.
     pub(crate) fn throttle(&self, requests: usize, retry_after_seconds: u64) {
         self.lock().throttle = (requests, retry_after_seconds);
@@ -270,6 +290,9 @@ impl Inner {
             self.requests.push(request.clone());
             return Some(plain(entra::act(&mut self.world, &request, &form(body))));
         }
+        if self.dead {
+            return None;
+        }
         request.right = vault::right(&request.method, &request.path);
         self.requests.push(request.clone());
         if self.throttle.0 > 0 {
@@ -293,6 +316,15 @@ impl Inner {
                     drop(vault::act(&mut self.world, &request));
                     return None;
                 }
+                Some(fault @ (Fault::CutBefore | Fault::CutAfter)) => {
+                    if fault == Fault::CutAfter {
+                        drop(vault::act(&mut self.world, &request));
+                    }
+                    self.dead = true;
+                    self.victim.into_iter().for_each(kill);
+                    return None;
+                }
+                Some(Fault::Twice) => drop(vault::act(&mut self.world, &request)),
                 Some(Fault::Status(status)) => return Some(refuse(&Refusal::new(status, "Planned"), &request, body)),
                 None => {}
             }
@@ -325,6 +357,12 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Takes a process's power.
+pub(crate) fn kill(process_id: u32) {
+    let killed = std::process::Command::new("kill").args(["-KILL", &process_id.to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()), "process {process_id} could not be killed");
 }
 
 fn plain((status, json): (u16, Json)) -> Response {

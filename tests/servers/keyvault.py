@@ -92,7 +92,7 @@ def certificates(asked, credential):
     client = CertificateClient(asked["vault"], credential)
     keeper = SecretClient(asked["vault"], credential)
     seen = {}
-    pfx = base64.b64encode(base64.b64decode(asked["pfx"]))
+    pfx = base64.b64decode(asked["pfx"])
     made = client.import_certificate("app", pfx, password=asked["password"], tags={"a": "1"})
     seen["same certificate"] = base64.b64encode(bytes(made.cer)).decode() == asked["der"]
     seen["wrong password"] = refused(lambda: client.import_certificate("bad", pfx, password="no"))
