@@ -280,7 +280,7 @@ fn head(
         lines.extend(texts.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?.value.clone()))));
     }
     if lines.is_empty() {
-        let words = args.prefix.trim_matches('/').replace('/', "-");
+        let words = args.prefix.trim_start_matches("https://").trim_matches('/').replace('/', "-");
         notes.push("Every mark names the project: choose it before the first sync, and keep it.".to_owned());
         lines.push(("project", if words.is_empty() { "imported".to_owned() } else { words }));
     }

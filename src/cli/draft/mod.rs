@@ -1,5 +1,6 @@
 //! A Secretfile that is written rather than read: laid out for people, and read back before it is shown.
 
+mod azure;
 mod google;
 pub(super) mod naming;
 pub(super) mod scalar;
@@ -101,6 +102,7 @@ fn config(settings: &TargetSettings) -> Vec<(&'static str, String)> {
             lines.push(("merge", Some(" true".into())));
             lines.push(("key", Some(one(key))));
         }
+        TargetSettings::KeyVault(s) => lines.extend(azure::lines(s)),
         TargetSettings::SecretManager(s) => {
             lines.push(("project_id", s.project_id.as_deref().map(one)));
             lines.push(("secret_id", Some(one(&s.secret_id))));
