@@ -26,6 +26,9 @@ const LOOKS_MAX: usize = 8;
 pub enum Depth {
     /// Metadata only; needs no right to read a value.
     Plan,
+    /// The same, but what a list that lags may be wrong about is asked of the objects themselves, by calls
+    /// that may return values, which are dropped at once ([`Reading::Batch`]).
+    Certain,
     /// Everything that applying needs.
     Apply,
 }
@@ -102,7 +105,7 @@ pub async fn prepare<'a>(request: &Request<'a>, depth: Depth) -> Prepared<'a> {
         view.intended = intent.map(crate::apply::Intent::generation);
     }
     let mut plan = plan_all(request, &views);
-    let reading = if depth == Depth::Apply { Reading::Batch } else { Reading::Each };
+    let reading = if depth == Depth::Plan { Reading::Each } else { Reading::Batch };
     for _ in 0..LOOKS_MAX {
         if scope.offline || !confirm(&mut views, &plan.secrets, stores, reading).await {
             break;

@@ -90,6 +90,8 @@ pub enum Command {
     Refresh(StoreArgs),
     /// Show what stands in the stores differently from what SecretZero left there; writes nothing
     Drift(DriftArgs),
+    /// Show which store and region holds which generation, and what is behind; heal it with `--heal`
+    Dr(DrArgs),
     /// Write a first Secretfile with the names in `.env` files, never their values
     Init,
     /// Write what exists in a store already as a part of a Secretfile; reads no value
@@ -228,10 +230,25 @@ pub struct DriftArgs {
     pub detailed_exitcode: bool,
 }
 
+/// `dr`.
+#[derive(Debug, Clone, Args)]
+pub struct DrArgs {
+    /// Which targets.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Bring up to date what is behind, from a place that holds the value in force; makes no new value
+    #[arg(long)]
+    pub heal: bool,
+    /// Heal with this target as the primary, while the declared one cannot be reached: the alias of a
+    /// provider, a region, or the name of a place
+    #[arg(long, value_name = "TARGET")]
+    pub promote_primary: Option<String>,
+}
+
 /// `import`.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// Where to look: the alias of a provider of the Secretfile or, without one, `aws`
+    /// Where to look: the alias of a provider of the Secretfile or, without one, `aws`, `azure`, `vault` or `gcp`
     #[arg(long, value_name = "NAME", help_heading = "What to look for")]
     pub provider: String,
     /// Only objects whose name begins like this; a `/` before it does not count

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::args::ImportArgs;
 use super::console::Tone;
 use super::draft::naming::{Names, after_prefix};
-use super::draft::{Head, entry, read_back, short, sound};
+use super::draft::{Head, Login, entry, read_back, short, sound};
 use super::exit::Exit;
 use super::session::{Depth, Session, Workspace};
 use super::show::plural;
@@ -18,7 +18,7 @@ use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::{ProviderBlock, ProviderKind};
 use crate::provider::{Error, ErrorKind, Identity, Listed, Provider};
 use crate::secret::SecretValue;
-use crate::target::TargetKind;
+use crate::target::{TargetKind, TargetSettings};
 
 /// Longest prefix, in characters.
 const PREFIX_CHARS_MAX: usize = 512;
@@ -34,11 +34,10 @@ pub(super) async fn import(session: &Session, args: &ImportArgs) -> Result<Exit,
     let kinds = kinds(session, &block, args)?;
     let store = connect(session, &block, args)?;
     let identity = store.identity().await.map_err(|error| refused(session, &error, None))?;
-    let mut found = Vec::new();
-    for kind in kinds {
-        found.extend(store.list(kind, &args.prefix).await.map_err(|error| refused(session, &error, Some(kind)))?);
-    }
+    let prefixes = prefixes(workspace.as_ref(), &block, args);
+    let found = list(session, store.as_ref(), &kinds, &prefixes).await;
     store.close().await;
+    let found = found?;
     if found.is_empty() {
         let reason = format!("nothing there has a name that begins with {}", quote(&args.prefix));
         let help = "check `--prefix`, `--region` and, with `secretzero test`, the account";
@@ -46,6 +45,61 @@ pub(super) async fn import(session: &Session, args: &ImportArgs) -> Result<Exit,
     }
     let part = Part::of(session, workspace.as_ref(), args, &block, &identity, &found);
     part.deliver(session, args)
+}
+
+/// Everything of those kinds. A kind that a store cannot be asked for counts only if it cannot be asked for any.
+async fn list(
+    session: &Session,
+    store: &dyn Provider,
+    kinds: &[TargetKind],
+    prefixes: &[String],
+) -> Result<Vec<(Listed, bool)>, Exit> {
+    let (mut found, mut unable, mut asked) = (Vec::new(), None, false);
+    for kind in kinds {
+        let readable = store.capabilities(*kind).is_none_or(|can| can.read_back);
+        for prefix in prefixes {
+            match store.list(*kind, prefix).await {
+                Ok(listed) => {
+                    asked = true;
+                    found.extend(listed.into_iter().map(|listed| (listed, readable)));
+                }
+                Err(error) if error.kind == ErrorKind::Unsupported => unable = Some((error, *kind)),
+                Err(error) => return Err(refused(session, &error, Some(*kind))),
+            }
+        }
+    }
+    match unable {
+        Some((error, kind)) if !asked => Err(refused(session, &error, Some(kind))),
+        _ => Ok(found),
+    }
+}
+
+/// The prefix in each vault that the Secretfile names for a provider whose login names none.
+fn prefixes(workspace: Option<&Workspace>, block: &ProviderBlock, args: &ImportArgs) -> Vec<String> {
+    let mut prefixes: Vec<String> = Vec::new();
+    let targets = workspace.iter().flat_map(|workspace| {
+        let manifest = &workspace.manifest;
+        let same = |index: usize| manifest.providers.get(index).is_some_and(|b| b.alias.value == block.alias.value);
+        manifest.secrets.iter().flat_map(|secret| &secret.targets).filter(move |target| same(target.provider))
+    });
+    let url = |settings: &TargetSettings| match settings {
+        TargetSettings::KeyVault(settings) => Some(settings.vault_url.clone()),
+        TargetSettings::KeyVaultCertificate(settings) => Some(settings.vault_url.clone()),
+        _ => None,
+    };
+    let named = args.prefix.starts_with("https://");
+    for url in targets.filter_map(|target| url(&target.settings)).filter(|_| !named) {
+        let prefix = format!("{url}/{}", args.prefix.trim_start_matches('/'));
+        if !prefixes.contains(&prefix) {
+            prefixes.push(prefix);
+        }
+    }
+    if prefixes.is_empty() { vec![args.prefix.clone()] } else { prefixes }
+}
+
+/// The part of a prefix that belongs to the names, without the address of a vault.
+fn prefix_of_names(prefix: &str) -> &str {
+    prefix.strip_prefix("https://").map_or(prefix, |rest| rest.split_once('/').map_or("", |(_, names)| names))
 }
 
 /// An existing file is somebody's work.
@@ -82,12 +136,7 @@ fn block(session: &Session, workspace: Option<&Workspace>, args: &ImportArgs) ->
                 }
             }
         }
-        None if name == "aws" => ambient(),
-        None => {
-            let reason = format!("there is no Secretfile that says what the provider {} is", quote(name));
-            let help = "without a Secretfile only `--provider aws` is known, with the login of the environment";
-            return Err(session.fail(Exit::Error, &reason, help));
-        }
+        None => ambient(session, name)?,
     };
     if args.prefix.chars().count() > PREFIX_CHARS_MAX {
         return Err(session.fail(Exit::Error, "no name is as long as this prefix", "shorten `--prefix`"));
@@ -105,15 +154,61 @@ fn block(session: &Session, workspace: Option<&Workspace>, args: &ImportArgs) ->
     Ok(block)
 }
 
-fn ambient() -> ProviderBlock {
-    ProviderBlock {
-        alias: Spanned::new("aws".into(), Span::default()),
-        kind: ProviderKind::Aws,
-        auth_kind: "ambient".into(),
-        config: Default::default(),
+/// The kinds of provider that the environment can log in to, each with how, and with the variables that
+/// its settings come from.
+const AMBIENT: [(ProviderKind, &str, &[(&str, &str)]); 4] = [
+    (ProviderKind::Aws, "ambient", &[]),
+    (ProviderKind::Azure, "default", &[]),
+    (ProviderKind::Vault, "token", &[("url", "VAULT_ADDR"), ("token", "VAULT_TOKEN")]),
+    (ProviderKind::Gcp, "ambient", &[("project_id", "GOOGLE_CLOUD_PROJECT")]),
+];
+
+/// A provider that the environment logs in to.
+fn ambient(session: &Session, name: &str) -> Result<ProviderBlock, Exit> {
+    let Some((kind, auth, settings)) = AMBIENT.into_iter().find(|(kind, ..)| kind.as_str() == name) else {
+        let reason = format!("there is no Secretfile that says what the provider {} is", quote(name));
+        let known = AMBIENT.map(|(kind, ..)| format!("`{}`", kind.as_str())).join(", ");
+        let help = format!("without a Secretfile these are known, with the login of the environment: {known}");
+        return Err(session.fail(Exit::Error, &reason, &help));
+    };
+    let mut config = std::collections::BTreeMap::new();
+    for (setting, variable) in settings {
+        match session.environment.filled(variable) {
+            Some(said) => {
+                config.insert((*setting).to_owned(), Spanned::new(SecretValue::from(said), Span::default()));
+            }
+            None if kind == ProviderKind::Vault => {
+                let reason = format!("{variable} is not set, so nobody can log in at Vault");
+                return Err(session.fail(Exit::Error, &reason, "set it, or name a provider of a Secretfile"));
+            }
+            None => {}
+        }
+    }
+    Ok(ProviderBlock {
+        alias: Spanned::new(name.to_owned(), Span::default()),
+        kind,
+        auth_kind: auth.into(),
+        config,
         unresolved: Default::default(),
         span: Span::default(),
-    }
+    })
+}
+
+/// How the part says to log in: the region, host or project, never a credential.
+fn login(block: &ProviderBlock, region: Option<&str>) -> Login {
+    let said = |name: &'static str| block.setting(name).map(|text| (name, text.to_owned()));
+    let (auth, settings) = match block.kind {
+        ProviderKind::Local => ("none", Vec::new()),
+        ProviderKind::Aws => ("ambient", region.map(|region| ("region", region.to_owned())).into_iter().collect()),
+        ProviderKind::Azure => ("default", Vec::new()),
+        ProviderKind::Gcp => ("ambient", said("project_id").into_iter().collect()),
+        ProviderKind::Vault => {
+            let url = said("url").unwrap_or(("url", "${VAULT_ADDR}".to_owned()));
+            let token = ("token", "${VAULT_TOKEN}".to_owned());
+            ("token", [Some(url), Some(token), said("namespace")].into_iter().flatten().collect())
+        }
+    };
+    Login { alias: block.alias.value.clone(), kind: block.kind.as_str(), auth, settings }
 }
 
 fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<Vec<TargetKind>, Exit> {
@@ -123,8 +218,11 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
         let reason = format!("a provider of kind `{}` has no targets of kind {}", block.kind.as_str(), quote(unknown));
         return Err(session.fail(Exit::Error, &reason, &format!("known are: {}", names.join(", "))));
     }
-    let wanted =
-        |kind: &&TargetKind| args.target_type.is_empty() || args.target_type.iter().any(|n| n == kind.as_str());
+    // Without a value there is nothing to take over, so it is looked for only if that is asked for.
+    let wanted = |kind: &&TargetKind| match args.target_type.as_slice() {
+        [] => kind.holds_value(),
+        named => named.iter().any(|name| name == kind.as_str()),
+    };
     Ok(all.iter().filter(wanted).copied().collect())
 }
 
@@ -168,7 +266,7 @@ impl Part {
         args: &ImportArgs,
         block: &ProviderBlock,
         identity: &Identity,
-        found: &[Listed],
+        found: &[(Listed, bool)],
     ) -> Self {
         let head = head(session, workspace, args, block, identity, found.len());
         let now = session.clock.now();
@@ -180,15 +278,15 @@ impl Part {
         let mut count = 0;
         // A name in Secrets Manager, and the secret that it became.
         let mut twins = std::collections::BTreeMap::new();
-        for listed in found {
+        for (listed, readable) in found {
             let (kind, object) = (listed.settings.kind(), listed.settings.name());
             let place = format!("{} `{object}`", kind.title());
-            if let Some(why) = why_not(listed, declared.contains(&(kind, object.to_owned()))) {
+            if let Some(why) = why_not(listed, *readable, declared.contains(&place_of(&listed.settings))) {
                 left_out.push((place, why));
                 continue;
             }
             // Names are given even if the entry is not sound, so that one object's fault renames no other.
-            let name = names.unique(&after_prefix(object, &args.prefix), short(kind));
+            let name = names.unique(&after_prefix(object, prefix_of_names(&args.prefix)), short(kind));
             let bare = object.trim_start_matches('/').to_owned();
             let twin = twins.get(&bare).map(|other: &String| twin_note(other));
             twins.entry(bare).or_insert_with(|| name.clone());
@@ -280,23 +378,34 @@ fn head(
         lines.extend(texts.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?.value.clone()))));
     }
     if lines.is_empty() {
-        let words = args.prefix.trim_start_matches("https://").trim_matches('/').replace('/', "-");
+        let words = prefix_of_names(&args.prefix).trim_matches('/').replace('/', "-");
         notes.push("Every mark names the project: choose it before the first sync, and keep it.".to_owned());
         lines.push(("project", if words.is_empty() { "imported".to_owned() } else { words }));
     }
-    Head { notes, metadata: lines, provider: (block.alias.value.clone(), block.kind.as_str(), region) }
+    Head { notes, metadata: lines, provider: login(block, region.as_deref()) }
 }
 
 /// What the Secretfile says of this provider already.
-fn declared(workspace: Option<&Workspace>, block: &ProviderBlock) -> BTreeSet<(TargetKind, String)> {
+fn declared(workspace: Option<&Workspace>, block: &ProviderBlock) -> BTreeSet<(TargetKind, String, String)> {
     let Some(Workspace { manifest, .. }) = workspace else { return BTreeSet::new() };
     let same = |index: usize| manifest.providers.get(index).is_some_and(|known| known.alias.value == block.alias.value);
     let targets = manifest.secrets.iter().flat_map(|secret| &secret.targets).filter(|target| same(target.provider));
-    targets.map(|target| (target.settings.kind(), target.settings.name().to_owned())).collect()
+    targets.map(|target| place_of(&target.settings)).collect()
+}
+
+/// A place within a provider: kind, vault or mount or project, and name.
+fn place_of(settings: &TargetSettings) -> (TargetKind, String, String) {
+    let within = match settings {
+        TargetSettings::KeyVault(s) => s.vault_url.as_str(),
+        TargetSettings::KeyVaultCertificate(s) => s.vault_url.as_str(),
+        TargetSettings::Kv(s) => s.mount_point.as_str(),
+        _ => "",
+    };
+    (settings.kind(), within.to_owned(), settings.name().to_owned())
 }
 
 /// Why an object is not declared.
-fn why_not(listed: &Listed, declared: bool) -> Option<String> {
+fn why_not(listed: &Listed, readable: bool, declared: bool) -> Option<String> {
     if declared {
         return Some("the Secretfile declares it already".into());
     }
@@ -308,6 +417,12 @@ fn why_not(listed: &Listed, declared: bool) -> Option<String> {
     }
     if listed.pending_deletion {
         return Some("it is scheduled for deletion".into());
+    }
+    if !listed.settings.kind().holds_value() {
+        return Some("it holds no value that could be taken over; declare its settings by hand".into());
+    }
+    if !readable {
+        return Some("its value cannot be read back, so it cannot be taken over; declare it with its own value".into());
     }
     (!listed.has_value).then(|| "it has no value yet".into())
 }

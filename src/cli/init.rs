@@ -7,7 +7,7 @@ use serde_json::json;
 use super::console::Tone;
 use super::draft::naming::{Names, secret_name};
 use super::draft::scalar::comment;
-use super::draft::{Head, entry, read_back, sound};
+use super::draft::{Head, Login, entry, read_back, sound};
 use super::exit::Exit;
 use super::session::Session;
 use super::show::plural;
@@ -173,7 +173,8 @@ fn head(folder: &Path, found: &Found) -> Head {
     let absolute = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize();
     let project = absolute.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
     let project = project.unwrap_or_else(|| "my-project".into());
-    Head { notes, metadata: vec![("project", comment(&project))], provider: ("local".into(), "local", None) }
+    let provider = Login { alias: "local".into(), kind: "local", auth: "none", settings: Vec::new() };
+    Head { notes, metadata: vec![("project", comment(&project))], provider }
 }
 
 /// `.env.production` gives `production`.

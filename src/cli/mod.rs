@@ -1,11 +1,13 @@
 //! The command line: holds both ends, the Secretfile and the stores, and tells people what happens.
 
+mod advice;
 pub mod args;
 mod check;
 pub mod ci;
 pub mod console;
 mod demo;
 mod doctor;
+mod dr;
 mod draft;
 mod drift;
 pub mod exit;
@@ -83,6 +85,7 @@ async fn command(session: &Session, command: Command) -> Result<Exit, Exit> {
         Command::Rotate(args) => sync::rotate(session, &args).await,
         Command::Refresh(args) => sync::refresh(session, &args).await,
         Command::Drift(args) => drift::drift(session, &args).await,
+        Command::Dr(args) => dr::dr(session, &args).await,
         Command::Init => init::init(session),
         Command::Import(args) => import::import(session, &args).await,
         Command::Permissions(args) => permissions::permissions(session, &args),

@@ -23,7 +23,7 @@ pub(super) async fn sync(session: &Session, args: &SyncArgs) -> Result<Exit, Exi
     let options = Options { adopt: args.adopt, overwrite: args.overwrite, force: args.force, ..Options::default() };
     let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
     job.policies();
-    let prepared = job.prepare(args.dry_run).await;
+    let prepared = job.prepare(depth(args.dry_run)).await;
     job.run(prepared, args.dry_run, args.detailed_exitcode, kept).await
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit,
     let options = Options { force: args.force, rotate_due: true, attended, ..Options::default() };
     let job = Job::open(session, Depth::VALUES, &args.stores, options, !args.dry_run)?;
     job.no_external(&args.stores.secret)?;
-    let mut prepared = job.prepare(args.dry_run).await;
+    let mut prepared = job.prepare(depth(args.dry_run)).await;
     let next = next_due(&prepared.plan);
     prepared.retain(|plan| is_rotation(plan) || is_overdue(plan));
     let mut later = rotations(&prepared.plan);
@@ -68,6 +68,10 @@ fn next_due(plan: &Plan) -> String {
     }
 }
 
+const fn depth(dry_run: bool) -> pipeline::Depth {
+    if dry_run { pipeline::Depth::Plan } else { pipeline::Depth::Apply }
+}
+
 /// What `sync` says when it has nothing to do.
 fn kept(plan: &Plan) -> String {
     let kept = plan.targets().filter(|(_, target)| target.action == Action::Keep && !target.drifted).count();
@@ -84,7 +88,9 @@ pub(super) async fn refresh(session: &Session, args: &StoreArgs) -> Result<Exit,
     let job = Job::open(session, Depth::NAMES, args, Options::default(), true)?;
     let mut prepared = prepare(&job.request(), pipeline::Depth::Plan).await;
     only_look(&mut prepared.plan);
-    let outcome = job.apply(&prepared).await?;
+    let outcome = job.apply(&prepared).await;
+    job.close().await;
+    let outcome = outcome?;
     job.page().asides(&prepared.plan, Some(&outcome));
     let known = outcome.lock.secrets.len();
     let mark = session.console.paint(Tone::Good, "✓");
@@ -104,9 +110,10 @@ fn only_look(plan: &mut Plan) {
     }
 }
 
-struct Job<'a> {
+/// A command that plans and may write: the Secretfile, its stores and its lock.
+pub(super) struct Job<'a> {
     session: &'a Session,
-    workspace: Workspace,
+    pub(super) workspace: Workspace,
     stores: Stores,
     identities: Identities,
     ledger: FileLedger,
@@ -116,7 +123,7 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn open(
+    pub(super) fn open(
         session: &'a Session,
         depth: Depth,
         args: &StoreArgs,
@@ -170,8 +177,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    async fn prepare(&self, dry_run: bool) -> Prepared<'_> {
-        let depth = if dry_run { pipeline::Depth::Plan } else { pipeline::Depth::Apply };
+    pub(super) async fn prepare(&self, depth: pipeline::Depth) -> Prepared<'_> {
         self.session.console.start_spinner("looking at the stores");
         let mut prepared = prepare(&self.request(), depth).await;
         self.session.console.end_bar();
@@ -218,6 +224,7 @@ impl<'a> Job<'a> {
         }
         console.start_bar(changes as u64, "targets");
         let outcome = self.apply(&prepared).await;
+        self.close().await;
         console.end_bar();
         let outcome = outcome?;
         page.unchanged(plan);
@@ -233,7 +240,18 @@ impl<'a> Job<'a> {
         }
     }
 
-    async fn apply(&self, prepared: &Prepared<'_>) -> Result<Outcome, Exit> {
+    /// Reads the lock again, as this run has left it.
+    pub(super) fn reopen(&mut self) -> Result<(), Exit> {
+        self.opened = self.ledger.open().map_err(|error| self.session.ledger_failed(&error))?;
+        Ok(())
+    }
+
+    /// How a person knows the lock.
+    pub(super) fn ledger_name(&self) -> String {
+        self.ledger.name()
+    }
+
+    pub(super) async fn apply(&self, prepared: &Prepared<'_>) -> Result<Outcome, Exit> {
         let blocks = Blocks::new(&self.session.console, &prepared.plan);
         let outcome = apply(Run {
             views: &prepared.views,
@@ -249,11 +267,11 @@ impl<'a> Job<'a> {
         })
         .await;
         blocks.finish();
-        self.close().await;
         outcome.map_err(|error| self.session.ledger_failed(&error))
     }
 
-    async fn close(&self) {
+    /// Gives back what the stores lent.
+    pub(super) async fn close(&self) {
         for store in self.stores.iter().flatten() {
             store.close().await;
         }

@@ -1,68 +1,184 @@
-//! `test`: connects to every provider and shows who we are there.
+//! `test`: connects to every provider at once and shows who we are there; what cannot be reached is
+//! told with what to run next.
+//!
+//! It asks for the identity and nothing else, which needs the least right that proves something. A
+//! login at Azure says nothing of its vaults, so each vault of the Secretfile is asked for one object's
+//! metadata too.
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
+use super::advice::{Advice, advice};
 use super::args::StoreArgs;
-use super::console::Tone;
+use super::console::{Console, Tone};
 use super::exit::Exit;
-use super::session::{Depth, Session};
-use crate::manifest::ProviderKind;
-use crate::provider::Identity;
+use super::session::{Depth, Session, Workspace};
+use crate::manifest::{ProviderBlock, ProviderKind};
+use crate::plan::observe::place;
+use crate::provider::{Error, ErrorKind, Identity, Probe, Provider, Reading, Result};
+use crate::target::{Place, TargetSettings};
+
+/// What one provider answered.
+struct Answer<'a> {
+    block: &'a ProviderBlock,
+    /// `None` is not built.
+    identity: Option<Result<Identity>>,
+    milliseconds: u128,
+    vaults: Vec<Vault>,
+}
+
+/// One vault that a login reaches, or not.
+struct Vault {
+    url: String,
+    error: Option<Error>,
+    milliseconds: u128,
+}
+
+impl Answer<'_> {
+    fn is_failure(&self) -> bool {
+        matches!(self.identity, Some(Err(_))) || self.vaults.iter().any(|vault| vault.error.is_some())
+    }
+}
 
 /// `secretzero test`.
-pub(super) async fn test(session: &Session, args: &StoreArgs) -> Result<Exit, Exit> {
+pub(super) async fn test(session: &Session, args: &StoreArgs) -> std::result::Result<Exit, Exit> {
     let workspace = session.open(Depth::NAMES)?;
     let scope = session.scope(&workspace.manifest, args)?;
     let stores = session.connect(&workspace, args);
-    let asked = join_all(workspace.manifest.providers.iter().zip(&stores).map(|(block, store)| async move {
-        let started = Instant::now();
-        let answer = match store {
-            Some(store) => Some(store.identity().await),
-            None => None,
-        };
-        (block, answer, started.elapsed().as_millis())
-    }))
-    .await;
-    let console = &session.console;
-    let (mut failed, mut rows) = (false, Vec::new());
-    for (block, answer, ms) in asked {
-        let (alias, kind) = (block.alias.value.as_str(), block.kind.as_str());
-        if !scope.providers.is_empty() && !scope.providers.iter().any(|name| name == alias || name == kind) {
-            continue;
-        }
-        let title = if alias == kind { alias.to_owned() } else { format!("{alias} ({kind})") };
-        match answer {
-            Some(Ok(identity)) => {
-                let good = console.paint(Tone::Good, "✓");
-                let time = if block.kind == ProviderKind::Local { String::new() } else { format!(" in {ms} ms") };
-                console.line(&format!("{good} {title}: {}{time}", describe(&identity)));
-                rows.push(json!({"provider": alias, "kind": kind, "ok": true, "account": identity.account,
-                    "principal": identity.principal, "region": identity.region, "milliseconds": ms}));
-            }
-            Some(Err(error)) => {
-                failed = true;
-                console.line(&format!("{} {title}: {error}", console.paint(Tone::Bad, "✗")));
-                rows.push(json!({"provider": alias, "kind": kind, "ok": false, "error": error.to_string()}));
-            }
-            None => {
-                let text = "not built into this version; its targets are checked but not written";
-                console.line(&format!("{} {title}: {text}", console.paint(Tone::Warn, "!")));
-                rows.push(json!({"provider": alias, "kind": kind, "ok": false, "error": text}));
+    let named = |block: &ProviderBlock| {
+        let is_name = |name: &String| *name == block.alias.value || name == block.kind.as_str();
+        scope.providers.is_empty() || scope.providers.iter().any(is_name)
+    };
+    let blocks = workspace.manifest.providers.iter().enumerate().zip(&stores);
+    let asked = blocks.filter(|((_, block), _)| named(block)).map(|((index, block), store)| {
+        let vaults = vaults(&workspace, index);
+        async move {
+            match store {
+                Some(store) => ask(block, store.as_ref(), vaults).await,
+                None => Answer { block, identity: None, milliseconds: 0, vaults: Vec::new() },
             }
         }
+    });
+    let answers = join_all(asked).await;
+    for store in stores.iter().flatten() {
+        store.close().await;
     }
+    let console = &session.console;
+    answers.iter().for_each(|answer| tell(console, answer));
+    let failed = answers.iter().any(Answer::is_failure);
     if console.is_json() {
+        let rows: Vec<Json> = answers.iter().map(row).collect();
         console.json(&json!({ "ok": !failed, "providers": rows }));
     }
     Ok(if failed { Exit::Provider } else { Exit::Done })
 }
 
-fn describe(identity: &Identity) -> String {
-    let region = identity.region.as_deref().map(|region| format!(", {region}")).unwrap_or_default();
-    match identity.principal.as_str() {
-        "" => format!("{}{region}", identity.account),
-        principal => format!("{principal}{region}"),
+async fn ask<'a>(block: &'a ProviderBlock, store: &dyn Provider, vaults: Vec<(String, Place)>) -> Answer<'a> {
+    let started = Instant::now();
+    let identity = store.identity().await;
+    let milliseconds = started.elapsed().as_millis();
+    let vaults = if identity.is_ok() { vaults } else { Vec::new() };
+    let vaults = join_all(vaults.into_iter().map(|(url, place)| async move {
+        let started = Instant::now();
+        let probe = Probe { place: &place, expected_mark: None };
+        let seen = store.observe(&[probe], Reading::Each).await.pop();
+        let error = seen.and_then(std::result::Result::err).filter(|error| error.kind != ErrorKind::NotFound);
+        Vault { url, error, milliseconds: started.elapsed().as_millis() }
+    }));
+    Answer { block, identity: Some(identity), milliseconds, vaults: vaults.await }
+}
+
+/// The vaults that targets of a provider name, each with one place in it.
+fn vaults(workspace: &Workspace, provider: usize) -> Vec<(String, Place)> {
+    let mut vaults: Vec<(String, Place)> = Vec::new();
+    for secret in &workspace.manifest.secrets {
+        for target in secret.targets.iter().filter(|target| target.provider == provider) {
+            let url = match &target.settings {
+                TargetSettings::KeyVault(settings) => &settings.vault_url,
+                TargetSettings::KeyVaultCertificate(settings) => &settings.vault_url,
+                _ => continue,
+            };
+            if !vaults.iter().any(|(known, _)| known == url) {
+                vaults.push((url.clone(), place(secret, target)));
+            }
+        }
+    }
+    vaults
+}
+
+fn tell(console: &Console, answer: &Answer<'_>) {
+    let Answer { block, identity, milliseconds, vaults } = answer;
+    let (alias, kind) = (block.alias.value.as_str(), block.kind.as_str());
+    let title = if alias == kind { alias.to_owned() } else { format!("{alias} ({kind})") };
+    let good = console.paint(Tone::Good, "✓");
+    match identity {
+        Some(Ok(identity)) => {
+            let local = block.kind == ProviderKind::Local;
+            let time = if local { String::new() } else { format!(" in {milliseconds} ms") };
+            console.line(&format!("{good} {title}: {}{time}", describe(identity, local)));
+        }
+        Some(Err(error)) => refused(console, block, &title, error),
+        None => console.line(&format!("{} {title}: {NOT_BUILT}", console.paint(Tone::Warn, "!"))),
+    }
+    for Vault { url, error, milliseconds } in vaults {
+        match error {
+            None => console.line(&format!("{good} {title}: {url} in {milliseconds} ms")),
+            Some(error) => refused(console, block, &format!("{title}: {url}"), error),
+        }
+    }
+}
+
+const NOT_BUILT: &str = "not built into this version; its targets are checked but not written";
+
+fn refused(console: &Console, block: &ProviderBlock, title: &str, error: &Error) {
+    let Advice { problem, next } = advice(block, &error.kind);
+    let message = &error.message;
+    // Some errors begin with the sentence already.
+    let said = if message.contains(problem) { message.clone() } else { format!("{problem}: {message}") };
+    console.line(&format!("{} {title}: {said}", console.paint(Tone::Bad, "✗")));
+    for command in next {
+        console.line(&format!("  {} {command}", console.paint(Tone::Dim, "run:")));
+    }
+}
+
+fn row(answer: &Answer<'_>) -> Json {
+    let Answer { block, identity, milliseconds, vaults } = answer;
+    let mut row = json!({ "provider": block.alias.value, "kind": block.kind.as_str(), "ok": !answer.is_failure() });
+    let mut add = |fields: Json| {
+        if let (Some(row), Json::Object(fields)) = (row.as_object_mut(), fields) {
+            row.extend(fields);
+        }
+    };
+    let failure = |error: &Error| {
+        let Advice { problem, next } = advice(block, &error.kind);
+        json!({ "error": error.message, "problem": problem, "next": next })
+    };
+    match identity {
+        Some(Ok(identity)) => add(json!({ "account": identity.account, "principal": identity.principal,
+            "region": identity.region, "milliseconds": milliseconds })),
+        Some(Err(error)) => add(failure(error)),
+        None => add(json!({ "ok": false, "error": NOT_BUILT })),
+    }
+    if !vaults.is_empty() {
+        let vaults = vaults.iter().map(|Vault { url, error, milliseconds }| match error {
+            None => json!({ "url": url, "ok": true, "milliseconds": milliseconds }),
+            Some(error) => json!({ "url": url, "ok": false, "failure": failure(error) }),
+        });
+        add(json!({ "vaults": vaults.collect::<Vec<_>>() }));
+    }
+    row
+}
+
+/// Who and where: `arn:aws:iam::123456789012:user/test, us-east-1`, `approle at vault.example.com:8200`.
+fn describe(Identity { account, principal, region }: &Identity, local: bool) -> String {
+    let region = region.as_deref().map(|region| format!(", {region}")).unwrap_or_default();
+    match principal.as_str() {
+        "" => format!("{account}{region}"),
+        // An ARN names the account; of this machine's folder there is nothing to say.
+        principal if local || account.is_empty() || principal.contains(account.as_str()) => {
+            format!("{principal}{region}")
+        }
+        principal => format!("{principal} at {account}{region}"),
     }
 }

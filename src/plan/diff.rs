@@ -37,6 +37,8 @@ pub struct Options {
     pub rotate_due: bool,
     /// A person named the secrets: what is never rotated unattended may be rotated now.
     pub attended: bool,
+    /// Put the value in force back where it was changed outside.
+    pub heal: bool,
 }
 
 /// What is known of the declared parts of a value, beside what the lock says.
@@ -371,6 +373,10 @@ fn action(
         }
         (Some(Standing::Ours { generation, .. }), Next::Adopt(next)) => {
             let why = format!("it holds generation {}, generation {next} is taken over", generation.number);
+            (Action::Heal, why)
+        }
+        (Some(Standing::Drifted { generation }), Next::Keep) if options.heal && plan.source.is_some() => {
+            let why = format!("its value was changed outside after generation {}", generation.number);
             (Action::Heal, why)
         }
         (Some(Standing::Drifted { generation }), _) => {

@@ -4,9 +4,10 @@
 //! something of ours stood at a place, which turns "absent" into "gone" and "foreign" into "its mark
 //! was stripped". What could not be looked at is told apart, so that silence never passes for health.
 
-use super::configured;
-use super::diff::{differing, observed, standing};
+use super::diff::{self, differing, observed};
 use super::{Plan, SecretPlan, SecretView, Seen, Standing, TargetView};
+use super::{configured, standing};
+use crate::lockfile::LockedTarget;
 use crate::mark::{Mark, ShortId};
 use crate::target::TargetKind;
 
@@ -146,6 +147,11 @@ fn written(view: &SecretView<'_>, target: &TargetView) -> Option<u64> {
     Some(known.generation.unwrap_or(locked.generation))
 }
 
+/// What the lock says was written there, if somebody else's value stands there without any mark.
+fn replaced<'v>(view: &SecretView<'v>, target: &TargetView) -> Option<&'v LockedTarget> {
+    standing::replaced(view.locked, target.locator.as_ref()?, target.capabilities?.mark_order, observed(target)?)
+}
+
 fn judge(view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> Option<(DriftKind, String)> {
     let written = written(view, target);
     let Some(seen) = observed(target) else {
@@ -155,7 +161,7 @@ fn judge(view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> Op
             .map(|number| (DriftKind::Missing, format!("it is gone; generation {number} was written there")));
     };
     // Lag does not look like drift, so no moment is too soon.
-    let standing = standing(view, target, jiff::Timestamp::MAX).or_else(|| configured::standing(view, target))?;
+    let standing = diff::standing(view, target, jiff::Timestamp::MAX).or_else(|| configured::standing(view, target))?;
     let ours = matches!(standing, Standing::Ours { .. } | Standing::Drifted { .. });
     if seen.pending_deletion && (ours || written.is_some()) {
         return Some((DriftKind::Deletion, "it is scheduled for deletion".into()));
@@ -170,6 +176,15 @@ fn judge(view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> Op
                 generation.number, seen.version
             );
             Some((DriftKind::Value, said))
+        }
+        Standing::Foreign(_) if replaced(view, target).is_some() => {
+            let versions = replaced(view, target).filter(|_| target.kind != TargetKind::File).map(|known| {
+                format!(
+                    ": version `{}` stands there without our mark, SecretZero wrote `{}`",
+                    seen.version, known.version
+                )
+            });
+            Some((DriftKind::Value, format!("its value was changed outside{}", versions.unwrap_or_default())))
         }
         Standing::Foreign(why) if written.is_some() => {
             Some((DriftKind::Unmarked, format!("{why}; the lock knows it, so its mark was stripped")))
@@ -193,6 +208,7 @@ fn judge(view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> Op
 fn help(kind: DriftKind, view: &SecretView<'_>, target: &TargetView, planned: &SecretPlan) -> String {
     let name = &view.secret.name.value;
     match kind {
+        DriftKind::Value if replaced(view, target).is_some() => adopt_or_overwrite(name),
         DriftKind::Value => {
             let back = observed(target)
                 .and_then(|seen| Mark::parse(seen.mark.as_deref()?).ok())
@@ -204,10 +220,7 @@ fn help(kind: DriftKind, view: &SecretView<'_>, target: &TargetView, planned: &S
         DriftKind::Foreign | DriftKind::Unmarked if !target.kind.holds_value() => format!(
             "change it to what the Secretfile says with `secretzero sync --adopt --secret {name}`, or the Secretfile"
         ),
-        DriftKind::Foreign | DriftKind::Unmarked => format!(
-            "keep its value with `secretzero sync --adopt --secret {name}` (`adopt: true` in the Secretfile or the \
-             workflow), or replace it with `--overwrite`"
-        ),
+        DriftKind::Foreign | DriftKind::Unmarked => adopt_or_overwrite(name),
         DriftKind::OtherRepository => "give one of the two another `metadata.project_id`".into(),
         DriftKind::Managed => "remove the target, or end the other management first".into(),
         DriftKind::Missing if !target.kind.holds_value() => {
@@ -222,4 +235,11 @@ fn help(kind: DriftKind, view: &SecretView<'_>, target: &TargetView, planned: &S
             format!("`secretzero sync --secret {name}` sets it back, or declare in the Secretfile what it is to be")
         }
     }
+}
+
+fn adopt_or_overwrite(name: &str) -> String {
+    format!(
+        "keep its value with `secretzero sync --adopt --secret {name}` (`adopt: true` in the Secretfile or the \
+         workflow), or replace it with `--overwrite`"
+    )
 }

@@ -11,6 +11,7 @@ pub mod drift;
 pub mod duration;
 mod hold;
 pub mod observe;
+pub mod recovery;
 mod replica;
 pub mod review;
 pub mod standing;

@@ -8,6 +8,7 @@
 use uuid::Uuid;
 
 use crate::locator::Locator;
+use crate::lockfile::{LockedSecret, LockedTarget};
 use crate::mark::{Generation, Mark, Owner, UnreadableMark};
 use crate::provider::{MarkOrder, Observed, VersionId};
 
@@ -65,6 +66,19 @@ pub fn judge(owner: &Owner, at: &Locator, order: MarkOrder, seen: &Observed) -> 
 #[must_use]
 pub fn fork_token(owner: &Owner, at: &Locator, generation: &Generation) -> Uuid {
     Uuid::new_v5(&owner.write_token(at, generation.number), generation.id.as_bytes())
+}
+
+/// What the lock says was written at a place where now another version stands without any mark: where
+/// marks come with the value, somebody else's new value has none.
+#[must_use]
+pub fn replaced<'l>(
+    locked: Option<&'l LockedSecret>,
+    at: &Locator,
+    order: MarkOrder,
+    seen: &Observed,
+) -> Option<&'l LockedTarget> {
+    let known = locked?.targets.iter().find(|known| known.locator == *at)?;
+    (order == MarkOrder::WithValue && seen.mark.is_none() && known.version != seen.version).then_some(known)
 }
 
 /// The generation of ours that stands under its token where the mark already names a newer one: a
@@ -189,6 +203,28 @@ mod tests {
         };
         assert_eq!(older(&token(2)), Some(2), "a late value is known by its token");
         assert_eq!(older("someone-elses"), None);
+    }
+
+    #[test]
+    fn where_marks_come_with_the_value_a_strange_value_has_none() {
+        let target =
+            LockedTarget { locator: at(), version: "1".into(), generation: None, created: Timestamp::UNIX_EPOCH };
+        let locked = LockedSecret {
+            name: "s".into(),
+            id: "s".into(),
+            generation: 1,
+            generation_id: "u".into(),
+            primary: at(),
+            targets: vec![target],
+            declaration: crate::lockfile::Declaration { fixed: String::new(), generated: String::new() },
+        };
+        let unmarked = |version: &str| Observed { mark: None, ..seen(1, "1", version) };
+        let is = |locked, order, seen: &Observed| replaced(locked, &at(), order, seen).is_some();
+        assert!(is(Some(&locked), MarkOrder::WithValue, &unmarked("2")));
+        assert!(!is(Some(&locked), MarkOrder::WithValue, &unmarked("1")), "only the mark is gone");
+        assert!(!is(Some(&locked), MarkOrder::WithValue, &seen(1, "1", "2")), "its own mark tells");
+        assert!(!is(Some(&locked), MarkOrder::MarkFirst, &unmarked("2")), "the mark would have stayed");
+        assert!(!is(None, MarkOrder::WithValue, &unmarked("2")));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The reference of the contract: a store in memory that keeps every promise and shows its inside to tests.
 //!
-//! Value, mark and metadata come in one call ([`MarkOrder::WithValue`]). It serves every kind of
-//! target that holds a value, each by its name.
+//! It serves every kind of target that holds a value, each by its name, and takes what such a place
+//! takes ([`Takes`]). [`Traits`] say which kind of store it is: one whose versions are tokens, one that
+//! counts them and marks first, or one whose marks come with the value; with or without a conditional
+//! create, and with metadata that makes new versions or not.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,28 +11,56 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Error, ErrorKind, Expect, Identity, MarkOrder, Observed, Probe, Provider, Reading, Result, Stored,
-    VersionId, WriteOptions,
+    Capabilities, Error, ErrorKind, Expect, Identity, Listed, MarkOrder, Observed, Probe, Provider, Reading, Result,
+    Stored, VersionId, WriteOptions,
 };
 use crate::locator::Locator;
 use crate::mark::Generation;
 use crate::secret::Value;
+use crate::takes::Takes;
 use crate::target::{Attributes, Place, TargetKind, TargetSettings};
 
 /// Largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 65_536;
 
+/// Which kind of store it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// How mark and value come together.
+    pub mark_order: MarkOrder,
+    /// A create over something is refused; otherwise it replaces what stands there.
+    pub conditional_create: bool,
+    /// Versions are named by the token of their write; otherwise they are counted.
+    pub write_token: bool,
+    /// A new description makes no new version.
+    pub metadata_without_version: bool,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        Self {
+            mark_order: MarkOrder::WithValue,
+            conditional_create: true,
+            write_token: false,
+            metadata_without_version: true,
+        }
+    }
+}
+
 /// A store that lives as long as this value does.
 #[derive(Default)]
 pub struct MemoryProvider {
+    traits: Traits,
     objects: Mutex<BTreeMap<(TargetKind, String), Object>>,
 }
 
 /// What stands at one place.
 #[derive(Clone, Default)]
 pub struct Object {
-    /// Every version, the current one last.
-    pub versions: Vec<Value>,
+    /// Every version with its id, the current one last.
+    pub versions: Vec<(VersionId, Value)>,
+    /// What describes it as it is.
+    pub settings: Option<TargetSettings>,
     /// The text of the tag `secretzero`.
     pub mark: Option<String>,
     /// Metadata.
@@ -46,6 +76,12 @@ impl MemoryProvider {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store of another kind.
+    #[must_use]
+    pub fn with(traits: Traits) -> Self {
+        Self { traits, ..Self::default() }
     }
 
     /// What stands at a place now, values included.
@@ -78,7 +114,7 @@ fn missing(place: &Place) -> Error {
 
 impl Object {
     fn version(&self) -> VersionId {
-        if self.versions.is_empty() { String::new() } else { self.versions.len().to_string() }
+        self.versions.last().map(|(id, _)| id.clone()).unwrap_or_default()
     }
 
     /// Refuses unless this is what the writer expects.
@@ -88,20 +124,48 @@ impl Object {
             return Err(Error::new(ErrorKind::PendingDeletion, format!("{name} is scheduled for deletion")));
         }
         if *expect != Expect::Version(self.version()) {
-            return Err(Error::new(ErrorKind::Conflict, format!("{name} is not what was expected")));
+            return Err(unexpected(place));
         }
         Ok(())
+    }
+
+    /// Adds a version and makes it current.
+    fn push(&mut self, traits: Traits, value: Value, options: &WriteOptions) {
+        let counted = || (self.versions.len() + 1).to_string();
+        let id = if traits.write_token { options.token.to_string() } else { counted() };
+        self.versions.push((id, value));
+    }
+}
+
+fn unexpected(place: &Place) -> Error {
+    Error::new(ErrorKind::Conflict, format!("{} is not what was expected", place.settings.name()))
+}
+
+impl MemoryProvider {
+    /// What a token that was used before answers, if it was.
+    fn repeated(
+        &self,
+        object: &Object,
+        at: &Place,
+        value: &Value,
+        options: &WriteOptions,
+    ) -> Option<Result<VersionId>> {
+        let token = options.token.to_string();
+        let (_, stored) = object.versions.iter().find(|(id, _)| self.traits.write_token && *id == token)?;
+        let same = stored.matches(value) && object.version() == token;
+        Some(if same { Ok(token) } else { Err(unexpected(at)) })
     }
 }
 
 #[async_trait]
 impl Provider for MemoryProvider {
     fn capabilities(&self, kind: TargetKind) -> Option<Capabilities> {
+        let Traits { mark_order, conditional_create, write_token, metadata_without_version } = self.traits;
         kind.holds_value().then_some(Capabilities {
-            conditional_create: true,
-            write_token: false,
-            mark_order: MarkOrder::WithValue,
-            metadata_without_version: true,
+            conditional_create,
+            write_token,
+            mark_order,
+            metadata_without_version,
             read_back: true,
             value_bytes_max: VALUE_BYTES_MAX,
         })
@@ -122,7 +186,14 @@ impl Provider for MemoryProvider {
 
     fn desired(&self, place: &Place, _generation: Option<&Generation>) -> Attributes {
         let tags = place.settings.tags().into_iter().flatten();
-        tags.map(|(name, value)| (format!("tag:{name}"), value.clone())).collect()
+        let mut desired: Attributes = tags.map(|(name, value)| (format!("tag:{name}"), value.clone())).collect();
+        let description = match &place.settings {
+            TargetSettings::SecretsManager(settings) => settings.description.clone(),
+            TargetSettings::SsmParameter(settings) => settings.description.clone(),
+            _ => None,
+        };
+        desired.extend(description.map(|text| ("description".to_owned(), text)));
+        desired
     }
 
     async fn observe(&self, at: &[Probe<'_>], _reading: Reading) -> Vec<Result<Option<Observed>>> {
@@ -146,19 +217,26 @@ impl Provider for MemoryProvider {
         let read = |place: &&Place| {
             let object = objects.get(&key(place)).ok_or_else(|| missing(place))?;
             object.expected(&Expect::Version(object.version()), place)?;
-            let value = object.versions.last().ok_or_else(|| missing(place))?;
-            Ok(Stored { value: value.clone(), version: object.version() })
+            let (version, value) = object.versions.last().cloned().ok_or_else(|| missing(place))?;
+            Ok(Stored { value, version })
         };
         at.iter().map(read).collect()
     }
 
     async fn write(&self, at: &Place, value: &Value, options: &WriteOptions) -> Result<VersionId> {
-        if value.to_text().len() > VALUE_BYTES_MAX {
-            return Err(Error::new(ErrorKind::Invalid, format!("the value is larger than {VALUE_BYTES_MAX} bytes")));
+        if let Some(unfit) = Takes::of(&at.settings).and_then(|takes| takes.refuses(value)) {
+            return Err(Error::new(ErrorKind::Invalid, unfit.why));
         }
         let mut objects = self.lock();
         match objects.get(&key(at)) {
-            Some(object) => object.expected(&options.expect, at)?,
+            Some(object) => {
+                if let Some(answer) = self.repeated(object, at, value, options) {
+                    return answer;
+                }
+                if self.traits.conditional_create || options.expect != Expect::Absent {
+                    object.expected(&options.expect, at)?;
+                }
+            }
             None if options.expect == Expect::Absent => {}
             None => return Err(missing(at)),
         }
@@ -166,8 +244,9 @@ impl Provider for MemoryProvider {
         if options.expect == Expect::Absent {
             object.attributes = self.desired(at, Some(&options.generation));
         }
-        object.versions.push(value.clone());
+        object.push(self.traits, value.clone(), options);
         object.mark = Some(options.mark(&object.version()));
+        object.settings = Some(at.settings.clone());
         Ok(object.version())
     }
 
@@ -177,7 +256,15 @@ impl Provider for MemoryProvider {
         object.expected(&options.expect, at)?;
         let desired = self.desired(at, Some(&options.generation));
         object.attributes.extend(desired.into_iter().filter(|(name, _)| changed.contains(name)));
-        object.mark = Some(options.mark(&object.version()));
+        let tags = changed.iter().all(|name| name.starts_with("tag:"));
+        let carried = !self.traits.metadata_without_version && !tags;
+        if carried {
+            let (_, value) = object.versions.last().cloned().ok_or_else(|| missing(at))?;
+            object.push(self.traits, value, options);
+        }
+        let version = object.version();
+        object.mark = Some(if carried { options.carried_mark(&version) } else { options.mark(&version) });
+        object.settings = Some(at.settings.clone());
         Ok(object.version())
     }
 
@@ -185,5 +272,20 @@ impl Provider for MemoryProvider {
         let mut objects = self.lock();
         objects.get_mut(&key(at)).ok_or_else(|| missing(at))?.pending_deletion = false;
         Ok(())
+    }
+
+    async fn list(&self, kind: TargetKind, prefix: &str) -> Result<Vec<Listed>> {
+        let objects = self.lock();
+        let meant = |name: &str| name.trim_start_matches('/').starts_with(prefix.trim_start_matches('/'));
+        let listed = objects.iter().filter(|((of, name), _)| *of == kind && meant(name)).filter_map(|(_, object)| {
+            Some(Listed {
+                settings: object.settings.clone()?,
+                mark: object.mark.clone(),
+                managed_by: object.managed_by.clone(),
+                pending_deletion: object.pending_deletion,
+                has_value: !object.versions.is_empty(),
+            })
+        });
+        Ok(listed.collect())
     }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod certificates;
 mod judges;
 mod login;
+#[cfg(feature = "aws")]
+mod recovery;
 mod secrets;
 mod specification;
 

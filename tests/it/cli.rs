@@ -1,9 +1,11 @@
 //! The command line from the outside: the real program against a fake AWS and local files, and what a
 //! person or a script reads of it.
 
+mod auth;
 mod check;
 #[cfg(feature = "github")]
 mod day_one;
+mod dr;
 mod environments;
 mod filters;
 mod held;

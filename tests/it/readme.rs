@@ -27,6 +27,7 @@ const COMMANDS: &[&str] = &[
     "rotate",
     "refresh",
     "drift",
+    "dr",
     "init",
     "import",
     "permissions",

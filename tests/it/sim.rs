@@ -235,7 +235,10 @@ impl Sim {
         let slot = contents.objects.iter_mut().find(|(known, _)| known.as_str() == at).map(|(_, object)| object);
         match slot {
             Some(object) if self.chance.one_in(3) && at.starts_with("aws-sm://1/secrets_manager") => {
-                object.pending_deletion = true
+                object.pending_deletion = true;
+                if let Some(known) = self.outsiders.get_mut(&at) {
+                    *known = object.snapshot();
+                }
             }
             Some(_) if self.chance.one_in(2) && elsewhere > 0 => {
                 contents.objects.retain(|known, _| known.as_str() != at);
@@ -244,6 +247,10 @@ impl Sim {
             Some(object) if secret.source == Source::Random && !object.pending_deletion => {
                 let id = object.versions.len() + 100;
                 object.versions.push((id.to_string(), value));
+                if at.contains("/key_vault/") {
+                    // The mark belongs to the version.
+                    object.mark = None;
+                }
                 self.outsiders.insert(at, object.snapshot());
                 self.drifted = true;
             }
@@ -260,7 +267,12 @@ impl Sim {
     /// All copies of a secret are deleted but those in one kind of store, which is down in that run.
     fn disaster(&mut self, job: &mut Job) {
         let secret = self.chance.pick(&self.model.secrets).clone();
-        let down = *self.chance.pick(&[TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault]);
+        let down = *self.chance.pick(&[
+            TargetKind::SecretsManager,
+            TargetKind::SsmParameter,
+            TargetKind::KeyVault,
+            TargetKind::Kv,
+        ]);
         let (declared, held) = (self.declared(&secret), self.held());
         let ours = |at: &&String| self.world.is_kind(at, down) && self.is_ours(&secret, at, &held);
         if !declared.iter().any(|at| ours(&at)) {
@@ -290,11 +302,17 @@ impl Sim {
             _ => {}
         }
         if self.chance.one_in(3) {
-            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault];
+            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault, TargetKind::Kv];
             job.down = Some(*self.chance.pick(&kinds));
         }
         if self.chance.one_in(5) {
-            let kinds = [TargetKind::SecretsManager, TargetKind::SsmParameter, TargetKind::KeyVault, TargetKind::File];
+            let kinds = [
+                TargetKind::SecretsManager,
+                TargetKind::SsmParameter,
+                TargetKind::KeyVault,
+                TargetKind::Kv,
+                TargetKind::File,
+            ];
             job.kinds = kinds.into_iter().filter(|_| self.chance.one_in(2)).collect();
         }
         let foreign = job.options.overwrite || job.options.adopt;

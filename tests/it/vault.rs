@@ -1,6 +1,7 @@
 //! Vault, against OpenBao: a real server that somebody else wrote, with a namespace for each test.
 
 mod bao;
+pub(crate) mod contract;
 mod faults;
 mod kinds;
 mod login;

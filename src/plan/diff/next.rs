@@ -2,10 +2,11 @@
 
 use super::super::configured;
 use super::super::hold::to_adopt;
-use super::super::standing::Standing;
+use super::super::standing::{self, Standing};
 use super::super::{Next, SecretPlan, TargetView};
-use super::{Options, Revision, SecretView, failed, generation_of};
+use super::{Options, Revision, SecretView, failed, generation_of, observed};
 use crate::manifest::{GeneratorKind, Source};
+use crate::target::TargetKind;
 
 /// A generation number of a lock that is believed at most; one rotation each second for 30 years.
 const LOCKED_NUMBER_MAX: u64 = 1_000_000_000;
@@ -79,7 +80,18 @@ fn replaced(
 ) -> Option<usize> {
     let new = |index: &usize| {
         let selected = view.targets.get(*index).is_some_and(|target| target.selected);
-        selected && matches!(standings.get(*index), Some(Some(Standing::Drifted { .. })))
+        let unmarked = || {
+            // Whoever can forge a lock in the repository can put a file beside it.
+            let target = view.targets.get(*index).filter(|target| target.kind != TargetKind::File)?;
+            let order = target.capabilities?.mark_order;
+            standing::replaced(view.locked, target.locator.as_ref()?, order, observed(target)?)
+        };
+        let new = match standings.get(*index) {
+            Some(Some(Standing::Drifted { .. })) => true,
+            Some(Some(Standing::Foreign(_))) => unmarked().is_some(),
+            _ => false,
+        };
+        selected && new
     };
     let allowed = options.adopt || view.secret.adopt;
     let found = primary.filter(new).or_else(|| (0..view.targets.len()).find(new));

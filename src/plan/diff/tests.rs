@@ -129,6 +129,9 @@ impl Given {
     fn overwrite(self) -> Self {
         self.with(|options| options.overwrite = true)
     }
+    fn heal(self) -> Self {
+        self.with(|options| options.heal = true)
+    }
     fn rotate(self) -> Self {
         self.with(|options| options.rotate_due = true)
     }
@@ -384,6 +387,8 @@ table! {
     a_foreign_copy_is_taken_over_before_a_value_is_made: given([sm(Absent), ssm(Foreign)]).adopt() => "adopt 1: spread, adopt";
     the_file_itself_may_ask_to_adopt: given([sm(Foreign)]).declared("kind: random_password, adopt: true") => "adopt 1: adopt";
     a_foreign_object_beside_a_value_in_force_is_compared: given([sm(Gen(2)), ssm(Foreign)]).adopt() => "keep: keep, adopt";
+    a_change_outside_is_put_back_when_asked: given([sm(Gen(2)), ssm(Drifted(2))]).heal() => "keep: keep, heal";
+    a_change_outside_with_nothing_to_put_back_stays: given([sm(Drifted(2))]).heal() => "keep: keep";
     a_foreign_object_is_replaced_when_asked: given([sm(Gen(2)), ssm(Foreign)]).overwrite() => "keep: keep, overwrite";
     a_foreign_primary_is_replaced_by_a_first_value: given([sm(Foreign), ssm(Absent)]).overwrite() => "create 1: overwrite, create";
     a_filtered_primary_is_not_overwritten: given([sm(Foreign).filtered(), ssm(Absent)]).overwrite()

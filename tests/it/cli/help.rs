@@ -32,6 +32,8 @@ fn the_program_says_what_it_does() {
       refresh      Rebuild the lock from the marks in the stores; writes to no store
       drift        Show what stands in the stores differently from what SecretZero left there; writes
                    nothing
+      dr           Show which store and region holds which generation, and what is behind; heal it with
+                   `--heal`
       init         Write a first Secretfile with the names in `.env` files, never their values
       import       Write what exists in a store already as a part of a Secretfile; reads no value
       permissions  Print the least rights that the Secretfile needs in each cloud; needs no network

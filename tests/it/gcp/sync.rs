@@ -245,3 +245,31 @@ fn an_import_declares_what_a_sync_then_adopts() {
     sandbox.expect(0, &SYNC);
     assert_eq!((fake.effects(), fake.count("secrets.update")), (1, 1), "marked, and no more");
 }
+
+#[test]
+fn what_stands_in_a_project_is_imported_and_adopted_as_it_is() {
+    let fake = FakeGcp::start();
+    let sandbox = Sandbox::with(&secretfile("metadata: {project: shop}\nsecrets: []\n")).env(fake.env());
+    // Made by hand: the mark of whoever made it is taken away.
+    let made = Sandbox::with(&secretfile(COMPLETE)).env(fake.env());
+    made.expect(0, &SYNC);
+    fake.edit(|world| {
+        for id in ["database-password", "service-account"] {
+            world.annotate(id, "secretzero", None);
+        }
+    });
+    let before = read(&fake, "database-password");
+    let args = ["import", "--provider", "gcp", "--output", "part.yml", "--rate-limit", "off"];
+    let ran = sandbox.expect(0, &args);
+    assert!(ran.stderr.contains("2 objects to adopt"), "{}", ran.stderr);
+    let part = sandbox.read("part.yml");
+    for said in
+        ["secret_id: database-password", "data-classification: confidential", "user_managed:", "kms_key:", "topics:"]
+    {
+        assert!(part.contains(said), "{said}\n{part}");
+    }
+    sandbox.expect(0, &["-f", "part.yml", "sync", "--rate-limit", "off", "--secret", "database-password"]);
+    let after = read(&fake, "database-password");
+    assert_eq!((&after["value"], &after["states"]), (&before["value"], &before["states"]));
+    assert!(after["annotations"]["secretzero"].as_str().unwrap().ends_with(":a=1"), "{after}");
+}

@@ -10,11 +10,19 @@ pub(crate) enum Kind {
     SecretsManager,
     Parameter,
     KeyVault,
+    Kv,
     File,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::SecretsManager, Kind::SecretsManager, Kind::Parameter, Kind::Parameter, Kind::KeyVault, Kind::File];
+const KINDS: [Kind; 7] = [
+    Kind::SecretsManager,
+    Kind::SecretsManager,
+    Kind::Parameter,
+    Kind::Parameter,
+    Kind::KeyVault,
+    Kind::Kv,
+    Kind::File,
+];
 
 /// One target; its id makes its name, so no two secrets ever share a place.
 #[derive(Debug, Clone)]
@@ -74,7 +82,7 @@ impl Model {
 
     fn target(&mut self, chance: &Chance, files: bool) -> Target {
         self.ids += 1;
-        let kind = *chance.pick(if files { &KINDS } else { &KINDS[..5] });
+        let kind = *chance.pick(if files { &KINDS } else { &KINDS[..6] });
         Target { kind, id: self.ids, tag: 0, description: 0, primary: false }
     }
 
@@ -108,7 +116,8 @@ impl Model {
     pub(crate) fn text(&self) -> String {
         let mut text = String::from(
             "metadata: {project: sim}\nproviders:\n  aws: {kind: aws, auth: {kind: ambient, config: {region: us-east-1}}}\n  \
-             azure: {kind: azure, auth: {kind: default}}\n  local: {kind: local}\nsecrets:\n",
+             azure: {kind: azure, auth: {kind: default}}\n  \
+             vault: {kind: vault, auth: {kind: token, config: {url: \"https://127.0.0.1:1\", token: t}}}\n  local: {kind: local}\nsecrets:\n",
         );
         let (mut templates, mut moved) = (String::new(), String::new());
         for secret in &self.secrets {
@@ -170,6 +179,9 @@ impl Target {
             ),
             Kind::KeyVault => format!(
                 "provider: azure, kind: key_vault, config: {{vault_url: \"https://simulated.vault.azure.net\", secret_name: n{id}, tags: {{Rev: \"{tag}\"}}}}"
+            ),
+            Kind::Kv => format!(
+                "provider: vault, kind: kv, config: {{path: n{id}, mount_point: secret, metadata: {{Rev: \"{tag}\"}}}}"
             ),
             Kind::File => {
                 let format = if id % 2 == 0 { "json" } else { "dotenv" };

@@ -290,6 +290,7 @@ impl<'a> Process<'a> {
                 wire: Arc::clone(wire),
                 kinds,
                 down: job.down,
+                rivals: job.turns > 0,
             }))
         };
         let disk: Arc<dyn Disk> = Arc::new(SimDisk { files: Arc::clone(&world.files), wire: Arc::clone(wire) });
@@ -298,6 +299,7 @@ impl<'a> Process<'a> {
         let stores = vec![
             store(&[TargetKind::SecretsManager, TargetKind::SsmParameter]),
             store(&[TargetKind::KeyVault]),
+            store(&[TargetKind::Kv]),
             Some(Arc::new(local)),
         ];
         let lease = world.kept.as_ref().map(|kept| {

@@ -1,5 +1,6 @@
-//! Stores in memory that behave as Secrets Manager (value, then mark), SSM (mark, then value) and
-//! [`MemoryProvider`](secretzero::provider::memory::MemoryProvider) (both in one call) do, each call of theirs a step on the wire.
+//! Stores in memory that behave as Secrets Manager (value, then mark), SSM (mark, then value), Vault (mark,
+//! then value, with check-and-set) and Key Vault (both in one call, which nothing guards) do, each call of
+//! theirs a step on the wire.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,12 +75,15 @@ pub(crate) struct SimStore {
     pub(crate) kinds: &'static [TargetKind],
     /// A kind that cannot be reached in this run.
     pub(crate) down: Option<TargetKind>,
+    /// Another run writes at the same time. Where nothing guards a write, two at once can only be told,
+    /// so such a store refuses them here.
+    pub(crate) rivals: bool,
 }
 
 const fn order(kind: TargetKind) -> MarkOrder {
     match kind {
         TargetKind::SecretsManager => MarkOrder::ValueFirst,
-        TargetKind::SsmParameter => MarkOrder::MarkFirst,
+        TargetKind::SsmParameter | TargetKind::Kv => MarkOrder::MarkFirst,
         _ => MarkOrder::WithValue,
     }
 }
@@ -230,6 +234,9 @@ impl SimStore {
         let written = self
             .on(at, true, |slot| {
                 let object = slot.as_mut().ok_or_else(|| Error::new(ErrorKind::NotFound, "it is gone"))?;
+                if at.settings.kind() == TargetKind::Kv && object.version() != before.to_string() {
+                    return Err(conflict("check-and-set parameter did not match the current version"));
+                }
                 let id = (object.version().parse::<u64>().unwrap() + 1).to_string();
                 object.versions.push((id.clone(), value.clone()));
                 doubled.store(id != next, Ordering::Relaxed);
@@ -244,9 +251,12 @@ impl SimStore {
     }
 
     async fn both_at_once(&self, at: &Place, value: &Value, options: &WriteOptions) -> Result<VersionId> {
+        if !self.rivals {
+            self.current(at, options, false).await?;
+        }
         self.on(at, true, |slot| {
             let object = slot.as_mut().ok_or_else(|| conflict("it is gone"))?;
-            if options.expect != Expect::Version(object.version()) {
+            if self.rivals && options.expect != Expect::Version(object.version()) {
                 return Err(conflict("it is another version"));
             }
             let id = (object.version().parse::<u64>().unwrap() + 1).to_string();

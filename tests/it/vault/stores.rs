@@ -14,14 +14,14 @@ use serde_json::json;
 
 use super::Bao;
 use super::proxy::Fault;
-use crate::conformance::{Subject, all, look, options, text, unmarked, value, write};
+use crate::conformance::{look, options, text, value, write};
 
 /// An entry, its metadata being what the suite calls tags.
 pub(super) fn entry(name: &str, metadata: BTreeMap<String, String>) -> Place {
     place(2, name, metadata)
 }
 
-fn old_entry(name: &str, metadata: BTreeMap<String, String>) -> Place {
+pub(super) fn old_entry(name: &str, metadata: BTreeMap<String, String>) -> Place {
     place(1, name, metadata)
 }
 
@@ -43,21 +43,6 @@ pub(super) fn provider(url: &str, namespace: &str, token: &str) -> VaultProvider
     let retry = RetryPolicy { first_delay: Duration::from_millis(1), ..RetryPolicy::default() };
     let limiter = Arc::new(Limiter::new(retry, RateLimit::Off));
     VaultProvider::new(settings, VaultShared { limiter, disk: Arc::new(SystemDisk), tokens: None })
-}
-
-#[tokio::test]
-async fn entries_of_version_2_keep_the_contract() {
-    let bao = Bao::start().await;
-    let provider = provider(bao.url(), &bao.namespace, "root");
-    all(&Subject { provider: &provider, kind: TargetKind::Kv, place: entry, prefix: String::new() }).await;
-}
-
-#[tokio::test]
-async fn entries_of_version_1_keep_what_a_store_without_marks_can() {
-    let bao = Bao::start().await;
-    bao.mount("kv1", "kv", json!({ "version": "1" })).await;
-    let provider = provider(bao.url(), &bao.namespace, "root");
-    unmarked(&Subject { provider: &provider, kind: TargetKind::Kv, place: old_entry, prefix: String::new() }).await;
 }
 
 #[tokio::test]

@@ -167,3 +167,31 @@ async fn a_plan_is_made_with_the_least_rights() {
     let ran = planner.run(&["sync", "--force"]);
     assert_ne!(ran.code, Some(0));
 }
+
+#[tokio::test]
+async fn what_stands_in_a_vault_is_imported_and_adopted_as_it_is() {
+    let bao = Bao::start().await;
+    let proxy = bao.proxy();
+    // Without a Secretfile the environment logs in.
+    let here = sandbox("", &proxy);
+    here.remove("Secretfile.yml");
+    for path in ["shop/database", "shop/key", "other"] {
+        bao.post(&format!("secret/data/{path}"), json!({ "data": { "value": format!("canary {path}") } })).await;
+    }
+    bao.post("secret/metadata/shop/key", json!({ "custom_metadata": { "team": "core" } })).await;
+    let ran = here.expect(0, &["import", "--provider", "vault", "--prefix", "shop/", "--output", "part.yml"]);
+    assert!(ran.stderr.contains("2 objects to adopt"), "{}", ran.stderr);
+    let part = here.read("part.yml");
+    assert!(part.contains("- name: database\n") && part.contains("team: core"), "{part}");
+    assert!(part.contains("token: ${VAULT_TOKEN}") && !part.contains("root") && !part.contains("canary"), "{part}");
+    here.expect(0, &["-f", "part.yml", "sync"]);
+    let stored = read_back(&bao, &["kv2 shop/database", "kv2 shop/key"]);
+    assert_eq!(stored["kv2 shop/key"]["data"]["value"], "canary shop/key");
+    assert_eq!(
+        (&stored["kv2 shop/key"]["version"], &stored["kv2 shop/key"]["metadata"]["team"]),
+        (&json!(1), &json!("core"))
+    );
+    assert!(stored["kv2 shop/database"]["metadata"]["secretzero"].as_str().unwrap().ends_with(":a=1"));
+    let ran = here.expect(0, &["-f", "part.yml", "import", "--provider", "vault", "--prefix", "shop/"]);
+    assert!(ran.stderr.contains("0 objects to adopt, 2 left out"), "{}", ran.stderr);
+}

@@ -32,7 +32,8 @@ pub(super) fn act(world: &mut World, form: &BTreeMap<String, String>, key_id: &s
         Some("GetCallerIdentity") => {
             let arn = world.sessions.get(key_id).cloned();
             let arn = arn.unwrap_or_else(|| format!("arn:aws:iam::{ACCOUNT}:user/test"));
-            let result = format!("<Arn>{arn}</Arn><UserId>AIDATEST</UserId><Account>{ACCOUNT}</Account>");
+            let account = arn.split(':').nth(4).unwrap_or(ACCOUNT);
+            let result = format!("<Arn>{arn}</Arn><UserId>AIDATEST</UserId><Account>{account}</Account>");
             Ok(answer("GetCallerIdentity", &result))
         }
         Some("AssumeRole") => assume(world, form),
@@ -48,7 +49,10 @@ fn assume(world: &mut World, form: &BTreeMap<String, String>) -> Result<String, 
     }
     let key_id = format!("ASIATEST{:012}", world.tick());
     let role = get("RoleArn").rsplit('/').next().unwrap_or_default().to_owned();
-    let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{}", get("RoleSessionName"));
+    // A role may be of another account.
+    let role_arn = get("RoleArn");
+    let account = role_arn.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or(ACCOUNT);
+    let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{}", get("RoleSessionName"));
     world.sessions.insert(key_id.clone(), arn.clone());
     let result = format!(
         "<Credentials><AccessKeyId>{key_id}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\

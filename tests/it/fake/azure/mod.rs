@@ -204,11 +204,6 @@ impl FakeAzure {
         self.edit(|world| world.applications.get_mut(CLIENT).unwrap().denied.insert(right.to_owned()));
     }
 
-    /// Gives back every right.
-    pub(crate) fn allow_all(&self) {
-        self.edit(|world| world.applications.get_mut(CLIENT).unwrap().denied.clear());
-    }
-
     /// Lets the write with that number, counted from now and from 1, go wrong.
     pub(crate) fn fault(&self, effect: usize, fault: Fault) {
         let mut inner = self.lock();
