@@ -396,7 +396,6 @@ fn may_be(at: &Locator, settings: &TargetSettings) -> bool {
         TargetSettings::KeyVaultCertificate(certificate) => {
             ("azure-kv://", format!("/certificate/{}", certificate.certificate_name.to_lowercase()))
         }
-        _ => return false,
     };
     at.as_str().starts_with(scheme) && at.as_str().ends_with(&end)
 }
