@@ -155,9 +155,11 @@ fn block(session: &Session, workspace: Option<&Workspace>, args: &ImportArgs) ->
     Ok(block)
 }
 
-/// The kinds of provider that the environment can log in to, each with how, and with the variables that
-/// its settings come from.
-const AMBIENT: [(ProviderKind, &str, &[(&str, &str)]); 4] = [
+/// A setting of a login, and the variable that it comes from.
+type Variable = (&'static str, &'static str);
+
+/// The kinds of provider that the environment can log in to, each with how, and with its variables.
+const AMBIENT: [(ProviderKind, &str, &[Variable]); 4] = [
     (ProviderKind::Aws, "ambient", &[]),
     (ProviderKind::Azure, "default", &[]),
     (ProviderKind::Vault, "token", &[("url", "VAULT_ADDR"), ("token", "VAULT_TOKEN")]),
