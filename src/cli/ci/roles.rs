@@ -5,12 +5,23 @@
 
 use super::Job;
 use super::inputs::PlanMode;
+use super::sync::Kind;
 use crate::cli::session::missing;
 use crate::connect::federation::Federation;
 use crate::connect::lacks;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
 use crate::oidc::{self, Phase};
+
+impl Kind {
+    /// As whom the stores are asked.
+    pub(super) const fn phase(self) -> Phase {
+        match self {
+            Self::Sync => Phase::Sync,
+            Self::Rotate => Phase::Rotate,
+        }
+    }
+}
 
 impl Job<'_> {
     /// Why the stores of this Secretfile may not be asked; `base` are the provider blocks in force.

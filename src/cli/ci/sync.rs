@@ -21,7 +21,6 @@ use crate::cli::sync::{is_rotation, verdict};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion};
 use crate::manifest::{Credentials, Inputs, load};
-use crate::oidc::Phase;
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject, counts};
 use crate::plan::review::{self, Unreviewed};
@@ -41,16 +40,6 @@ pub(super) enum Kind {
     Sync,
     /// Make new values for what is due.
     Rotate,
-}
-
-impl Kind {
-    /// As whom the stores are asked.
-    const fn phase(self) -> Phase {
-        match self {
-            Self::Sync => Phase::Sync,
-            Self::Rotate => Phase::Rotate,
-        }
-    }
 }
 
 /// A Secretfile that may be synced.

@@ -163,7 +163,7 @@ async fn mint(
     if bearer != format!("Bearer {BEARER}") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let Some(audience) = query.get("audience").filter(|_| query.get("api-version").is_some()) else {
+    let Some(audience) = query.get("audience").filter(|_| query.contains_key("api-version")) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     state.audiences.push(audience.clone());
