@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::Refusal;
 use super::world::World;
-use crate::fake::jwt::{self, Fault, Issuer};
+use super::super::jwt::{self, Fault, Issuer};
 
 /// A role that trusts an issuer.
 #[derive(Debug, Clone, Default)]
