@@ -93,7 +93,12 @@ fn described(collection: Collection, vault: &str, item: &Item, pending_deletion:
     };
     Listed {
         mark: super::stamp::read(item.mark(), item.attributes.created, item.version()).mark,
-        managed_by: item.managed.then(|| "it belongs to the certificate of the same name".into()),
+        managed_by: match collection {
+            Collection::Secrets => item.managed.then(|| "it belongs to the certificate of the same name".into()),
+            Collection::Certificates => {
+                Some("it does not come back as it was imported; declare it with its value".into())
+            }
+        },
         pending_deletion,
         has_value: true,
         settings,

@@ -12,7 +12,7 @@ use super::wire::{Call, Wire};
 use super::{Part, VALUE_BYTES_MAX, attributes, stamp};
 use crate::clock::{Clock as _, SystemClock};
 use crate::limiter::{Repeat, quota};
-use crate::provider::{Error, ErrorKind, Result, Stored, VersionId, WriteOptions};
+use crate::provider::{Error, ErrorKind, Expect, Result, Stored, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::KeyVaultSettings;
 
@@ -102,7 +102,23 @@ pub(super) async fn write(
     let body = Some(objects::body(object, &put)?);
     let call = Call { method: Method::PUT, body, ..Call::get("secrets/set", object.vault, object.name, &path) };
     let made: Item = wire.send(&quota::KEY_VAULT_CREATE, Repeat::Once, &call).await?;
+    if options.expect == Expect::Absent {
+        not_overtaken(wire, object, &made).await?;
+    }
     objects::settle(wire, object, &made, options).await
+}
+
+/// Two runs may both have seen nothing and both created: the newer version counts for both of them, if
+/// the older one's writer sees it.
+async fn not_overtaken(wire: &Wire, object: Object<'_>, made: &Item) -> Result<()> {
+    match objects::current(wire, object).await {
+        Ok(Some(newest)) if newest.version() != made.version() => {
+            let message = format!("another run created the {} at the same moment", object.shown());
+            Err(Error::new(ErrorKind::Conflict, message))
+        }
+        // The value is written; whoever looks next sees the rest.
+        _ => Ok(()),
+    }
 }
 
 /// The value as a vault takes it: a text within its limit.

@@ -218,6 +218,15 @@ async fn a_write_whose_answer_was_lost_is_open_and_the_newest_version_tells() {
 }
 
 #[tokio::test]
+async fn two_runs_that_create_at_the_same_moment_do_not_both_win() {
+    let fake = FakeAzure::start();
+    let (store, at) = (provider(&fake), secret("raced", |_| {}));
+    fake.fault(1, Fault::Overtaken);
+    assert_eq!(write(&store, &at, &text("ours"), 1, Expect::Absent).await, Err(ErrorKind::Conflict));
+    assert_eq!(value(&store, &at).await.as_deref(), Ok("a rival's"), "what stands there is left as it is");
+}
+
+#[tokio::test]
 async fn a_mark_that_could_not_be_completed_is_none_of_the_write() {
     let fake = FakeAzure::start();
     let (store, at) = (provider(&fake), secret("half", |_| {}));

@@ -237,3 +237,27 @@ fn a_value_that_somebody_else_wrote_is_drift_found_without_reading_it() {
     stage.expect(0, &["sync"]);
     assert_eq!(stage.azure.secret("token").unwrap().current().value, "theirs", "never replaced unasked");
 }
+
+#[test]
+fn what_stands_in_a_vault_is_imported_adopted_and_keeps_its_value() {
+    let stage = Stage::with(ONE);
+    stage.azure.edit(|world| {
+        let host = "kv-test.vault.azure.net";
+        world.put(host, "app-db", "grown", &[("team", "core")]);
+        let object = world.vault(host).secrets.get_mut("app-db").unwrap();
+        let version = object.versions.last_mut().unwrap();
+        (version.exp, version.content_type) = (Some(2_000_000_000), Some("text/plain".into()));
+    });
+    let prefix = "https://kv-test.vault.azure.net/app-";
+    let ran = stage.expect(0, &["import", "--provider", "azure", "--prefix", prefix]);
+    assert!(ran.stdout.contains("secret_name: app-db") && !ran.stdout.contains("grown"), "{}", ran.stdout);
+    assert_eq!(stage.azure.count("secrets/get"), 0);
+    stage.sandbox.write("Secretfile.yml", &ran.stdout);
+    stage.expect(0, &["sync"]);
+    let object = stage.azure.secret("app-db").unwrap();
+    assert_eq!((object.versions.len(), object.current().value.as_str()), (1, "grown"));
+    assert!(object.current().tags.contains_key("secretzero") && object.current().exp == Some(2_000_000_000));
+    stage.azure.forget_requests();
+    stage.expect(0, &["sync"]);
+    assert_eq!(stage.azure.effects(), 0);
+}

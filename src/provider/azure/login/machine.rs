@@ -44,14 +44,14 @@ impl Login {
         let request = || http.get(&url).query(&query).header(header.0, header.1);
         let once = || async { asked(request()).await };
         match self.limiter.run("azure/machine", &quota::ENTRA_TOKEN, Repeat::Read, once).await? {
-            Answer::Token(token) => Ok(token),
+            Answer::Token(token) => Ok(*token),
             Answer::None(why) => Err(Failure::Absent(why)),
         }
     }
 }
 
 enum Answer {
-    Token(Token),
+    Token(Box<Token>),
     None(String),
 }
 
@@ -65,7 +65,7 @@ async fn asked(request: reqwest::RequestBuilder) -> Result<Answer> {
         200 => {
             let granted: Granted =
                 serde_json::from_slice(&body).map_err(|_| unreadable("the managed identity", status))?;
-            Ok(Answer::Token(granted.token()))
+            Ok(Answer::Token(Box::new(granted.token())))
         }
         // It has several, or none with that id.
         400 => Ok(Answer::None(

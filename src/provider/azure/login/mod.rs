@@ -37,12 +37,33 @@ const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
 /// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation>).
 const FEDERATION_AUDIENCE: &str = "api://AzureADTokenExchange";
 
-/// The clouds: the end of a vault's host, the hosts of its Entra, and the resource of its tokens
-/// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
-const CLOUDS: &[(&str, &[&str], &str)] = &[
-    (".vault.azure.net", &["login.microsoftonline.com"], "https://vault.azure.net"),
-    (".vault.usgovcloudapi.net", &["login.microsoftonline.us"], "https://vault.usgovcloudapi.net"),
-    (".vault.azure.cn", &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"], "https://vault.azure.cn"),
+/// One of Azure's clouds.
+struct Cloud {
+    /// How the host of a vault ends.
+    vaults: &'static str,
+    /// The hosts of its Entra.
+    logins: &'static [&'static str],
+    /// What its tokens are for.
+    resource: &'static str,
+}
+
+/// The public cloud, which is meant where nothing is said.
+const PUBLIC: Cloud =
+    Cloud { vaults: ".vault.azure.net", logins: &["login.microsoftonline.com"], resource: "https://vault.azure.net" };
+
+/// All of them (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
+const CLOUDS: &[Cloud] = &[
+    PUBLIC,
+    Cloud {
+        vaults: ".vault.usgovcloudapi.net",
+        logins: &["login.microsoftonline.us"],
+        resource: "https://vault.usgovcloudapi.net",
+    },
+    Cloud {
+        vaults: ".vault.azure.cn",
+        logins: &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"],
+        resource: "https://vault.azure.cn",
+    },
 ];
 
 /// The specification's advice.
@@ -142,13 +163,12 @@ impl Login {
     /// The scope of tokens for a vault. A vault of another cloud than our Entra would refuse every
     /// token, so none is sent there.
     pub(super) fn scope(&self, vault_host: &str) -> Result<String> {
-        let cloud = |pick: &dyn Fn(&&(&str, &[&str], &str)) -> bool| CLOUDS.iter().find(pick).copied();
-        let ours = cloud(&|(_, hosts, _)| hosts.contains(&self.authority_host()));
-        let its = cloud(&|(suffix, _, _)| vault_host.ends_with(suffix));
+        let ours = CLOUDS.iter().find(|cloud| cloud.logins.contains(&self.authority_host()));
+        let its = CLOUDS.iter().find(|cloud| vault_host.ends_with(cloud.vaults));
         if let (Some(ours), Some(its)) = (ours, its)
-            && ours.2 != its.2
+            && ours.resource != its.resource
         {
-            let entra = its.1.first().copied().unwrap_or_default();
+            let entra = its.logins.first().copied().unwrap_or_default();
             let message = format!(
                 "the vault {vault_host} is in another cloud than the login at {}; declare `authority_host: \
                  https://{entra}` under the provider's `auth.config`, or set AZURE_AUTHORITY_HOST",
@@ -156,8 +176,7 @@ impl Login {
             );
             return Err(Error::new(ErrorKind::Unauthenticated, message));
         }
-        let resource = its.or(ours).or(CLOUDS.first().copied()).map_or("", |cloud| cloud.2);
-        Ok(format!("{resource}/.default"))
+        Ok(format!("{}/.default", its.or(ours).unwrap_or(&PUBLIC).resource))
     }
 
     fn authority_host(&self) -> &str {

@@ -79,6 +79,8 @@ pub(crate) enum Fault {
     Twice,
     /// It does not act; this status is answered.
     Status(u16),
+    /// It acts, and so does somebody else right after it.
+    Overtaken,
 }
 
 /// A request as it came in.
@@ -320,6 +322,12 @@ impl Inner {
                     return None;
                 }
                 Some(Fault::Twice) => drop(vault::act(&mut self.world, &request)),
+                Some(Fault::Overtaken) => {
+                    let answer = vault::act(&mut self.world, &request);
+                    let name = request.path.get(1).map_or("", String::as_str);
+                    self.world.put(&request.host, name, "a rival's", &[]);
+                    return answer.ok().map(plain);
+                }
                 Some(Fault::Status(status)) => return Some(refuse(&Refusal::new(status, "Planned"), &request, body)),
                 None => {}
             }
