@@ -11,6 +11,9 @@
 #[expect(dead_code, unused_imports, reason = "the fake serves the tests as well")]
 #[path = "../tests/it/fake/aws/mod.rs"]
 mod aws;
+#[expect(dead_code, clippy::expect_used, reason = "the fake verifies the tokens of the tests")]
+#[path = "../tests/it/fake/jwt.rs"]
+mod jwt;
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -12,7 +12,7 @@ pub mod environment;
 pub mod forge;
 pub mod generate;
 pub mod hosts;
-#[cfg(any(feature = "azure", feature = "gcp", feature = "vault"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github", feature = "vault"))]
 pub mod http;
 pub mod limiter;
 pub mod locator;

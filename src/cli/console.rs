@@ -1,6 +1,6 @@
 //! Everything that goes to standard output and standard error.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ const SPINNER_TICK: Duration = Duration::from_millis(120);
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// The terminal, or whatever stands in for it.
+#[derive(Clone)]
 pub struct Console {
     color: bool,
     format: Format,
@@ -96,6 +97,15 @@ impl Console {
     /// Text as it is on standard output, whatever the format; for documents and workflow commands.
     pub fn raw(&self, text: &str) {
         with_bar(|| print(&mut std::io::stdout(), text));
+    }
+
+    /// Commands for a runner that hold a credential: written as they are made, so that no copy is left.
+    pub fn command(&self, write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) {
+        with_bar(|| {
+            let mut runner = std::io::stdout().lock();
+            // A closed pipe is the reader's choice: nobody logs then.
+            drop(write(&mut runner).and_then(|()| runner.flush()));
+        });
     }
 
     /// Text in a colour.

@@ -16,6 +16,7 @@ use super::session::{Depth, Session, Workspace};
 use super::show::plural;
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::{ProviderBlock, ProviderKind};
+use crate::oidc::Phase;
 use crate::provider::{Error, ErrorKind, Identity, Listed, Provider};
 use crate::secret::SecretValue;
 use crate::target::{TargetKind, TargetSettings};
@@ -154,9 +155,11 @@ fn block(session: &Session, workspace: Option<&Workspace>, args: &ImportArgs) ->
     Ok(block)
 }
 
-/// The kinds of provider that the environment can log in to, each with how, and with the variables that
-/// its settings come from.
-const AMBIENT: [(ProviderKind, &str, &[(&str, &str)]); 4] = [
+/// A setting of a login, and the variable that it comes from.
+type Variable = (&'static str, &'static str);
+
+/// The kinds of provider that the environment can log in to, each with how, and with its variables.
+const AMBIENT: [(ProviderKind, &str, &[Variable]); 4] = [
     (ProviderKind::Aws, "ambient", &[]),
     (ProviderKind::Azure, "default", &[]),
     (ProviderKind::Vault, "token", &[("url", "VAULT_ADDR"), ("token", "VAULT_TOKEN")]),
@@ -228,7 +231,7 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
 
 fn connect(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<Arc<dyn Provider>, Exit> {
     let folder = session.common.file.parent().unwrap_or(Path::new(""));
-    let store = session.connecting(folder, args.calls, &[]).one(block);
+    let store = session.connecting(folder, args.calls, &[], Phase::Sync).one(block);
     store.iter().for_each(|store| session.connected.add(store));
     store.ok_or_else(|| {
         let reason = format!("providers of kind `{}` are not built into this version", block.kind.as_str());

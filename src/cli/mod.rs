@@ -55,7 +55,10 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 pub async fn run(cli: Cli) -> Ended {
     let environment = Environment::of_process();
     let console = Console::new(cli.common.color, cli.common.format, &environment);
+    let masks = matches!(cli.command, Command::Ci) && environment.filled("GITHUB_ACTIONS").is_some();
     let session = Session {
+        masks,
+        denials: Arc::default(),
         environment,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -73,6 +76,7 @@ pub async fn run(cli: Cli) -> Ended {
         }
     };
     session.connected.close().await;
+    session.tell_denials();
     ended
 }
 

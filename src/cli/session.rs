@@ -12,14 +12,17 @@ use super::exit::Exit;
 use super::show::plural;
 use crate::apply::{FileLedger, LedgerError};
 use crate::clock::{Clock, Entropy};
+use crate::connect::federation::Federation;
 use crate::connect::{Connect, lacks};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, nearest, quote, render};
 use crate::disk::{Disk, make_folder};
 use crate::environment::Environment;
+use crate::forge::github::workflow;
 use crate::hosts::Hosts;
 use crate::limiter;
 use crate::lockfile::LOCKFILE_NAME;
 use crate::manifest::{Credentials, Inputs, Loaded, Manifest, Statics, Target, load, lock_name};
+use crate::oidc::{self, Denials, Mask, Phase};
 use crate::plan::{Scope, Stores};
 use crate::provider::Provider;
 use crate::target::TargetKind;
@@ -57,6 +60,10 @@ pub struct Session {
     pub console: Console,
     /// Flags of every command.
     pub common: Common,
+    /// Whether a runner reads what we print and hides what it is told to hide.
+    pub masks: bool,
+    /// Refused logins, explained at the end.
+    pub denials: Arc<Denials>,
     /// What was connected, so that whatever ends the run what was borrowed is given back.
     pub connected: Connected,
 }
@@ -326,7 +333,7 @@ impl Session {
     /// # Errors
     /// [`Exit::Invalid`] if a selected store is not told how to log in; it was told already.
     pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
-        let stores = self.connect(workspace, args);
+        let stores = self.connect(workspace, args, Phase::Sync);
         let manifest = &workspace.manifest;
         let secrets = manifest.secrets.iter().filter(|secret| scope.selects(secret));
         let targets = secrets.flat_map(|secret| &secret.targets).filter(|target| selects(manifest, scope, target));
@@ -334,7 +341,8 @@ impl Session {
         // What is not built cannot be used, whatever is set.
         let built = used.iter().filter(|index| stores.get(**index).is_some_and(Option::is_some));
         let blocks = built.filter_map(|index| manifest.providers.get(*index));
-        let findings: Vec<Diagnostic> = blocks.flat_map(lacks).map(missing).collect();
+        let federation = Federation::read(&self.environment, Phase::Sync);
+        let findings: Vec<Diagnostic> = blocks.flat_map(|block| lacks(block, &federation)).map(missing).collect();
         if findings.is_empty() {
             return Ok(stores);
         }
@@ -347,17 +355,49 @@ impl Session {
         ENDPOINT_VARIABLES.iter().filter_map(|name| self.environment.filled(name))
     }
 
-    /// Connects every provider block, those that lack a setting as stores that refuse.
+    /// Connects every provider block with its identity for a phase, those that lack a setting as
+    /// stores that refuse.
     #[must_use]
-    pub fn connect(&self, workspace: &Workspace, args: &StoreArgs) -> Stores {
-        let stores = self.connecting(&workspace.folder, args.calls, &args.allowed_hosts).all(&workspace.manifest);
+    pub fn connect(&self, workspace: &Workspace, args: &StoreArgs, phase: Phase) -> Stores {
+        let connect = self.connecting(&workspace.folder, args.calls, &args.allowed_hosts, phase);
+        let stores = connect.all(&workspace.manifest);
         stores.iter().flatten().for_each(|store| self.connected.add(store));
         stores
     }
 
+    /// Explains every refused login, once: which claims were sent and what would admit this run.
+    pub fn tell_denials(&self) {
+        for denial in self.denials.all() {
+            let text = oidc::explain::explain(&denial).text();
+            let text = crate::diagnostic::plain(&text);
+            // In a job nothing that a claim holds may be taken for a command.
+            match self.masks.then(|| workflow::inert(self.entropy.as_ref(), &text)) {
+                Some(Ok(inert)) => self.console.raw(inert.trim_end()),
+                _ => self.console.note(text.trim_end()),
+            }
+        }
+    }
+
+    /// Hides a credential where a runner can; elsewhere none is ever printed.
+    fn mask(&self) -> Mask {
+        let console = self.console.clone();
+        let masks = self.masks;
+        Arc::new(move |value| {
+            if masks {
+                console.command(|runner| workflow::mask(value, runner));
+            }
+        })
+    }
+
     /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.
     #[must_use]
-    pub(super) fn connecting<'a>(&'a self, folder: &'a Path, calls: CallArgs, allowed_hosts: &[String]) -> Connect<'a> {
+    pub(super) fn connecting<'a>(
+        &'a self,
+        folder: &'a Path,
+        calls: CallArgs,
+        allowed_hosts: &[String],
+        phase: Phase,
+    ) -> Connect<'a> {
         let retry = limiter::RetryPolicy {
             attempts_max: calls.retry_max_attempts,
             backoff: match calls.retry_backoff {
@@ -371,14 +411,21 @@ impl Session {
             RateLimit::Off => limiter::RateLimit::Off,
         };
         let hosts = self.endpoints().fold(Hosts::allowing(allowed_hosts), Hosts::naming);
+        let limiter = Arc::new(limiter::Limiter::new(retry, rate_limit));
+        let (environment, disk, mask) = (&self.environment, &self.disk, self.mask());
+        let tokens = oidc::source(&oidc::Run { environment, disk, limiter: &limiter, mask: &mask });
         Connect {
             folder,
-            disk: &self.disk,
+            disk,
             entropy: &self.entropy,
-            environment: &self.environment,
+            environment,
             hosts,
-            limiter: Arc::new(limiter::Limiter::new(retry, rate_limit)),
-            tokens: None,
+            limiter,
+            clock: &self.clock,
+            tokens: Some(tokens),
+            federation: Federation::read(environment, phase),
+            denials: Arc::clone(&self.denials),
+            mask,
         }
     }
 }
@@ -391,7 +438,8 @@ pub(super) fn selects(manifest: &Manifest, scope: &Scope, target: &Target) -> bo
         && (scope.kinds.is_empty() || scope.kinds.contains(&target.settings.kind()))
 }
 
-fn missing(lack: Spanned<String>) -> Diagnostic {
+/// A setting whose variable has no value, at its place.
+pub(super) fn missing(lack: Spanned<String>) -> Diagnostic {
     Diagnostic {
         code: "missing-variable",
         severity: Severity::Error,

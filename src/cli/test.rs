@@ -15,6 +15,7 @@ use super::console::{Console, Tone};
 use super::exit::Exit;
 use super::session::{Depth, Session, Workspace};
 use crate::manifest::{ProviderBlock, ProviderKind};
+use crate::oidc::Phase;
 use crate::plan::observe::place;
 use crate::provider::{Error, ErrorKind, Identity, Probe, Provider, Reading, Result};
 use crate::target::{Place, TargetSettings};
@@ -45,7 +46,7 @@ impl Answer<'_> {
 pub(super) async fn test(session: &Session, args: &StoreArgs) -> std::result::Result<Exit, Exit> {
     let workspace = session.open(Depth::NAMES)?;
     let scope = session.scope(&workspace.manifest, args)?;
-    let stores = session.connect(&workspace, args);
+    let stores = session.connect(&workspace, args, Phase::Sync);
     let named = |block: &ProviderBlock| {
         let is_name = |name: &String| *name == block.alias.value || name == block.kind.as_str();
         scope.providers.is_empty() || scope.providers.iter().any(is_name)

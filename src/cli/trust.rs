@@ -70,7 +70,7 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
             },
             hardened: args.harden,
         };
-        generated.extend(generate(args.cloud.into(), &trusted, &account(args)));
+        generated.extend(generate(args.cloud.into(), &trusted, &account(session, args)));
     }
     if branch.is_none() {
         generated.say("`main` is taken for the default branch; name another with `--branch`");
@@ -79,10 +79,13 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
     Ok(Exit::Done)
 }
 
-fn account(args: &GenerateArgs) -> Account {
+fn account(session: &Session, args: &GenerateArgs) -> Account {
+    let region = session.environment.filled("AWS_REGION").unwrap_or_default();
+    let partitions = [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")];
+    let partition = partitions.into_iter().find(|(prefix, _)| region.starts_with(prefix));
     Account {
         id: args.account.clone(),
-        partition: None,
+        partition: partition.map(|(_, name)| name.to_owned()),
         number: args.project_number.clone(),
         mount: args.mount.as_ref().map(|mount| mount.trim_matches('/').to_owned()),
     }

@@ -4,6 +4,7 @@
 mod aws;
 #[cfg(feature = "azure")]
 mod azure;
+pub mod federation;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "vault")]
@@ -12,31 +13,33 @@ mod vault;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::Entropy;
+use crate::clock::{Clock, Entropy};
 use crate::diagnostic::Spanned;
 use crate::disk::Disk;
 use crate::environment::Environment;
 use crate::hosts::Hosts;
 use crate::limiter::Limiter;
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind};
-use crate::oidc::TokenSource;
+use crate::oidc::{Denials, Mask, TokenSource};
 use crate::plan::Stores;
 use crate::provider::Provider;
 use crate::provider::local::LocalProvider;
 use crate::provider::unset::Unset;
 use crate::secret::SecretValue;
+use federation::Federation;
 
 /// What a provider block lacks before anybody can log in with it: a sentence for each setting whose
-/// environment variable is not set, with the place of the setting.
+/// environment variable is not set, with the place of the setting. What the run logs in with instead
+/// is not missing.
 #[must_use]
-pub fn lacks(block: &ProviderBlock) -> Vec<Spanned<String>> {
+pub fn lacks(block: &ProviderBlock, federation: &Federation) -> Vec<Spanned<String>> {
     let lack = |(setting, variable): (&String, &Spanned<String>)| {
         let (name, alias) = (&variable.value, &block.alias.value);
         let sentence =
             format!("the variable `{name}` has no value, and `{setting}` of the provider `{alias}` needs it");
         Spanned::new(sentence, variable.span)
     };
-    block.unresolved.iter().map(lack).collect()
+    block.unresolved.iter().filter(|(setting, _)| !federation.spares(block, setting)).map(lack).collect()
 }
 
 /// What connecting needs beside the block.
@@ -53,8 +56,16 @@ pub struct Connect<'a> {
     pub environment: &'a Environment,
     /// Paces and repeats the calls of all stores of the run.
     pub limiter: Arc<Limiter>,
-    /// Who vouches for this run where a cloud trusts its tokens; `None` outside CI.
+    /// The present moment, for credentials that expire.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Who vouches for this run where a cloud trusts its tokens.
     pub tokens: Option<Arc<dyn TokenSource>>,
+    /// Which identity the run takes at each cloud.
+    pub federation: Federation,
+    /// Refused exchanges, explained at the end of the run.
+    pub denials: Arc<Denials>,
+    /// Hides credentials in the log of a job.
+    pub mask: Mask,
 }
 
 impl Connect<'_> {
@@ -68,7 +79,7 @@ impl Connect<'_> {
     #[must_use]
     pub fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
         let store = self.complete(block)?;
-        Some(match lacks(block).first() {
+        Some(match lacks(block, &self.federation).first() {
             Some(lack) => Arc::new(Unset::new(store, format!("{} (line {})", lack.value, lack.span.line))),
             None => store,
         })

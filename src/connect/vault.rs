@@ -19,12 +19,18 @@ const CI_VARIABLES: [&str; 4] = ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_RU
 #[expect(clippy::unnecessary_wraps, reason = "the kinds that are not built yet share this form")]
 pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
     let path = |name: &str| block.text(name).map(|path| with.folder.join(path));
-    let (login, mount) = login(with.folder, block);
+    let (login, mount) = match federated(with, block) {
+        Some(login) => (login, with.federation.vault.mount.clone().unwrap_or_else(|| "jwt".to_owned())),
+        None => {
+            let (login, mount) = login(with.folder, block);
+            (login, mount.to_owned())
+        }
+    };
     let settings = VaultSettings {
         url: block.text("url").unwrap_or_default(),
         namespace: block.text("namespace"),
         login,
-        mount: block.text("mount").unwrap_or_else(|| mount.to_owned()),
+        mount: block.text("mount").unwrap_or(mount),
         ca_cert: path("ca_cert"),
         client_cert: path("client_cert"),
         client_key: path("client_key"),
@@ -34,6 +40,18 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<d
     };
     let (limiter, disk, tokens) = (Arc::clone(&with.limiter), Arc::clone(with.disk), with.tokens.clone());
     Some(Arc::new(VaultProvider::new(settings, VaultShared { limiter, disk, tokens })))
+}
+
+/// A login with the run's own token, as the role that the block or the inputs name for this phase.
+fn federated(with: &Connect<'_>, block: &ProviderBlock) -> Option<Login> {
+    let role = with.federation.identity(block);
+    let wanted = match block.auth_kind.as_str() {
+        "oidc" => !block.config.contains_key("jwt"),
+        _ => role.is_some(),
+    };
+    let audience = block.text("audience").or_else(|| with.federation.vault.audience.clone());
+    let audience = audience.or_else(|| block.text("url")).unwrap_or_default();
+    wanted.then_some(Login::Signed { role, from: Signed::Run { audience } })
 }
 
 /// How to log in, and where that method is usually mounted.

@@ -72,6 +72,11 @@ pub const GOOGLE_SECRET: ApiClass = class("Google Secret Manager (one secret)", 
 /// Exchanges that lead to a token, undocumented.
 pub const GOOGLE_LOGIN: ApiClass = class("Google sign-in", "token", 100.0);
 
+/// `AssumeRoleWithWebIdentity`, undocumented; AWS's default for the service is 600.
+pub const WEB_IDENTITY: ApiClass = class("AWS STS", "web identity", 600.0);
+/// GitHub's ID tokens, undocumented.
+pub const ID_TOKEN: ApiClass = class("GitHub's token issuer", "token", 20.0);
+
 const fn class(service: &'static str, name: &'static str, quota_per_second: f64) -> ApiClass {
     ApiClass { service, name, quota_per_second }
 }

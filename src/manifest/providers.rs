@@ -70,8 +70,12 @@ pub(super) const fn settings(kind: ProviderKind) -> &'static [&'static str] {
             "region",
             "profile",
             "role_arn",
+            "plan_role_arn",
             "external_id",
             "session_name",
+            "session_policy",
+            "policy_arns",
+            "duration_seconds",
             "access_key_id",
             "secret_access_key",
             "session_token",
@@ -81,6 +85,7 @@ pub(super) const fn settings(kind: ProviderKind) -> &'static [&'static str] {
         ProviderKind::Azure => &[
             "tenant_id",
             "client_id",
+            "plan_client_id",
             "client_secret",
             "authority_host",
             "subscription_id",
@@ -92,6 +97,7 @@ pub(super) const fn settings(kind: ProviderKind) -> &'static [&'static str] {
             "token",
             "namespace",
             "role",
+            "plan_role",
             "role_id",
             "secret_id",
             "jwt",
@@ -106,6 +112,7 @@ pub(super) const fn settings(kind: ProviderKind) -> &'static [&'static str] {
             "project_id",
             "credentials_file",
             "service_account",
+            "plan_service_account",
             "workload_identity_provider",
             "audience",
             "endpoint_url",
@@ -161,6 +168,25 @@ fn provider(reader: &Reader, alias: &Spanned<String>, node: &Spanned<Node>) -> O
     fields.finish();
     check(reader, &block);
     Some(block)
+}
+
+/// `arn:PARTITION:iam::ACCOUNT:role/PATH`
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>).
+fn is_role_arn(text: &str) -> bool {
+    let mut parts = text.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (arn, partition, service, region, account, role) = (next(), next(), next(), next(), next(), next());
+    let name = role.strip_prefix("role/").unwrap_or_default();
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_/-".contains(&byte);
+    let fits = partition == "aws" || partition.starts_with("aws-");
+    let account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    arn == "arn"
+        && fits
+        && service == "iam"
+        && region.is_empty()
+        && account
+        && !name.is_empty()
+        && name.bytes().all(letters)
 }
 
 fn read_config(fields: &Fields, block: &mut ProviderBlock) {
@@ -229,6 +255,12 @@ fn check(reader: &Reader, block: &ProviderBlock) {
                 Some("is no path: it has an empty segment, `..`, or one of `?`, `#`, `%`")
             }
             "region" if !is_region(text) => Some("is no region of AWS"),
+            "role_arn" | "plan_role_arn" if !is_role_arn(text) => {
+                Some("is no ARN of a role, such as `arn:aws:iam::123456789012:role/secretzero`")
+            }
+            "duration_seconds" if !text.parse::<u32>().is_ok_and(|n| (900..=43_200).contains(&n)) => {
+                Some("is no number of seconds from 900 to 43200")
+            }
             "tls_skip_verify" if !matches!(text, "true" | "false") => Some("is neither true nor false"),
             _ => None,
         };

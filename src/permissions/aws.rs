@@ -54,8 +54,9 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
         let (text, notes) = policy(&uses, phase, role, account);
         let name = file_name(&format!("aws-{}-rights", phase.as_str()), index, "json");
         let blocks: Vec<&ProviderBlock> = uses.iter().map(|one| one.block).collect();
-        let role_name = role.and_then(|role| role.rsplit('/').next());
-        let role_name = role_name.map_or_else(|| format!("secretzero-{}", phase.as_str()), str::to_owned);
+        // A plan has a role of its own, whichever the provider block names.
+        let named = role.and_then(|role| role.rsplit('/').next()).filter(|_| phase == Phase::Sync);
+        let role_name = named.map_or_else(|| format!("secretzero-{}", phase.as_str()), str::to_owned);
         let whose = if several { format!("  # for {}", aliases(&blocks)) } else { String::new() };
         generated.steps.push(format!(
             "aws iam put-role-policy --role-name {role_name} --policy-name secretzero --policy-document file://{name}{whose}"

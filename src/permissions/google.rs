@@ -3,10 +3,11 @@
 //! <https://cloud.google.com/secret-manager/docs/access-control>,
 //! <https://cloud.google.com/iam/docs/conditions-resource-attributes>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Account, Use};
+use crate::manifest::ProviderBlock;
 use crate::target::{SecretManagerSettings, TargetSettings};
 use crate::trust::{Document, Generated, Phase};
 
@@ -21,16 +22,27 @@ const SYNC: &[&str] = &["secretmanager.secrets.update", "secretmanager.versions.
 /// Beside those where a Secretfile bounds how many versions stay.
 const RETIRE: &[&str] = &["secretmanager.versions.destroy", "secretmanager.versions.disable"];
 
+/// What a Secretfile has in one project.
+#[derive(Default)]
+struct Project<'m> {
+    secrets: Vec<&'m SecretManagerSettings>,
+    /// Service accounts that reach it.
+    members: BTreeSet<String>,
+}
+
 pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> Generated {
-    let mut projects: BTreeMap<String, Vec<&SecretManagerSettings>> = BTreeMap::new();
+    let mut projects: BTreeMap<String, Project<'_>> = BTreeMap::new();
     for one in uses {
         if let TargetSettings::SecretManager(secret) = one.settings {
-            let project = secret.project_id.as_deref().or_else(|| one.block.setting("project_id"));
-            projects.entry(project.unwrap_or("PROJECT_ID").to_owned()).or_default().push(secret);
+            let own = one.block.setting("project_id").unwrap_or("PROJECT_ID");
+            let project = secret.project_id.as_deref().unwrap_or(own);
+            let of = projects.entry(project.to_owned()).or_default();
+            of.secrets.push(secret);
+            of.members.insert(member(one.block, own, phase));
         }
     }
     let mut generated = Generated::default();
-    let retires = projects.values().flatten().any(|secret| secret.keep_versions.is_some());
+    let retires = projects.values().flat_map(|of| &of.secrets).any(|secret| secret.keep_versions.is_some());
     let mut permissions = PLAN.to_vec();
     if phase == Phase::Sync {
         permissions.extend(SYNC);
@@ -51,31 +63,33 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
              `gcp-create-role.yaml` out if somebody else creates the secrets",
         );
     }
-    let number = account.gcp_number.as_deref();
+    let several = projects.len() > 1;
+    let number = account.gcp_number.as_deref().filter(|_| !several);
     if number.is_none() {
         generated.say(
-            "conditions name a project by its number: give it with `--project-number` (`gcloud projects describe PROJECT_ID \
-             --format='value(projectNumber)'`)",
+            "conditions name a project by its number: put it for PROJECT_NUMBER, or give it with `--project-number` where \
+             there is one project (`gcloud projects describe PROJECT_ID --format='value(projectNumber)'`)",
         );
     }
     let mut text = String::new();
-    for (project, secrets) in &projects {
+    for (project, Project { secrets, members }) in &projects {
         let _ = writeln!(text, "gcloud iam roles create {role} --project={project} --file={name}");
         if phase == Phase::Sync {
             let _ = writeln!(
                 text,
                 "gcloud iam roles create secretzeroCreate --project={project} --file=gcp-create-role.yaml"
             );
-            bind(&mut text, project, phase, "secretzeroCreate", None);
         }
-        let mut ids: Vec<&str> = secrets.iter().map(|secret| secret.secret_id.as_str()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        for ids in ids.chunks(SECRETS_PER_CONDITION) {
-            let names = ids.iter().map(|id| format!("projects/{}/secrets/{id}", number.unwrap_or("PROJECT_NUMBER")));
-            let terms = names
-                .map(|name| format!("resource.name == \"{name}\" || resource.name.startsWith(\"{name}/versions/\")"));
-            bind(&mut text, project, phase, &role, Some(&terms.collect::<Vec<_>>().join(" || ")));
+        let placeholder = if several { format!("PROJECT_NUMBER_OF_{project}") } else { "PROJECT_NUMBER".to_owned() };
+        let conditions = conditions(secrets, number.unwrap_or(&placeholder));
+        for member in members {
+            if phase == Phase::Sync {
+                bind(&mut text, project, member, "secretzeroCreate", "None");
+            }
+            for condition in &conditions {
+                let condition = format!("'expression={condition},title=secretzero-{}'", phase.as_str());
+                bind(&mut text, project, member, &role, &condition);
+            }
         }
     }
     generated.documents.push(Document { name: format!("gcp-{}-bindings.sh", phase.as_str()), text });
@@ -90,15 +104,27 @@ fn role_document(name: &str, title: &str, permissions: &[&str]) -> Document {
     Document { name: name.to_owned(), text }
 }
 
-fn bind(text: &mut String, project: &str, phase: Phase, role: &str, condition: Option<&str>) {
-    let phase = phase.as_str();
-    let condition = match condition {
-        Some(expression) => format!("'expression={expression},title=secretzero-{phase}'"),
-        None => "None".to_owned(),
-    };
+fn bind(text: &mut String, project: &str, member: &str, role: &str, condition: &str) {
     let _ = write!(
         text,
-        "gcloud projects add-iam-policy-binding {project} \\\n  --member=serviceAccount:secretzero-{phase}@{project}.iam.gserviceaccount.com \\\n  \
+        "gcloud projects add-iam-policy-binding {project} \\\n  --member=serviceAccount:{member} \\\n  \
          --role=projects/{project}/roles/{role} \\\n  --condition={condition}\n"
     );
+}
+
+/// Who logs in: for a sync whom the provider names, since a plan has an account of its own.
+fn member(block: &ProviderBlock, project: &str, phase: Phase) -> String {
+    let named = block.setting("service_account").filter(|_| phase == Phase::Sync).map(str::to_owned);
+    named.unwrap_or_else(|| format!("secretzero-{}@{project}.iam.gserviceaccount.com", phase.as_str()))
+}
+
+/// Conditions that name the secrets and their versions, as many as are needed.
+fn conditions(secrets: &[&SecretManagerSettings], number: &str) -> Vec<String> {
+    let ids: BTreeSet<&str> = secrets.iter().map(|secret| secret.secret_id.as_str()).collect();
+    let term = |id: &&str| {
+        let name = format!("projects/{number}/secrets/{id}");
+        format!("resource.name == \"{name}\" || resource.name.startsWith(\"{name}/versions/\")")
+    };
+    let terms: Vec<String> = ids.iter().map(term).collect();
+    terms.chunks(SECRETS_PER_CONDITION).map(|terms| terms.join(" || ")).collect()
 }

@@ -56,7 +56,8 @@ fn target(paths: &mut Paths, settings: &TargetSettings, phase: Phase, generated:
             grant(paths, &format!("{mount}/metadata/{path}"), &["read"]);
             if writes {
                 grant(paths, &format!("{mount}/metadata/{path}"), &["create", "patch", "update"]);
-                grant(paths, &format!("{mount}/data/{path}"), &["create", "read", "update"]);
+                // The mark goes before the value, so that to Vault every value is an update.
+                grant(paths, &format!("{mount}/data/{path}"), &["read", "update"]);
                 grant(paths, &format!("{mount}/undelete/{path}"), &["update"]);
             }
         }

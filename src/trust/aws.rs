@@ -44,8 +44,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     });
     let phase = trusted.phase.as_str();
     let name = format!("aws-{phase}-trust.json");
-    let mut generated = Generated::default();
-    generated.steps = vec![
+    let steps = vec![
         format!(
             "aws iam create-open-id-connect-provider --url {} --client-id-list {audience}  # once for the account",
             trusted.issuer
@@ -53,6 +52,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
         format!("aws iam create-role --role-name secretzero-{phase} --assume-role-policy-document file://{name}"),
         format!("secretzero permissions --cloud aws --phase {phase}  # prints what this role may do"),
     ];
+    let mut generated = Generated { steps, ..Generated::default() };
     generated.documents.push(Document { name, text: pretty(&policy) });
     if hardens {
         generated.say("AWS knows the claim `repository_id` of GitHub's tokens since January 2026");

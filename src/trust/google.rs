@@ -10,7 +10,7 @@ use super::{Account, Document, Forge, Generated, Phase, Trusted, or_placeholder,
 const SUBJECT_BYTES_MAX: usize = 127;
 
 /// The events on which a sync runs; `pull_request_target` bears the default branch's ref as well.
-const SYNC_EVENTS: &str = "['push', 'schedule', 'workflow_dispatch', 'issue_comment']";
+const SYNC_EVENTS: &str = r#"["push", "schedule", "workflow_dispatch", "issue_comment"]"#;
 
 pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let phase = trusted.phase.as_str();
@@ -102,5 +102,5 @@ fn condition(trusted: &Trusted) -> String {
 }
 
 fn cel_text(text: &str) -> String {
-    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#))
 }

@@ -37,8 +37,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
         "not_before_leeway": LEEWAY_SECONDS,
     });
     let (file, rules) = (format!("vault-{phase}-role.json"), format!("vault-{phase}-token.hcl"));
-    let mut generated = Generated::default();
-    generated.steps = vec![
+    let steps = vec![
         format!(
             "vault write auth/{mount}/config oidc_discovery_url={issuer} bound_issuer={issuer} jwt_supported_algs=RS256  # once",
             issuer = trusted.issuer
@@ -48,6 +47,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
             "secretzero permissions --cloud vault --phase {phase}  # prints the whole policy {policy} for a Secretfile"
         ),
     ];
+    let mut generated = Generated { steps, ..Generated::default() };
     generated.documents.push(Document { name: file, text: pretty(&role) });
     generated.documents.push(Document { name: rules, text: OWN_TOKEN.to_owned() });
     if trusted.audience.is_none() {

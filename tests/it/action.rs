@@ -43,8 +43,8 @@ fn every_input_stands_in_the_readme_with_its_default() {
 /// An input that the program does not read would be a lie, one that is not declared a secret.
 #[test]
 fn the_program_reads_every_input_and_no_other() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/ci/inputs.rs");
-    let source = fs::read_to_string(path).unwrap();
+    let read = |path: &str| fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let source = read("src/cli/ci/inputs.rs") + &read("src/connect/federation.rs");
     let read = regex::Regex::new(r#"(?:input\(|environment,\s*|number\()"([a-z_]+)""#).unwrap();
     let read: BTreeSet<String> = read.captures_iter(&source).map(|found| found[1].to_owned()).collect();
     assert_eq!(read, names("inputs").into_iter().collect());

@@ -50,7 +50,20 @@ fn a_run_that_lacks_nothing_is_told_so() {
     let all = [("contents", "write"), ("pull-requests", "write"), ("checks", "write"), ("issues", "write")];
     let sandbox = job(&github, &aws, &all)
         .env([("ACTIONS_ID_TOKEN_REQUEST_URL", "https://x"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")]);
-    insta::assert_snapshot!(told(&sandbox.expect(0, &["doctor"])), @"");
+    insta::assert_snapshot!(told(&sandbox.expect(0, &["doctor"])), @"
+    ✓ Secretfile  Secretfile.yml: 1 secret, 1 target
+    ✓ workflows   SecretZero runs in secrets.yml
+    ✓ id-token    the job may ask for tokens
+    ✓ forge       http://127.0.0.1:PORT answers about octo/demo
+    ✓ clock       right within a minute
+    ✓ token       may comment on pull requests
+    ✓ token       may set the check
+    ✓ token       may keep the lock in a ref
+    ✓ token       may open an issue about drift
+    ✓ stores      aws: answers, as arn:aws:iam::123456789012:user/test
+
+    ✓ Nothing is wrong
+    ");
     // Nothing was written to find that out.
     assert!(github.comments(pull).is_empty() && github.checks().is_empty() && github.issues().is_empty());
 }
@@ -61,7 +74,24 @@ fn what_a_token_may_not_do_is_named_with_its_permission() {
     github.commit("feature", &[("a", b"b")]);
     github.open_pull("feature", "main");
     let sandbox = job(&github, &aws, &[("contents", "read"), ("pull-requests", "read"), ("checks", "read")]);
-    insta::assert_snapshot!(told(&sandbox.expect(0, &["doctor"])), @"");
+    insta::assert_snapshot!(told(&sandbox.expect(0, &["doctor"])), @"
+    ✓ Secretfile  Secretfile.yml: 1 secret, 1 target
+    ✓ workflows   SecretZero runs in secrets.yml
+    ! id-token    the job may not ask for tokens, so it needs keys that live for ever
+                  → add `id-token: write` to its `permissions`
+    ✓ forge       http://127.0.0.1:PORT answers about octo/demo
+    ✓ clock       right within a minute
+    ! token       may not comment on pull requests; a run says so and does without
+                  → add `pull-requests: write` to the job's `permissions`
+    ! token       may not set the check; a run says so and does without
+                  → add `checks: write` to the job's `permissions`
+    ! token       may not keep the lock in a ref; a run says so and does without
+                  → add `contents: write` to the job's `permissions`
+    · token       may not open an issue about drift (`issues: write`)
+    ✓ stores      aws: answers, as arn:aws:iam::123456789012:user/test
+
+    ✓ Nothing is wrong; to look at: 4
+    ");
 }
 
 #[test]
@@ -115,7 +145,27 @@ jobs:
       - uses: secretzero/action@v1
 ",
     );
-    insta::assert_snapshot!(told(&sandbox.expect(1, &["doctor", "--offline"])), @"");
+    insta::assert_snapshot!(told(&sandbox.expect(1, &["doctor", "--offline"])), @"
+    ✓ Secretfile  Secretfile.yml: 1 secret, 1 target
+    ✓ workflows   SecretZero runs in secrets.yml
+    ! workflows   .github/workflows/secrets.yml:1: two syncs may start at a time; the lock lets the second wait and then fail
+                  → add `concurrency: {group: 'secretzero-${{ github.ref }}'}`
+    ✗ workflows   .github/workflows/secrets.yml:4: `*/90` is no step of 90: the minute counts up to 59, so only its first value counts
+                  → a step counts within its field; every 90 minutes takes two lines: `0 0-23/3 * * *` and `30 1-23/3 * * *`
+    ! workflows   .github/workflows/secrets.yml:5: the token may do whatever the repository's setting says, and has no id-token
+                  → add `permissions: {contents: read, pull-requests: write, checks: write}`
+    ! workflows   .github/workflows/secrets.yml:9: `actions/checkout@v5` may be another program tomorrow, and runs beside your credentials
+                  → name the full commit: `@<40 digits> # v…`
+    ✗ workflows   .github/workflows/secrets.yml:10: a run with this repository's secrets checks out what a pull request brings: whoever opens one runs code with them
+                  → use the event `pull_request`; SecretZero plans the merge result without a checkout of the head
+    · workflows   .github/workflows/secrets.yml:11: `secretzero/action@v1` may be another program tomorrow, and runs beside your credentials
+                  → name the full commit: `@<40 digits> # v…`
+    · id-token    no CI job here; in one this tells whether it may log in by token
+    · forge       not asked, because of --offline
+    · stores      not asked, because of --offline
+
+    ✗ To mend: 2; to look at: 3
+    ");
     let alone = Sandbox::new().expect(1, &["doctor", "--offline"]);
     assert!(alone.stdout.contains("there is no Secretfile"), "{}", alone.stdout);
 }

@@ -64,6 +64,8 @@ mod manifest_hostile;
 #[cfg(all(feature = "aws", feature = "azure", feature = "vault"))]
 mod nine;
 #[cfg(all(feature = "aws", feature = "github"))]
+mod oidc;
+#[cfg(all(feature = "aws", feature = "github"))]
 mod overtaken;
 #[cfg(feature = "aws")]
 mod permissions;

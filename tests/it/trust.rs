@@ -1,6 +1,9 @@
 //! What a cloud is told to trust, and what is found wrong with what it was told: every generated text as
 //! a snapshot, and a bad file for every mistake.
 
+#[cfg(feature = "vault")]
+mod accepted;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;

@@ -16,6 +16,7 @@ mod pull_request;
 mod read;
 pub mod ref_ledger;
 mod reviewed;
+mod roles;
 mod say;
 mod sync;
 mod unit;

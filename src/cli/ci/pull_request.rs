@@ -22,6 +22,7 @@ use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::forge::Conclusion;
 use crate::forge::github::event::PullRequestEvent;
 use crate::manifest::{Manifest, ProviderBlock};
+use crate::oidc::Phase;
 use crate::pipeline::{self, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject};
 use crate::plan::{Action, Identities, Options, Plan, Scope};
@@ -39,6 +40,8 @@ pub(super) struct Review<'a> {
     base: String,
     /// Why no store may be asked.
     offline: Option<String>,
+    /// As whom the stores are asked.
+    phase: Phase,
     /// What the change takes away.
     gone: Vec<Gone>,
 }
@@ -66,6 +69,7 @@ impl Job<'_> {
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
             offline,
+            phase: Phase::Plan,
             gone: Vec::new(),
         };
         self.review(review).await
@@ -74,7 +78,8 @@ impl Job<'_> {
     /// A merge queue: the same checks, offline, so that a required check always reports.
     pub(super) async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
         let offline = Some("A merge queue runs without credentials; the pull requests were planned before.".into());
-        self.review(Review { number: None, head, base: String::new(), offline, gone: Vec::new() }).await
+        let (base, gone) = (String::new(), Vec::new());
+        self.review(Review { number: None, head, base, offline, phase: Phase::Plan, gone }).await
     }
 
     /// A plan of the checked-out commit, for the job summary alone.
@@ -85,8 +90,9 @@ impl Job<'_> {
                 "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),
             );
         }
-        let base = String::new();
-        self.review(Review { number: None, head: &self.runner.sha, base, offline, gone: Vec::new() }).await
+        // The subject of its tokens is the branch, so it comes as whoever syncs it.
+        let (head, phase) = (self.runner.sha.as_str(), Phase::Sync);
+        self.review(Review { number: None, head, base: String::new(), offline, phase, gone: Vec::new() }).await
     }
 
     fn offline(&self, event: Option<&PullRequestEvent>) -> Option<String> {
@@ -100,13 +106,9 @@ impl Job<'_> {
             return Some("This pull request comes from a fork, which gets no credentials.".into());
         }
         match self.inputs.plan_mode {
-            PlanMode::Online => None,
             PlanMode::Offline => Some("`plan_mode` is `offline`.".into()),
-            PlanMode::Auto => Some(
-                "This job's credentials may be more than a plan needs. Give pull requests credentials that can read \
-                 metadata only, and say so with `plan_mode: online`."
-                    .into(),
-            ),
+            // Whether each store has an identity for plans is known once the Secretfile is read.
+            PlanMode::Online | PlanMode::Auto => None,
         }
     }
 
@@ -169,6 +171,7 @@ impl Job<'_> {
             head: &event.head_sha,
             base: event.base_ref.clone(),
             offline,
+            phase: Phase::Plan,
             gone: Vec::new(),
         };
         let (path, read) = self.read(unit).ok()?;
@@ -192,11 +195,13 @@ impl Job<'_> {
             Err(Unknown(why)) => Standard::unknown(&why),
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
-        let offline = review.offline.clone().or_else(|| standard.offline.clone());
+        let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), &manifest);
+        let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
         let steering = steering(&manifest);
         let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
-        let (plan, digest) = self.plan(path, &source, &manifest, &steering, unit, offline.is_some()).await;
+        let (plan, digest) =
+            self.plan(path, &source, &manifest, &steering, unit, (review.phase, offline.is_some())).await;
         let problems = head.diagnostics;
         Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
     }
@@ -256,12 +261,12 @@ impl Job<'_> {
         manifest: &Manifest,
         steering: &[String],
         unit: &Unit,
-        offline: bool,
+        (phase, offline): (Phase, bool),
     ) -> (Plan, PlanDigest) {
         let session = self.session;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let workspace = Workspace { source: source.clone(), manifest: manifest.clone(), warnings: Vec::new(), folder };
-        let stores = session.connect(&workspace, &self.store_args());
+        let stores = session.connect(&workspace, &self.store_args(), phase);
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
         let opened = if self.forge.is_some() { self.opened(unit).await } else { Opened::default() };
         let scope = Scope { local_left_out: self.local_left_out(), offline, ..Scope::default() };

@@ -9,10 +9,13 @@ use super::inputs::{Runner, When};
 use super::unit::Unit;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, plain};
 use crate::forge::github::workflow;
 use crate::forge::{Annotation, CheckRun, CheckStatus, Conclusion, Level, Marker, PullRequest};
+use crate::oidc::Denial;
+use crate::oidc::explain::{Explanation, explain};
 use crate::plan::digest::PlanDigest;
+use crate::render::words;
 
 /// The job's voice.
 pub struct Say<'a> {
@@ -131,6 +134,9 @@ impl<'a> Say<'a> {
             }
         }
         self.append("GITHUB_OUTPUT", &text);
+        for denial in self.session.denials.all() {
+            self.summarise(&refused_login(&denial));
+        }
         let summary = std::mem::take(&mut *self.summary.lock().unwrap_or_else(PoisonError::into_inner));
         self.append("GITHUB_STEP_SUMMARY", &workflow::summary(&summary, 0));
     }
@@ -164,6 +170,19 @@ impl<'a> Say<'a> {
         }
         rest.into_iter().cloned().collect()
     }
+}
+
+/// A refused login in Markdown: what it means, the claims, and what would admit this run.
+fn refused_login(denial: &Denial) -> String {
+    let Explanation { title, meaning, cause, claims, policy_name, policy } = explain(denial);
+    let (title, meaning, cause) = (words(&title), words(&meaning), words(&cause));
+    let fence = |text: &str| format!("```\n{}\n```\n", plain(text).replace('`', "'").trim_end());
+    format!(
+        "### SecretZero · a login was refused\n\n**{title}.** It means: {meaning}. Most likely: {cause}.\n\nWhat was said \
+         of this run:\n\n{}\n{policy_name}:\n\n{}",
+        fence(&claims),
+        fence(&policy),
+    )
 }
 
 fn append(disk: &std::sync::Arc<dyn crate::disk::Disk>, path: &Path, text: &str) -> std::io::Result<()> {

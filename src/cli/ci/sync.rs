@@ -20,7 +20,7 @@ use crate::cli::session::Workspace;
 use crate::cli::sync::{is_rotation, verdict};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::forge::{Annotation, Conclusion};
-use crate::manifest::{Inputs, load};
+use crate::manifest::{Credentials, Inputs, load};
 use crate::pipeline::{self, Prepared, Request, prepare};
 use crate::plan::digest::{PlanDigest, Subject, counts};
 use crate::plan::review::{self, Unreviewed};
@@ -177,7 +177,7 @@ impl Job<'_> {
         Ok(Work {
             workspace,
             steering: &checked.steering,
-            stores: self.session.connect(workspace, &self.store_args()),
+            stores: self.session.connect(workspace, &self.store_args(), kind.phase()),
             identities: Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key()),
             ledger,
             opened,
@@ -261,12 +261,17 @@ impl Job<'_> {
             environment_name: unit.environment().map(str::to_owned),
             environment_variables: variables,
             allowed_hosts: self.inputs.allowed_hosts.clone(),
+            credentials: Credentials::Leave,
             ..Inputs::new(&environment, self.session.clock.now())
         };
         let loaded = load(&source, &inputs);
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);
         };
+        let lacking = self.lacking(&manifest);
+        if !lacking.is_empty() {
+            return Err(self.refuse(unit, &lacking, Exit::Invalid).await);
+        }
         let findings: Vec<Diagnostic> = policy::check(&manifest).into_iter().map(Diagnostic::from).collect();
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(self.refuse(unit, &findings, Exit::Policy).await);

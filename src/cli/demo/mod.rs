@@ -116,6 +116,8 @@ impl Stage<'_> {
             entropy: Arc::clone(&self.session.entropy),
             disk: Arc::clone(&self.session.disk),
             common: self.session.common.clone(),
+            masks: false,
+            denials: Arc::default(),
             connected: Connected::default(),
         };
         let inputs = Inputs::read(&session.environment)

@@ -4,8 +4,10 @@ use super::{Row, State};
 use crate::cli::repository::top;
 use crate::cli::session::{Depth, Session, Workspace};
 use crate::cli::show::plural;
+use crate::connect::federation::Federation;
 use crate::connect::lacks;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::oidc::Phase;
 use crate::trust::workflows;
 
 /// Where GitHub looks for workflows.
@@ -49,7 +51,8 @@ pub(super) fn secretfile(session: &Session) -> (Option<Workspace>, Vec<Row>) {
         let text = "`metadata.project` is not set, so two Secretfiles without it take each other's objects for theirs";
         rows.push(Row::warning(AREA, text, "set it before the first sync, and keep it"));
     }
-    for lack in manifest.providers.iter().flat_map(lacks) {
+    let federation = Federation::read(&session.environment, Phase::Sync);
+    for lack in manifest.providers.iter().flat_map(|block| lacks(block, &federation)) {
         let text = format!("{name}:{}: {}", lack.span.line, lack.value);
         rows.push(Row::warning(AREA, text, "set it in the environment of the run"));
     }

@@ -1,6 +1,7 @@
 //! GitHub, with the token at hand: whether it answers, what the token may do, and whose clock is right.
 
 use super::Row;
+#[cfg(feature = "github")]
 use crate::cli::ci::inputs::Runner;
 use crate::cli::session::Session;
 

@@ -7,6 +7,7 @@ use crate::cli::args::{Backoff, CallArgs, RateLimit};
 use crate::cli::session::{Session, Workspace};
 use crate::connect::lacks;
 use crate::manifest::ProviderKind;
+use crate::oidc::Phase;
 
 /// Somebody waits for the answer, so a store is not tried for long.
 const TRIES: u32 = 2;
@@ -17,7 +18,11 @@ pub(super) async fn stores(session: &Session, workspace: Option<&Workspace>) -> 
     };
     let calls =
         CallArgs { rate_limit: RateLimit::Auto, retry_max_attempts: TRIES, retry_backoff: Backoff::Exponential };
-    let stores = session.connecting(&workspace.folder, calls, &[]).all(&workspace.manifest);
+    // In the job of a pull request it comes as the plan's role, never as one that may write.
+    let pull_request = session.environment.filled("GITHUB_EVENT_NAME") == Some("pull_request");
+    let phase = if pull_request { Phase::Plan } else { Phase::Sync };
+    let connect = session.connecting(&workspace.folder, calls, &[], phase);
+    let (stores, federation) = (connect.all(&workspace.manifest), &connect.federation);
     let remote =
         workspace.manifest.providers.iter().zip(&stores).filter(|(block, _)| block.kind != ProviderKind::Local);
     let asked = join_all(remote.map(|(block, store)| async move {
@@ -25,7 +30,7 @@ pub(super) async fn stores(session: &Session, workspace: Option<&Workspace>) -> 
         let Some(store) = store else {
             return Row::skipped("stores", format!("{alias}: not built into this version"));
         };
-        if !lacks(block).is_empty() {
+        if !lacks(block, federation).is_empty() {
             return Row::skipped("stores", format!("{alias}: not asked, since it lacks a setting"));
         }
         match store.identity().await {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::shape::{about, flag, object, part, pattern, text, when, word};
+use super::shape::{about, flag, number, object, part, pattern, text, when, word};
 use crate::manifest::ProviderKind;
 use crate::manifest::policies::PROVIDER_KINDS;
 use crate::manifest::providers::{auth_kinds, required, settings};
@@ -79,6 +79,7 @@ fn shape(setting: &str) -> Json {
         "region" => pattern(super::targets::REGION, 64, false, about),
         "url" | "endpoint_url" | "authority_host" => pattern(ADDRESS, 2048, false, about),
         "tls_skip_verify" => flag(about),
+        "duration_seconds" => number(900, 43_200, about),
         _ => text(about),
     }
 }
@@ -89,6 +90,10 @@ fn hover(setting: &str) -> &'static str {
         "region" => "The region; else `AWS_REGION` or the profile's.",
         "profile" => "A profile of the shared configuration.",
         "role_arn" => "ARN of the role to assume.",
+        "plan_role_arn" => "ARN of the role for pull requests; it may read metadata and no value.",
+        "session_policy" => "Inline policy (JSON) that narrows the session down; at most 2048 characters.",
+        "policy_arns" => "ARNs of policies that narrow the session down, separated by commas; at most ten.",
+        "duration_seconds" => "How long the session is good for: 900 to 43200; 3600 when missing.",
         "external_id" => "What the role's trust policy may ask for.",
         "session_name" => "Name of the session; `secretzero` when missing.",
         "access_key_id" => "Access key: `${NAME}`, never the key itself.",
@@ -99,9 +104,11 @@ fn hover(setting: &str) -> &'static str {
         "audience" => "The audience of the token to exchange.",
         "tenant_id" => "Directory of Microsoft Entra.",
         "client_id" => "Application or managed identity.",
+        "plan_client_id" => "Application or managed identity for pull requests.",
         "subscription_id" => "Subscription of Azure.",
         "namespace" => "Namespace of Vault.",
         "role" | "role_id" => "The role to log in as.",
+        "plan_role" => "The role for pull requests.",
         "mount" => "Where the login is mounted.",
         "ca_cert" => "Path of the certificate of your own CA.",
         "client_cert" | "client_key" => "Path of a file for mutual TLS.",
@@ -109,6 +116,7 @@ fn hover(setting: &str) -> &'static str {
         "project_id" => "Project of Google Cloud.",
         "credentials_file" => "Path of a file of credentials.",
         "service_account" => "Service account to act as.",
+        "plan_service_account" => "Service account to act as for pull requests.",
         "workload_identity_provider" => "Full name of the provider.",
         _ => "",
     }

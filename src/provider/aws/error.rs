@@ -60,6 +60,10 @@ fn unsent_or_lost(attempt: &Attempt<'_>, refusal: &(dyn StdError + 'static), uns
         let message = format!("AWS cannot be reached for {}: {distrusted}", attempt.at());
         return Error::new(ErrorKind::Invalid, message);
     }
+    // A login of our own says itself what is wrong.
+    if let Some(error) = find::<Error>(refusal) {
+        return error.clone();
+    }
     if let Some(error) = find::<CredentialsError>(refusal) {
         return credentials(error);
     }

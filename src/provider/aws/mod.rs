@@ -10,6 +10,7 @@ mod gate;
 mod secrets_manager;
 mod session;
 mod ssm;
+mod web_identity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::mark::Generation;
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, Place, SecretsManagerSettings, SsmParameterSettings, TargetKind, TargetSettings};
 use session::Session;
+pub use web_identity::{Refused, WebIdentity};
 
 /// Most objects of one kind that a list tells of.
 const LISTED_MAX: usize = 5000;
@@ -44,6 +46,8 @@ pub enum AuthKind {
     AssumeRole,
     /// Keys from the settings.
     Static,
+    /// A role for a token that vouches for this run.
+    Oidc,
 }
 
 /// `auth` and `config` of a provider block, resolved.
@@ -69,6 +73,8 @@ pub struct AwsSettings {
     pub session_token: Option<SecretValue>,
     /// Another endpoint for every service; else `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
+    /// A login with a token: for [`AuthKind::Oidc`], and instead of what the chain finds.
+    pub web_identity: Option<WebIdentity>,
     /// Where credentials may go beside AWS itself and `endpoint_url`.
     pub hosts: Hosts,
 }

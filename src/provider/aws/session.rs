@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
@@ -23,6 +24,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::error::{Attempt, explain};
 use super::gate::Gate;
+use super::web_identity::{Credentialed, Login, WebIdentity};
 use super::{AuthKind, AwsSettings, AwsShared};
 use crate::limiter::{ApiClass, Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Identity, Result};
@@ -70,10 +72,7 @@ impl Session {
     pub(super) async fn open(settings: &AwsSettings, shared: &AwsShared) -> Result<Self> {
         let region = region(settings).await?;
         let gate = Gate::new(settings.endpoint_url.iter().fold(settings.hosts.clone(), |hosts, url| hosts.naming(url)));
-        let config = configure(settings, &region, gate.before(shared.http.client())).await?;
-        if let Some(url) = config.endpoint_url() {
-            gate.name(url);
-        }
+        let config = configure(settings, shared, &region, &gate).await?;
         let sts = aws_sdk_sts::Client::new(&addressed(&config, "STS"));
         let mut session = Self {
             secrets_manager: aws_sdk_secretsmanager::Client::new(&addressed(&config, "Secrets Manager")),
@@ -147,7 +146,8 @@ async fn region(settings: &AwsSettings) -> Result<Region> {
     ))
 }
 
-async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClient) -> Result<SdkConfig> {
+async fn configure(settings: &AwsSettings, shared: &AwsShared, region: &Region, gate: &Gate) -> Result<SdkConfig> {
+    let http = gate.before(shared.http.client());
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -160,7 +160,9 @@ async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClie
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    if settings.auth_kind == AuthKind::Static || settings.access_key_id.is_some() {
+    if settings.web_identity.is_some() {
+        loader = loader.no_credentials();
+    } else if settings.auth_kind == AuthKind::Static || settings.access_key_id.is_some() {
         loader = loader.credentials_provider(fixed(settings)?);
     } else if let Some(profile) = &settings.profile {
         let provider = ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(http);
@@ -168,8 +170,16 @@ async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClie
         loader = loader.profile_name(profile).credentials_provider(provider);
     } else if settings.auth_kind == AuthKind::Profile {
         return Err(missing("profile", "profile"));
+    } else if settings.auth_kind == AuthKind::Oidc {
+        return Err(missing("role_arn", "oidc"));
     }
-    let config = loader.load().await;
+    let mut config = loader.load().await;
+    if let Some(url) = config.endpoint_url() {
+        gate.name(url);
+    }
+    if let Some(with) = &settings.web_identity {
+        config = vouched(config, with, shared, region).await?;
+    }
     if settings.auth_kind != AuthKind::AssumeRole {
         return Ok(config);
     }
@@ -181,7 +191,19 @@ async fn configure(settings: &AwsSettings, region: &Region, http: SharedHttpClie
         provider = provider.external_id(external_id);
     }
     let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider.build().await);
-    Ok(config.into_builder().credentials_provider(provider).build())
+    // A login of our own needs no cache of the SDK's, but the role that it assumes does.
+    let cache = IdentityCache::lazy().build();
+    Ok(config.into_builder().credentials_provider(provider).identity_cache(cache).build())
+}
+
+/// With the credentials that a token is exchanged for. Asked for here, so that a refusal is told as it
+/// came; our own login holds them, so the SDK need not.
+async fn vouched(config: SdkConfig, with: &WebIdentity, shared: &AwsShared, region: &Region) -> Result<SdkConfig> {
+    let sts = aws_sdk_sts::Client::new(&addressed(&config, "STS"));
+    let login = Login::new(with, sts, &shared.limiter, region.as_ref())?;
+    login.credentials().await?;
+    let provider = aws_credential_types::provider::SharedCredentialsProvider::new(Credentialed(Arc::new(login)));
+    Ok(config.into_builder().credentials_provider(provider).identity_cache(IdentityCache::no_cache()).build())
 }
 
 /// The configuration for one service. A workflow sets a variable that is missing to nothing, and over

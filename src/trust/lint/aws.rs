@@ -71,7 +71,8 @@ fn trust(lint: &mut Lint<'_>, statement: &Spanned<Node>, principal: &Spanned<Nod
     if let Some((host, span)) = &host {
         issuer(lint, host, *span);
     }
-    let tests = tests(lint, statement, host.as_ref().map(|(host, _)| host.as_str()));
+    let spelt = host.as_ref().map(|(host, _)| spelling(host));
+    let tests = tests(lint, statement, spelt.as_deref());
     let place = entry(statement, &["Condition"]).map_or_else(|| head(lint.source, statement), |(key, _)| key.span);
     audience(lint, &tests, place);
     subject(lint, &tests, place);
@@ -161,11 +162,16 @@ fn optional(lint: &mut Lint<'_>, test: &Test<'_>) {
 
 /// An issuer as it is written without its scheme.
 fn issuer(lint: &mut Lint<'_>, host: &str, span: Span) {
-    let name = host.split('/').next().unwrap_or(host);
-    let right = host.trim_start_matches("https://").trim_end_matches('/');
-    let right = right.replacen(name, &name.to_ascii_lowercase(), 1);
+    let right = spelling(host);
     if host != right {
         let message = format!("{} is no issuer: the name is compared letter by letter", quote(host));
         lint.error("case-or-slash", span, message, format!("write `{right}`"));
     }
+}
+
+/// An issuer without a scheme, in lower case, without a `/` at the end.
+fn spelling(host: &str) -> String {
+    let bare = host.trim_start_matches("https://").trim_end_matches('/');
+    let name = bare.split('/').next().unwrap_or(bare);
+    bare.replacen(name, &name.to_ascii_lowercase(), 1)
 }

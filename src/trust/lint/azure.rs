@@ -66,8 +66,8 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
 /// (<https://learn.microsoft.com/entra/workload-id/workload-identities-flexible-federated-identity-credentials>).
 fn matching(lint: &mut Lint<'_>, expression: &Spanned<Node>) {
     let values = get(expression, "value").map_or_else(|| texts(expression), texts);
+    let claim = regex::Regex::new(r"claims\['(\w+)'\]\s+(eq|matches)\s+'([^']*)'");
     for value in values {
-        let claim = regex::Regex::new(r"claims\['(\w+)'\]\s+(eq|matches)\s+'([^']*)'");
         let found: Vec<(String, String, String)> = claim
             .iter()
             .flat_map(|claim| claim.captures_iter(&value.value))

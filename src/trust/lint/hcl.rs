@@ -137,7 +137,7 @@ impl Reader<'_> {
             return self.string();
         }
         let start = self.at;
-        while self.peek().is_some_and(|c| is_word(c)) {
+        while self.peek().is_some_and(is_word) {
             self.bump();
         }
         if start == self.at {

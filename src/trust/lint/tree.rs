@@ -94,7 +94,8 @@ fn scalars(root: &Spanned<Node>) -> Vec<Scalar> {
                 for (key, value) in entries {
                     found.push(Scalar { bytes: key.span.start..key.span.end, shown: true });
                     let name = key.value.to_ascii_lowercase();
-                    let settles = ["policies", "ttl", "_token_"].iter().any(|word| name.contains(word));
+                    // Keys of conditions (`token.actions.githubusercontent.com:sub`) and settings of tokens.
+                    let settles = [":", "policies", "ttl", "_token_"].iter().any(|word| name.contains(word));
                     let hidden = HIDDEN.iter().any(|word| name.contains(word)) && !settles;
                     open.push((value, shown && !(hidden && matches!(value.value, Node::Scalar(_)))));
                 }

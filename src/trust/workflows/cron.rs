@@ -38,14 +38,14 @@ fn wrong(part: &str, name: &str, count: u32) -> Option<(Severity, String, &'stat
         Some(step) if step >= count => {
             let last = count - 1;
             let message = format!(
-                "{} is no step of {step}: a {name} counts up to {last}, so only its first value counts",
+                "{} is no step of {step}: the {name} counts up to {last}, so only its first value counts",
                 quote(part)
             );
             let help = "a step counts within its field; every 90 minutes takes two lines: `0 0-23/3 * * *` and `30 1-23/3 * * *`";
             Some((Severity::Error, message, help))
         }
         Some(step) if every && name == "minute" && step < MINUTES_MIN => Some(often(part)),
-        Some(step) if every && count % step != 0 && matches!(name, "minute" | "hour") => {
+        Some(step) if every && !count.is_multiple_of(step) && matches!(name, "minute" | "hour") => {
             let whole = if name == "minute" { "hour" } else { "day" };
             let message = format!("{} starts anew with every {whole}, so the last gap is shorter", quote(part));
             Some((Severity::Warning, message, "choose a step that divides 60 minutes or 24 hours"))

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a fake that cannot start must fail the test")]
 
+#[cfg(all(feature = "aws", feature = "github"))]
+pub(crate) mod actions;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 #[cfg(feature = "azure")]
@@ -10,3 +12,5 @@ pub(crate) mod azure;
 pub(crate) mod gcp;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(feature = "aws")]
+pub(crate) mod jwt;

@@ -1,4 +1,5 @@
-//! A stateful AWS: Secrets Manager, SSM, `GetCallerIdentity` and `AssumeRole`, with the real limits and with faults on demand.
+//! A stateful AWS: Secrets Manager, SSM, `GetCallerIdentity`, `AssumeRole` and
+//! `AssumeRoleWithWebIdentity`, with the real limits and with faults on demand.
 //!
 //! `FakeAws::start()` serves on a loopback port in a thread of its own until it is dropped. Point a
 //! client at [`FakeAws::url`], or start the real binary with [`FakeAws::env`].
@@ -8,6 +9,7 @@
 //! - **Requests** are recorded: [`FakeAws::requests`], [`FakeAws::count`], [`FakeAws::total`].
 //! - **Rights**: [`FakeAws::deny`] an operation by its name, such as `ListSecrets`; on one object alone
 //!   with [`FakeAws::deny_on`].
+//! - **Roles** that trust an issuer, and what each may do, stand in [`World::federation`].
 //! - **Lists that lag**: after [`FakeAws::freeze_lists`] lists show what stood then; **pages** that are
 //!   small, empty or without end with [`World::paging`].
 //! - **Replicas** are accepted at once and settled after [`World::replica_looks`] descriptions.
@@ -26,6 +28,7 @@ mod limits;
 mod secrets_manager;
 mod ssm;
 mod sts;
+pub(crate) mod web_identity;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;
@@ -303,6 +306,12 @@ async fn handle(State(shared): State<Arc<Mutex<Inner>>>, headers: HeaderMap, bod
 impl Inner {
     /// The answer, or `None` to hang up.
     fn answer(&mut self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
+        if headers.get("authorization").is_none()
+            && sts::form(body).get("Action").is_some_and(|action| action == "AssumeRoleWithWebIdentity")
+        {
+            // Unsigned: the token is the credential.
+            return self.caller(headers, REGION, body);
+        }
         let Some(region) = region(headers) else {
             let refusal = Refusal { status: 403, code: "MissingAuthenticationTokenException".into() };
             return Some(refuse(&refusal, body));
@@ -319,6 +328,10 @@ impl Inner {
             "AmazonSSM" => ssm::act(world, &request),
             _ => Err(Refusal::new("UnknownOperationException")),
         };
+        let key_id = credential(headers, 0).unwrap_or_default();
+        if !self.world.federation.permits(&key_id, operation) {
+            return Some(refuse(&Refusal::new("AccessDeniedException"), body));
+        }
         let answer = match self.gate.judge(operation, request.object()) {
             Verdict::Act => act(&mut self.world),
             Verdict::ActTwice => {
@@ -352,7 +365,9 @@ impl Inner {
         let answer = match self.gate.judge(&action, "") {
             Verdict::HangUp { .. } => return None,
             Verdict::Refuse(refusal) => Err(refusal),
-            Verdict::Act | Verdict::ActTwice => sts::act(&mut self.world, &form, &credential(headers, 0)?),
+            Verdict::Act | Verdict::ActTwice => {
+                sts::act(&mut self.world, &form, &credential(headers, 0).unwrap_or_default())
+            }
         };
         Some(match answer {
             Ok(xml) => (StatusCode::OK, [("content-type", "text/xml")], xml).into_response(),

@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::world::World;
-use super::{ACCOUNT, Refusal};
+use super::{ACCOUNT, Refusal, web_identity};
 
 /// The members of a query-protocol request.
 pub(super) fn form(body: &[u8]) -> BTreeMap<String, String> {
-    let text = String::from_utf8_lossy(body);
+    let text = String::from_utf8_lossy(body).replace('+', " ");
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect()
 }
@@ -37,6 +37,7 @@ pub(super) fn act(world: &mut World, form: &BTreeMap<String, String>, key_id: &s
             Ok(answer("GetCallerIdentity", &result))
         }
         Some("AssumeRole") => assume(world, form),
+        Some(action @ "AssumeRoleWithWebIdentity") => web_identity::assume(world, form).map(|xml| answer(action, &xml)),
         _ => Err(Refusal { status: 400, code: "InvalidAction".into() }),
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) paging: Paging,
     /// What a role's trust policy asks for.
     pub(crate) external_id: Option<String>,
+    /// Roles that trust an issuer.
+    pub(crate) federation: super::web_identity::Federation,
     /// Assumed roles by key id.
     pub(super) sessions: BTreeMap<String, String>,
     /// Seconds since the epoch; moves with every change.

@@ -130,6 +130,7 @@ fn below(world: &mut World, method: &str, parts: &[&str], asked: &Asked<'_>) -> 
     match (method, parts) {
         ("GET", [""]) => Reply::new(200, repository(world)),
         ("GET", ["collaborators", login, "permission"]) => permission(world, login),
+        ("GET", ["pulls"]) => pulls(world, asked),
         ("GET", ["pulls", number]) => found(world.pulls.get(&id(number)).map(pull)),
         ("GET", ["commits", sha, "pulls"]) => pulls_of(world, sha),
         ("GET", ["issues"]) => issues::list(world, asked),
@@ -194,6 +195,15 @@ fn pull(pull: &Pull) -> Value {
         "draft": false, "mergeable": pull.mergeable, "merge_commit_sha": pull.merge_commit_sha, "user": account(&pull.author),
         "head": { "sha": pull.head_sha, "ref": pull.head_ref, "repo": repository(pull.head_repository) },
         "base": { "sha": pull.base_sha, "ref": pull.base_ref, "repo": repository(Some(World::REPOSITORY_ID)) } })
+}
+
+/// docs.github.com/rest/pulls/pulls#list-pull-requests: the newest first, open ones unless asked otherwise.
+fn pulls(world: &World, asked: &Asked<'_>) -> Reply {
+    let state = asked.parameter("state").unwrap_or_else(|| "open".to_owned());
+    let wanted = |one: &&Pull| state == "all" || (state == "open") == one.open;
+    let (page, per_page) = asked.page();
+    let listed = world.pulls.values().rev().filter(wanted).skip((page - 1) * per_page).take(per_page);
+    Reply::new(200, listed.map(pull).collect())
 }
 
 /// The list form has `merged_at` and no `merged`: docs.github.com/rest/commits/commits.

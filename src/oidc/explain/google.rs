@@ -1,0 +1,49 @@
+//! Google: the codes of its token service and the commands that set up a pool's provider
+//! (<https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token>,
+//! <https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines>).
+
+use super::{About, Claims, quoted};
+
+pub(super) fn meaning(code: &str) -> &'static str {
+    match code {
+        "invalid_grant" => "the token had expired, or the provider knows neither its issuer nor its audience",
+        "unauthorized_client" => "the provider's attribute condition does not admit this run",
+        "invalid_target" => "there is no such pool or provider, or it is turned off; its name has the project's number",
+        "PERMISSION_DENIED" => {
+            "this run may not act as the service account: `roles/iam.workloadIdentityUser` is missing"
+        }
+        _ => "Google does not take this token",
+    }
+}
+
+pub(super) fn about(code: &str) -> About {
+    match code {
+        "invalid_grant" => About::Issuer,
+        "invalid_target" => About::Else,
+        _ => About::Claims,
+    }
+}
+
+/// The provider's condition, and who may act as the service account.
+pub(super) fn policy(provider: &str, service_account: Option<&str>, claims: &Claims) -> String {
+    let (pool_path, name) = provider.split_once("/providers/").unwrap_or((provider, "PROVIDER"));
+    let pool = pool_path.rsplit('/').next().unwrap_or("POOL");
+    let number = pool_path.split('/').skip_while(|part| *part != "projects").nth(1).unwrap_or("PROJECT_NUMBER");
+    let subject = claims.subject();
+    let condition = quoted(&format!("assertion.sub == '{}'", subject.replace('\'', "\\'")));
+    let audiences = quoted(&claims.audiences().join(","));
+    let mut commands = format!(
+        "gcloud iam workload-identity-pools providers update-oidc {name} --project {number} --location global \
+         --workload-identity-pool {pool} --issuer-uri {} --allowed-audiences {audiences} --attribute-mapping \
+         google.subject=assertion.sub --attribute-condition {condition}\n",
+        quoted(&claims.issuer()),
+    );
+    if let Some(account) = service_account {
+        let member = quoted(&format!("principal://iam.googleapis.com/{pool_path}/subject/{subject}"));
+        commands.push_str(&format!(
+            "gcloud iam service-accounts add-iam-policy-binding {account} --role roles/iam.workloadIdentityUser --member \
+             {member}\n"
+        ));
+    }
+    commands
+}

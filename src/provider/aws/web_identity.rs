@@ -1,0 +1,395 @@
+//! Credentials for a token that vouches for this run: `AssumeRoleWithWebIdentity`
+//! (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
+//!
+//! The SDK's own provider takes a token from a file alone; ours stays in memory and is minted for each
+//! exchange. A refusal is final for the run and is told once, however many calls need credentials.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, Result as Provided, error::CredentialsError, future};
+use aws_sdk_sts::types::PolicyDescriptorType;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::error::{Attempt, explain};
+use crate::clock::Clock;
+use crate::limiter::{Limiter, Repeat, quota};
+use crate::oidc::claims::Claims;
+use crate::oidc::{Denial, Denials, Exchange, Mask, Phase, TokenSource};
+use crate::provider::{Error, ErrorKind, Result};
+use crate::secret::SecretValue;
+
+/// What AWS's own action asks GitHub for
+/// (<https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws>).
+const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// How long before they expire credentials are renewed, or half of their life if that is less.
+const MARGIN: Duration = Duration::from_secs(120);
+
+/// How to log in with a token.
+#[derive(Clone)]
+pub struct WebIdentity {
+    /// The role; without one every call is refused with what to set.
+    pub role_arn: Option<String>,
+    /// What the cloud's log calls the session.
+    pub session_name: String,
+    /// The token's audience; `sts.amazonaws.com` when missing.
+    pub audience: Option<String>,
+    /// 900 to 43,200; AWS gives 3,600 when missing.
+    pub duration_seconds: Option<i32>,
+    /// An inline policy that narrows the session down.
+    pub session_policy: Option<String>,
+    /// ARNs of policies that narrow it down.
+    pub policy_arns: Vec<String>,
+    /// Who vouches for this run.
+    pub tokens: Arc<dyn TokenSource>,
+    /// What the run is about to do.
+    pub phase: Phase,
+    /// Where a refusal is kept for its explanation.
+    pub denials: Arc<Denials>,
+    /// Hides the credentials.
+    pub mask: Mask,
+    /// Tells when they expire.
+    pub clock: Arc<dyn Clock>,
+    /// The answer that will not change during the run.
+    pub refused: Refused,
+}
+
+/// Remembers a final refusal, so that it is not asked for again.
+#[derive(Clone, Default)]
+pub struct Refused(Arc<std::sync::OnceLock<Error>>);
+
+/// The role's credentials, renewed before they expire.
+pub(super) struct Login {
+    with: WebIdentity,
+    role_arn: String,
+    sts: aws_sdk_sts::Client,
+    limiter: Arc<Limiter>,
+    region: String,
+    held: Mutex<Option<Held>>,
+}
+
+#[derive(Clone)]
+struct Held {
+    credentials: Credentials,
+    renew_at: Timestamp,
+}
+
+/// Why one exchange failed: what to say, and whether another token could help.
+struct Failed {
+    error: Error,
+    code: String,
+    expired: bool,
+}
+
+impl Login {
+    /// # Errors
+    /// [`ErrorKind::Unauthenticated`] if there is no role, [`ErrorKind::Invalid`] if it is of another
+    /// partition than the region.
+    pub(super) fn new(
+        with: &WebIdentity,
+        sts: aws_sdk_sts::Client,
+        limiter: &Arc<Limiter>,
+        region: &str,
+    ) -> Result<Self> {
+        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.phase))?;
+        let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), partition(region));
+        if of_role != of_region {
+            let message = format!(
+                "the role {role_arn} is of the partition `{of_role}`, and the region {region} of `{of_region}`: choose a \
+                 region of the role's partition"
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let (limiter, region) = (Arc::clone(limiter), region.to_owned());
+        Ok(Self { with: with.clone(), role_arn, sts, limiter, region, held: Mutex::new(None) })
+    }
+
+    /// Credentials that are good for a while.
+    ///
+    /// # Errors
+    /// What the source of tokens lacks, or what AWS refuses.
+    pub(super) async fn credentials(&self) -> Result<Credentials> {
+        if let Some(error) = self.with.refused.0.get() {
+            return Err(error.clone());
+        }
+        let mut held = self.held.lock().await;
+        // Another call may have been refused while this one waited.
+        if let Some(error) = self.with.refused.0.get() {
+            return Err(error.clone());
+        }
+        let now = self.with.clock.now();
+        if let Some(held) = held.as_ref().filter(|held| now < held.renew_at) {
+            return Ok(held.credentials.clone());
+        }
+        match self.exchange().await {
+            Ok(fresh) => {
+                let credentials = fresh.credentials.clone();
+                *held = Some(fresh);
+                Ok(credentials)
+            }
+            Err(error) => {
+                if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Invalid) {
+                    // Whoever is first is heard; the others say the same.
+                    drop(self.with.refused.0.set(error.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// One exchange; a token that expired on its way is minted once more.
+    async fn exchange(&self) -> Result<Held> {
+        let audience = self.with.audience.as_deref().unwrap_or(AUDIENCE);
+        let token = self.with.tokens.token(audience).await?;
+        let failed = match self.assume(&token).await {
+            Ok(held) => return Ok(held),
+            Err(failed) => failed,
+        };
+        let (failed, token) = match failed.expired {
+            false => (failed, token),
+            true => {
+                let again = self.with.tokens.token(audience).await?;
+                // A token that was there before the run is not minted by asking.
+                if again.matches(&token) {
+                    (failed, token)
+                } else {
+                    match self.assume(&again).await {
+                        Ok(held) => return Ok(held),
+                        Err(failed) => (failed, again),
+                    }
+                }
+            }
+        };
+        Err(self.denied(failed, &token))
+    }
+
+    async fn assume(&self, token: &SecretValue) -> Result<Held, Failed> {
+        let attempt = Attempt {
+            action: "sts:AssumeRoleWithWebIdentity",
+            name: &self.role_arn,
+            region: &self.region,
+            account: "",
+            principal: "",
+        };
+        let code = std::sync::Mutex::new(String::new());
+        let once = || {
+            let (request, attempt, code) = (self.request(token), &attempt, &code);
+            async move {
+                request.send().await.map_err(|refusal| {
+                    let seen = code_of(&refusal);
+                    let error = of_exchange(explain(attempt, &refusal), &seen, &self.role_arn);
+                    *code.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = seen;
+                    error
+                })
+            }
+        };
+        let answer = self.limiter.run("aws", &quota::WEB_IDENTITY, Repeat::Read, once).await;
+        let code = code.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let given = answer.map_err(|error| Failed { error, expired: is_expired(&code), code: code.clone() })?;
+        let given = given.credentials.ok_or_else(|| Failed {
+            error: Error::new(ErrorKind::Unavailable, "AWS answered a login without credentials; run again"),
+            expired: false,
+            code,
+        })?;
+        for secret in [&given.secret_access_key, &given.session_token] {
+            (self.with.mask)(&SecretValue::from(secret.as_str()));
+        }
+        let expires = SystemTime::try_from(given.expiration).ok();
+        let now = self.with.clock.now();
+        let renew_at = expires.and_then(|at| Timestamp::try_from(at).ok()).map_or(now, |at| renewal(now, at));
+        let credentials =
+            Credentials::new(given.access_key_id, given.secret_access_key, Some(given.session_token), expires, "oidc");
+        Ok(Held { credentials, renew_at })
+    }
+
+    fn request(
+        &self,
+        token: &SecretValue,
+    ) -> aws_sdk_sts::operation::assume_role_with_web_identity::builders::AssumeRoleWithWebIdentityFluentBuilder {
+        let policies = self.with.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
+        let policies: Vec<_> = policies.collect();
+        self.sts
+            .assume_role_with_web_identity()
+            .role_arn(&self.role_arn)
+            .role_session_name(&self.with.session_name)
+            .web_identity_token(token.expose_text().unwrap_or_default())
+            .set_duration_seconds(self.with.duration_seconds)
+            .set_policy(self.with.session_policy.clone())
+            .set_policy_arns((!policies.is_empty()).then_some(policies))
+    }
+
+    /// Keeps what a person needs to mend a refusal.
+    fn denied(&self, failed: Failed, token: &SecretValue) -> Error {
+        let Failed { error, code, .. } = failed;
+        let final_kind = matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::PermissionDenied);
+        if let Some(claims) = Claims::of(token).ok().filter(|_| final_kind) {
+            let exchange = Exchange::Aws { role_arn: self.role_arn.clone() };
+            self.with.denials.note(Denial { exchange, code, claims, phase: self.with.phase });
+        }
+        error
+    }
+}
+
+/// What the SDK asks before it signs.
+#[derive(Clone)]
+pub(super) struct Credentialed(pub(super) Arc<Login>);
+
+impl std::fmt::Debug for Credentialed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentialed").field("role_arn", &self.0.role_arn).finish_non_exhaustive()
+    }
+}
+
+impl ProvideCredentials for Credentialed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let answer = async {
+            let given: Provided = self.0.credentials().await.map_err(CredentialsError::provider_error);
+            given
+        };
+        future::ProvideCredentials::new(answer)
+    }
+}
+
+/// When credentials are renewed.
+fn renewal(now: Timestamp, expires: Timestamp) -> Timestamp {
+    let life = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
+    expires.checked_sub(MARGIN.min(life / 2)).unwrap_or(now)
+}
+
+fn no_role(phase: Phase) -> Error {
+    let message = match phase {
+        Phase::Plan => {
+            "pull requests have no role of their own at AWS: set the input `aws_plan_role`, or `plan_role_arn` under the \
+             provider's `auth.config`"
+        }
+        Phase::Sync | Phase::Rotate => {
+            "no role at AWS is named: set the input `aws_role`, or `role_arn` under the provider's `auth.config`"
+        }
+    };
+    Error::new(ErrorKind::Unauthenticated, message)
+}
+
+fn code_of<E: ProvideErrorMetadata>(refusal: &SdkError<E, HttpResponse>) -> String {
+    match refusal {
+        SdkError::ServiceError(answer) => answer.err().code().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn is_expired(code: &str) -> bool {
+    matches!(code, "ExpiredTokenException" | "ExpiredToken")
+}
+
+/// What a code of this call means; the same codes mean other things elsewhere.
+fn of_exchange(error: Error, code: &str, role_arn: &str) -> Error {
+    let refused = |what: &str| {
+        let message = format!("AWS refused this run's ID token for the role {role_arn} ({code}): {what}");
+        Error::new(ErrorKind::Unauthenticated, message)
+    };
+    match code {
+        "AccessDenied" | "AccessDeniedException" => refused(
+            "its trust policy does not admit this run, or there is no such role; the claims and a trust policy that \
+             admits exactly this run stand in the log",
+        ),
+        "InvalidIdentityToken" | "InvalidIdentityTokenException" => refused(
+            "the account has no OIDC identity provider for its issuer, or not with its audience; the log says which",
+        ),
+        "IDPRejectedClaim" | "IDPRejectedClaimException" => {
+            refused("the identity provider rejected the token; the claims stand in the log")
+        }
+        _ if is_expired(code) => refused("the token had expired; check the clock of the runner"),
+        "IDPCommunicationError" | "IDPCommunicationErrorException" => Error::new(
+            ErrorKind::Unavailable,
+            format!("AWS could not reach the issuer of this run's ID token for the role {role_arn} ({code})"),
+        ),
+        "MalformedPolicyDocument"
+        | "MalformedPolicyDocumentException"
+        | "PackedPolicyTooLarge"
+        | "PackedPolicyTooLargeException" => Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "AWS refused the session of the role {role_arn} ({code}): check `session_policy` and `policy_arns`"
+            ),
+        ),
+        "RegionDisabledException" => Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "AWS refused the role {role_arn} ({code}): its account has STS turned off in this region; turn it on \
+                 under IAM, Account settings, or choose another region"
+            ),
+        ),
+        "ValidationError" => Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "AWS refused the login as {role_arn} ({code}): check `duration_seconds` against the role's maximum \
+                 session duration, and `session_name`"
+            ),
+        ),
+        _ => error,
+    }
+}
+
+/// The partition of a region, by its prefix
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>; the
+/// list is the one that the SDKs carry).
+fn partition(region: &str) -> &'static str {
+    const BY_PREFIX: &[(&str, &str)] = &[
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn credentials_are_renewed_well_before_they_expire() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        assert_eq!(renewal(at(0), at(3600)), at(3480));
+        assert_eq!(renewal(at(0), at(10)), at(5));
+        assert!(renewal(at(10), at(0)) <= at(10), "what has expired is renewed at once");
+    }
+
+    #[test]
+    fn a_region_has_a_partition() {
+        for (region, wanted) in [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
+            assert_eq!(partition(region), wanted);
+        }
+    }
+
+    #[test]
+    fn only_an_outage_of_the_issuer_is_tried_again() {
+        let other = || Error::new(ErrorKind::Unavailable, "other");
+        for (code, kind) in [
+            ("AccessDenied", ErrorKind::Unauthenticated),
+            ("InvalidIdentityToken", ErrorKind::Unauthenticated),
+            ("IDPRejectedClaim", ErrorKind::Unauthenticated),
+            ("ExpiredTokenException", ErrorKind::Unauthenticated),
+            ("MalformedPolicyDocument", ErrorKind::Invalid),
+            ("PackedPolicyTooLarge", ErrorKind::Invalid),
+            ("RegionDisabledException", ErrorKind::Invalid),
+            ("IDPCommunicationError", ErrorKind::Unavailable),
+        ] {
+            assert_eq!(of_exchange(other(), code, "r").kind, kind, "{code}");
+        }
+        assert_eq!(of_exchange(other(), "", "r"), other());
+    }
+}

@@ -1,0 +1,77 @@
+//! A refused login is explained: which claims were sent, what the code means, and what would admit
+//! exactly this run.
+
+use super::{AUDIENCE, BOTH, MORE, SYNC_ROLE, Stage};
+use crate::fake::actions::ISSUER;
+use crate::stage::BASE;
+
+/// What a run says of its refused login, with what changes from run to run left out.
+fn said(ran: &crate::sandbox::Ran) -> String {
+    let from = ran.stdout.find("AWS refused this run's ID token for the role").unwrap_or_else(|| panic!("{ran:?}"));
+    let text = &ran.stdout[from..];
+    // The block ends with the runner's command that lets commands work again.
+    let text = text.split("\n::").next().unwrap();
+    regex::Regex::new(r"(iat|nbf|exp): \d+").unwrap().replace_all(text, "$1: SECONDS").into_owned()
+}
+
+#[test]
+fn a_role_that_trusts_the_older_form_of_the_subject() {
+    let stage = Stage::new();
+    stage.actions.subject("repo:octo@501/demo@1001:ref:refs/heads/main");
+    let ran = stage.push_of(&format!("{BASE}{MORE}"), BOTH);
+    assert_ne!(ran.code, Some(0));
+    insta::assert_snapshot!("older_form", said(&ran));
+    let summary = stage.sandbox.read("summary");
+    assert!(summary.contains("a login was refused") && summary.contains("octo@501/demo@1001"), "{summary}");
+    for text in [&summary, &ran.stdout, &ran.stderr] {
+        let bare = text.lines().filter(|line| !line.starts_with("::add-mask::")).collect::<String>();
+        let signature = stage.actions.minted()[0].rsplit('.').next().unwrap().to_owned();
+        assert!(!bare.contains(&signature), "the signature stands in its mask alone");
+    }
+}
+
+#[test]
+fn the_policy_that_is_shown_admits_exactly_this_run() {
+    let stage = Stage::new();
+    stage.actions.subject("repo:octo@501/demo@1001:ref:refs/heads/main");
+    let ran = stage.push_of(&format!("{BASE}{MORE}"), BOTH);
+    let text = said(&ran);
+    let policy = &text[text.find("\n    {").unwrap()..];
+    let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+    let statement = &policy["Statement"][0];
+    let host = ISSUER.trim_start_matches("https://");
+    assert_eq!(statement["Principal"]["Federated"], format!("arn:aws:iam::123456789012:oidc-provider/{host}"));
+    let conditions = &statement["Condition"]["StringEquals"];
+    stage.aws.edit(|world| {
+        let role = world.federation.roles.get_mut(SYNC_ROLE).unwrap();
+        role.audience = conditions[format!("{host}:aud")].as_str().unwrap().to_owned();
+        role.subjects = vec![conditions[format!("{host}:sub")].as_str().unwrap().to_owned()];
+    });
+    let ran = stage.push_of(&format!("{BASE}{MORE}"), BOTH);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn an_account_that_does_not_know_the_issuer_or_the_audience() {
+    let stage = Stage::new();
+    stage.aws.edit(|world| world.federation.issuers.clear());
+    let ran = stage.push_of(&format!("{BASE}{MORE}"), BOTH);
+    insta::assert_snapshot!("unknown_issuer", said(&ran));
+
+    let stage = Stage::new();
+    let other = [BOTH, &[("aws_audience", "https://elsewhere.example")]].concat();
+    let ran = stage.push_of(&format!("{BASE}{MORE}"), &other);
+    assert!(said(&ran).contains("aud: https://elsewhere.example"), "{ran:?}");
+    assert_eq!(stage.actions.audiences(), ["https://elsewhere.example"], "{AUDIENCE} was not asked for");
+}
+
+#[test]
+fn a_pull_request_that_is_refused_says_so_in_its_comment() {
+    let (stage, pull, head) = Stage::opened();
+    stage.actions.subject("repo:octo/demo:environment:production");
+    let ran = stage.pull_request(pull, &head, BOTH);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(said(&ran).contains("take it out of that job"), "{ran:?}");
+    let comment = stage.comment(pull);
+    assert!(comment.contains("AccessDenied") && !comment.contains("Principal"), "{comment}");
+}

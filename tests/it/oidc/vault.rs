@@ -1,0 +1,91 @@
+//! The same inputs at a real Vault-compatible server, which checks GitHub's token itself: a plan logs
+//! in as the plan's role and a sync as the sync's, and a Secretfile with `token` need not change.
+
+use serde_json::json;
+
+use super::{ISSUER, MAIN, PULL_REQUEST, Stage};
+use crate::vault::Bao;
+
+const INPUTS: &[(&str, &str)] =
+    &[("vault_role", "sync"), ("vault_plan_role", "plan"), ("vault_audience", "https://vault.example")];
+
+/// Metadata and nothing else.
+const PLAN: &str = r#"path "secret/metadata/*" { capabilities = ["read", "list"] }"#;
+const SYNC: &str = r#"path "secret/*" { capabilities = ["create", "read", "update", "patch", "list"] }"#;
+
+fn secretfile(url: &str, names: &[&str]) -> String {
+    let secrets = names.iter().map(|name| {
+        format!(
+            "  - name: {name}\n    kind: random_string\n    targets:\n      - provider: vault\n        kind: kv\n        \
+             config: {{path: shop/{name}}}\n"
+        )
+    });
+    let secrets: String = secrets.collect();
+    format!(
+        "metadata: {{project: federated}}\nproviders:\n  vault:\n    kind: vault\n    auth:\n      kind: token\n      \
+         config: {{url: '{url}', token: '${{VAULT_TOKEN}}'}}\nsecrets:\n{secrets}"
+    )
+}
+
+async fn trusting(bao: &Bao, stage: &Stage) {
+    bao.post("sys/auth/jwt", json!({ "type": "jwt" })).await;
+    let config = json!({ "jwt_validation_pubkeys": [stage.actions.pem()], "bound_issuer": ISSUER });
+    bao.post("auth/jwt/config", config).await;
+    for (name, policy, subject) in [("plan", PLAN, PULL_REQUEST), ("sync", SYNC, MAIN)] {
+        bao.policy(name, policy).await;
+        let role = json!({
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["https://vault.example"],
+            "bound_subject": subject, "token_policies": [name], "token_ttl": "10m",
+        });
+        bao.post(&format!("auth/jwt/role/{name}"), role).await;
+    }
+}
+
+#[tokio::test]
+async fn a_plan_and_a_sync_log_in_at_vault_as_themselves() {
+    let (bao, stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let ran = stage.push_of(&secretfile(proxy.url(), &["one"]), INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!bao.knows(&proxy.token()).await, "the token outlived the run");
+    assert_eq!(stage.actions.audiences(), ["https://vault.example"]);
+
+    let (pull, head) = stage.pull(&secretfile(proxy.url(), &["one", "two"]));
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let comment = stage.comment(pull);
+    assert!(!comment.contains("Planned offline") && comment.contains("shop/two"), "{comment}");
+    let asked: Vec<String> = proxy.asked().into_iter().map(|asked| asked.path).collect();
+    assert!(asked.iter().any(|path| path.starts_with("secret/metadata/")), "{asked:?}");
+    assert!(!asked.iter().any(|path| path.starts_with("secret/data/")), "a plan reads no value: {asked:?}");
+
+    // The token of the pull request is good for the plan's role only.
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[("vault_plan_role", "sync"), INPUTS[2]]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    // And that role cannot write.
+    let mut environment = stage.job.cloud.clone();
+    environment.insert("SECRETZERO_VAULT_ROLE".into(), "plan".into());
+    environment.insert("SECRETZERO_VAULT_AUDIENCE".into(), "https://vault.example".into());
+    let ran = stage.sandbox.run_with(&["sync"], &environment);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    let (status, _) = bao.call(reqwest::Method::GET, "secret/metadata/shop/two", None).await;
+    assert_eq!(status, 404, "nothing was written");
+}
+
+#[tokio::test]
+async fn with_one_role_only_vault_is_not_asked_for_a_pull_request() {
+    let (bao, stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let one = secretfile(proxy.url(), &["one"]);
+    assert_eq!(stage.push_of(&one, INPUTS).code, Some(0));
+    let (pull, head) = stage.pull(&secretfile(proxy.url(), &["one", "two"]));
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[INPUTS[0], INPUTS[2]]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(stage.comment(pull).contains("`vault_plan_role`"));
+    assert!(proxy.asked().is_empty());
+}
