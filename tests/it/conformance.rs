@@ -376,12 +376,10 @@ async fn other_kinds_are_not_served(subject: &Subject<'_>) {
 
 async fn of_two_creates_at_once_one_wins(subject: &Subject<'_>) {
     let at = subject.at("raced");
-    let rivals = ["one", "two"].map(|value| async move { (value, text(value)) });
-    let [one, two] = rivals;
-    let ((first, a), (second, b)) = futures_util::future::join(one, two).await;
+    let [first, second] = ["one", "two"].map(|text| subject.value(text));
     let (a, b) = futures_util::future::join(
-        write(subject.provider, &at, &a, 1, Expect::Absent),
-        write(subject.provider, &at, &b, 1, Expect::Absent),
+        write(subject.provider, &at, &first, 1, Expect::Absent),
+        write(subject.provider, &at, &second, 1, Expect::Absent),
     )
     .await;
     let winners = usize::from(a.is_ok()) + usize::from(b.is_ok());
@@ -389,8 +387,9 @@ async fn of_two_creates_at_once_one_wins(subject: &Subject<'_>) {
         assert_eq!(winners, 1, "{a:?} {b:?}");
     }
     assert!(winners > 0, "{a:?} {b:?}");
-    let held = value(subject.provider, &at).await.unwrap();
-    assert!(held == first && a.is_ok() || held == second && b.is_ok(), "what stands there was refused");
+    let (one, two) = (subject.provider.holds(&at, &first).await, subject.provider.holds(&at, &second).await);
+    let stands = one == Ok(Some(true)) && a.is_ok() || two == Ok(Some(true)) && b.is_ok();
+    assert!(stands, "what stands there was refused");
 }
 
 async fn a_locator_leads_back_to_its_place(subject: &Subject<'_>) {
