@@ -4,9 +4,18 @@
 
 use super::{About, Claims, quoted};
 
+pub(super) fn title(code: &str, provider: &str, service_account: Option<&str>) -> String {
+    match service_account.filter(|_| matches!(code, "PERMISSION_DENIED" | "NOT_FOUND")) {
+        Some(account) => format!("Google took this run's ID token and does not let it act as {account} ({code})"),
+        None => format!("Google refused this run's ID token at {provider} ({code})"),
+    }
+}
+
 pub(super) fn meaning(code: &str) -> &'static str {
     match code {
         "invalid_grant" => "the token had expired, or the provider knows neither its issuer nor its audience",
+        "invalid_grant, expired" => "the token had expired; clocks differ",
+        "NOT_FOUND" => "there is no such service account",
         "unauthorized_client" => "the provider's attribute condition does not admit this run",
         "invalid_target" => "there is no such pool or provider, or it is turned off; its name has the project's number",
         "PERMISSION_DENIED" => {
@@ -19,7 +28,8 @@ pub(super) fn meaning(code: &str) -> &'static str {
 pub(super) fn about(code: &str) -> About {
     match code {
         "invalid_grant" => About::Issuer,
-        "invalid_target" => About::Else,
+        "invalid_grant, expired" => About::Times,
+        "invalid_target" | "NOT_FOUND" => About::Else,
         _ => About::Claims,
     }
 }

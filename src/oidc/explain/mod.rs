@@ -59,7 +59,7 @@ pub fn explain(denial: &Denial) -> Explanation {
             azure::policy(claims, *phase),
         ),
         Exchange::Google { provider, service_account } => (
-            format!("Google refused this run's ID token at {provider} ({code})"),
+            google::title(code, provider, service_account.as_deref()),
             google::meaning(code),
             "Commands that admit exactly this run",
             google::policy(provider, service_account.as_deref(), claims),
@@ -76,7 +76,7 @@ pub fn explain(denial: &Denial) -> Explanation {
         Exchange::Aws { .. } => aws::about(code),
         Exchange::Azure { .. } => azure::about(code),
         Exchange::Google { .. } => google::about(code),
-        Exchange::Vault { .. } => About::Claims,
+        Exchange::Vault { .. } => vault::about(code),
     };
     let cause = match about {
         About::Claims => cause(claims, *phase),
@@ -135,7 +135,7 @@ fn issuer(exchange: &Exchange, claims: &Claims) -> String {
             quoted(&issuer),
             quoted(&audiences)
         ),
-        _ => format!("the cloud was told of another issuer than `{issuer}`, or of another audience than `{audiences}`"),
+        _ => format!("its side was told of another issuer than `{issuer}`, or of another audience than `{audiences}`"),
     }
 }
 
