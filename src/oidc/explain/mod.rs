@@ -61,8 +61,8 @@ pub fn explain(denial: &Denial) -> Explanation {
         Exchange::Google { provider, service_account } => (
             google::title(code, provider, service_account.as_deref()),
             google::meaning(code),
-            "Commands that admit exactly this run",
-            google::policy(provider, service_account.as_deref(), claims),
+            google::policy_name(code),
+            google::policy(code, provider, service_account.as_deref(), claims),
         ),
         Exchange::Vault { url, mount, role } => (
             format!("Vault at {url} refused this run's ID token for the role {role} of `{mount}` ({code})"),
@@ -79,6 +79,11 @@ pub fn explain(denial: &Denial) -> Explanation {
         Exchange::Vault { .. } => vault::about(code),
     };
     let cause = match about {
+        About::Claims if matches!(exchange, Exchange::Google { .. }) && code == google::LENDS_NOTHING => format!(
+            "the service account has no such binding, or one for another subject than `{}`; {}",
+            claims.subject(),
+            cause(claims, *phase)
+        ),
         About::Claims => cause(claims, *phase),
         About::Issuer => issuer(exchange, claims),
         About::Times => {

@@ -74,8 +74,7 @@ async fn vouched(session: &Session, path: &str, role: Option<&str>, jwt: &Secret
         body.insert("role".into(), role.into());
     }
     let role = role.map_or_else(|| "the default role".to_owned(), |role| format!("role `{role}`"));
-    let sent =
-        Sent { method: "signed token", claims: format!("{role}{}", claims(jwt)), heard: Heard::default() };
+    let sent = Sent { method: "signed token", claims: format!("{role}{}", claims(jwt)), heard: Heard::default() };
     let token = ask(session, path.to_owned(), body, Repeat::Safe, &sent).await;
     token.map_err(|error| sent.heard.refused(error, |code| code == "token is expired"))
 }

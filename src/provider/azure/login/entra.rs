@@ -221,8 +221,7 @@ mod tests {
         let token = SecretValue::from(format!("h.{}.s", BASE64URL_NOPAD.encode(claims)));
         let proof = Proof::Assertion(&token);
         let heard = Heard::default();
-        let asked =
-            Asked { host: "login.microsoftonline.com", tenant: "t", client: "c", proof: &proof, heard: &heard };
+        let asked = Asked { host: "login.microsoftonline.com", tenant: "t", client: "c", proof: &proof, heard: &heard };
         let body = format!("{{\"error_description\":\"hunter2\",\"error_codes\":[{code}]}}");
         asked.refused(400, body.as_bytes(), None).message
     }

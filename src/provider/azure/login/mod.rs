@@ -240,7 +240,13 @@ impl Login {
     }
 
     /// The token of a service principal, for an assertion that is minted for it.
-    async fn vouched<M>(&self, tenant: &str, client: &str, scope: &str, mint: impl Fn() -> M + Send + Sync) -> Result<Token>
+    async fn vouched<M>(
+        &self,
+        tenant: &str,
+        client: &str,
+        scope: &str,
+        mint: impl Fn() -> M + Send + Sync,
+    ) -> Result<Token>
     where
         M: Future<Output = Result<SecretValue>> + Send,
     {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use secretzero::clock::{Clock as _, SystemClock};
 use serde_json::Value as Json;
 
+use super::super::jwt::{self, Fault, Issuer};
 use super::Refusal;
 use super::world::World;
-use super::super::jwt::{self, Fault, Issuer};
 
 /// A role that trusts an issuer.
 #[derive(Debug, Clone, Default)]
