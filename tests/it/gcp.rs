@@ -17,6 +17,7 @@ use secretzero::disk::SystemDisk;
 use secretzero::environment::Environment;
 use secretzero::limiter::{Limiter, RateLimit, RetryPolicy};
 use secretzero::mark::Mark;
+use secretzero::oidc::Refusals;
 use secretzero::provider::Provider;
 use secretzero::provider::gcp::{GcpProvider, GcpSettings, GcpShared};
 use secretzero::secret::Shape;
@@ -42,6 +43,7 @@ pub(crate) fn shared() -> GcpShared {
         disk: Arc::new(SystemDisk),
         clock: Arc::new(SystemClock),
         tokens: None,
+        refusals: Refusals::default(),
     }
 }
 
