@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::{AUDIENCE, BOTH, LOGIN, MAIN, MORE, PLAN_ROLE, SYNC_ROLE, Stage, expired, keyless, with_auth};
 use crate::canary::Canary;
 use crate::fake::actions::Answer;
-use crate::fake::jwt::now;
 use crate::sandbox::Ran;
 use crate::stage::BASE;
 
