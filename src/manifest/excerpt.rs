@@ -65,6 +65,7 @@ const SHOWN: &[&str] = &[
     "special",
     "tier",
     "to",
+    "ttl",
     "type",
     "upper",
     "var_files",

@@ -95,7 +95,7 @@ pub(crate) fn generation(number: u64) -> Generation {
 /// Options for a generation at a place.
 pub(crate) async fn options(provider: &dyn Provider, at: &Place, number: u64, expect: Expect) -> WriteOptions {
     let token = owner().write_token(&provider.locator(at).await.unwrap(), number);
-    WriteOptions { owner: owner(), generation: generation(number), token, expect, over_drift: false }
+    WriteOptions { owner: owner(), generation: generation(number), token, expect, over_drift: false, withdrawn: false }
 }
 
 pub(crate) async fn write(
@@ -415,6 +415,7 @@ async fn a_list_tells_what_begins_like_this(subject: &Subject<'_>) {
     // The login at Azure names no vault, so the prefix does.
     let prefix = &match &at.settings {
         TargetSettings::KeyVault(settings) => format!("{}/{prefix}", settings.vault_url),
+        TargetSettings::KeyVaultCertificate(settings) => format!("{}/{prefix}", settings.vault_url),
         _ => prefix.to_owned(),
     };
     match subject.provider.list(kind, prefix).await {
@@ -423,7 +424,9 @@ async fn a_list_tells_what_begins_like_this(subject: &Subject<'_>) {
             assert_eq!(names, [name.as_str()]);
             let listed = listed.first().unwrap();
             assert_eq!(listed.mark, subject.seen(&at).await.mark);
-            assert!(listed.has_value && !listed.pending_deletion && listed.managed_by.is_none());
+            assert!(listed.has_value && !listed.pending_deletion);
+            // What cannot be read back cannot be adopted either.
+            assert_eq!(listed.managed_by.is_none(), subject.reads_back());
             assert_eq!(listed.settings.tags(), at.settings.tags(), "our own mark is no tag of theirs");
             let nothing = subject.provider.list(kind, &format!("{prefix}zzz")).await;
             assert_eq!(nothing, Ok(Vec::new()));

@@ -82,6 +82,7 @@ fn mark(number: u64, version: u64) -> String {
         version: version.to_string(),
         carried: false,
         over_drift: false,
+        withdrawn: false,
     }
     .to_string()
 }

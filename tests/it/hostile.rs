@@ -18,7 +18,7 @@ use case::Case;
 use stage::Stage;
 
 /// Fewest cases.
-const CASES_MIN: usize = 40;
+const CASES_MIN: usize = 60;
 
 fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hostile");

@@ -290,6 +290,7 @@ fn secret_manager() -> Json {
             ("rotation_period", period("How often Google notifies; it rotates nothing by itself.")),
             ("next_rotation_time", moment("The first notification, such as `2030-12-31T23:59:59Z`.")),
             ("expire_time", moment("When Google deletes the secret.")),
+            ("ttl", ttl("The same, counted from when the value was made: `90d`, `12h`.")),
             ("keep_versions", number(1, 10_000, "How many versions stay; all when missing.")),
         ],
     );

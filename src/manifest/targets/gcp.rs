@@ -18,6 +18,8 @@ use crate::target::{ReplicaRegion, Replication, SecretManagerSettings, When};
 const ID_CHARS_MAX: usize = 255;
 /// Shortest time between two notifications, in seconds.
 const ROTATION_SECONDS_MIN: u64 = 3600;
+/// Shortest life of a secret, in seconds.
+const TTL_SECONDS_MIN: i64 = 60;
 /// Most topics.
 const TOPICS_MAX: usize = 10;
 /// Largest annotations in total, in bytes; ours takes up to 320.
@@ -41,7 +43,7 @@ pub(super) fn secret_manager(config: &Config) -> Option<SecretManagerSettings> {
         topics: topics(config),
         rotation_period_seconds: rotation(config),
         next_rotation_time: next_rotation(config),
-        expire_time: when(config, "expire_time"),
+        expire_time: end(config),
         keep_versions: fields.number("keep_versions", 1..=10_000).and_then(|n| u32::try_from(n).ok()),
     };
     together(config, &settings);
@@ -185,6 +187,23 @@ fn rotation(config: &Config) -> Option<u64> {
         config.error(text.span, "bad-duration", message, "write `1h` or more: `12h`, `90d`, `2w`, `6m`, `1y`");
     }
     seconds
+}
+
+/// When the secret ends: `expire_time`, or `ttl` after the value was made, so that a second sync does
+/// not put it off. Google itself knows the same two
+/// (<https://cloud.google.com/secret-manager/docs/secret-expiration>).
+fn end(config: &Config) -> Option<When> {
+    let fixed = when(config, "expire_time");
+    let Some(text) = config.fields.text("ttl") else { return fixed };
+    if config.fields.get("expire_time").is_some() {
+        config.error(text.span, "both-given", "`ttl` stands beside `expire_time`", "remove one of the two");
+    }
+    let seconds = crate::manifest::duration::time_to_live(&text.value).and_then(|seconds| i64::try_from(seconds).ok());
+    if seconds.is_none_or(|seconds| seconds < TTL_SECONDS_MIN) {
+        let message = format!("`ttl` cannot be {}", text.quoted());
+        config.error(text.span, "bad-duration", message, "write 60 seconds or more: `12h`, `90d`, `7776000s`");
+    }
+    seconds.map(When::After)
 }
 
 fn next_rotation(config: &Config) -> Option<Timestamp> {

@@ -6,7 +6,7 @@
 //!
 //! A vault has no conditional write, and tags belong to a version. So every write looks first, the mark
 //! comes with the value ([`MarkOrder::WithValue`]), and once the store has named the version the mark
-//! is completed with that name ([`stamp`]).
+//! is completed with that name (`stamp`).
 
 mod attributes;
 mod certificate;

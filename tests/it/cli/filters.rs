@@ -143,7 +143,9 @@ fn a_selected_provider_says_which_variable_it_lacks() {
     assert_eq!(stage.aws.total(), 0);
     insta::assert_snapshot!(stage.told(4, &["test"]), @"
     ✓ here (aws): arn:aws:iam::123456789012:user/test, us-east-1 in N ms
-    ✗ there (aws): the variable `THERE_ROLE` has no value, and `role_arn` of the provider `there` needs it (line 10)
+    ✗ there (aws): Unable to authenticate with AWS: the variable `THERE_ROLE` has no value, and `role_arn` of the provider `there` needs it (line 10)
+      run: aws sts get-caller-identity
+      run: aws sts assume-role --role-arn $ROLE_ARN --role-session-name secretzero
     ");
 }
 

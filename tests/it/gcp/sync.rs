@@ -214,31 +214,31 @@ fn an_import_declares_what_a_sync_then_adopts() {
     let ran = sandbox.expect(0, &["import", "--provider", "gcp", "--prefix", "database"]);
     let entries = ran.stdout.split_once("secrets:\n").unwrap().1.to_owned();
     insta::assert_snapshot!(entries, @r#"
-      - name: password
-        kind: external
-        adopt: true
-        targets:
-          - provider: gcp
-            kind: secret_manager
-            config:
-              project_id: shop-prod
-              secret_id: database-password
-              replication:
-                user_managed:
+    - name: password
+      kind: external
+      adopt: true
+      targets:
+        - provider: gcp
+          kind: secret_manager
+          config:
+            project_id: shop-prod
+            secret_id: database-password
+            annotations:
+              owner: "platform-team@example.com"
+            replication:
+              user_managed:
                   - location: europe-west1
                     kms_key: projects/shop-prod/locations/europe-west1/keyRings/a/cryptoKeys/b
                   - location: europe-west4
                     kms_key: projects/shop-prod/locations/europe-west4/keyRings/a/cryptoKeys/b
-              topics:
-                - projects/shop-prod/topics/rotate
-              rotation_period: "720h"
-              next_rotation_time: "2031-01-01T00:00:00Z"
-              expire_time: "2033-01-01T00:00:00Z"
-              annotations:
-                owner: "platform-team@example.com"
-              labels:
-                data-classification: confidential
-                environment: production
+            topics:
+              - projects/shop-prod/topics/rotate
+            rotation_period: 720h
+            next_rotation_time: "2031-01-01T00:00:00Z"
+            expire_time: "2033-01-01T00:00:00Z"
+            labels:
+              data-classification: confidential
+              environment: production
     "#);
     sandbox.write("Secretfile.yml", &block.replace("secrets: []", &format!("secrets:\n{entries}")));
     fake.forget_requests();
