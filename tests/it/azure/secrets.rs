@@ -296,3 +296,17 @@ async fn what_exists_is_listed_by_prefix_without_values() {
     let elsewhere = store.list(TargetKind::KeyVault, "https://evil.example/app-").await.unwrap_err();
     assert_eq!(elsewhere.kind, ErrorKind::Invalid);
 }
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let fake = FakeAzure::start();
+    let store = provider(&fake);
+    let (value_at, tags_at) = (secret("value", |_| {}), secret("tags", |_| {}));
+    let long = "x".repeat(3 * 1024 * 1024);
+    fake.edit(|world| world.put(VAULT, "value", &long, &[]));
+    fake.edit(|world| world.put(VAULT, "tags", "v", &[("long", &long)]));
+    assert_eq!(value(&store, &value_at).await, Err(ErrorKind::Invalid));
+    let probe = Probe { place: &tags_at, expected_mark: None };
+    let error = store.observe(&[probe], Reading::Each).await.pop().unwrap().unwrap_err();
+    insta::assert_snapshot!(error, @"the answer to secrets/list on `tags` in kv-test.vault.azure.net is too large");
+}

@@ -4,14 +4,17 @@
 //! What Entra says is known by its number alone
 //! (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
 
+use std::io::ErrorKind as ErrorOf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
 
 use super::claims::Claims;
-use super::{Failure, Login, Token};
+use super::{Failure, Login, TOKEN_BYTES_MAX, Token};
 use crate::certificate::distrusted;
 use crate::hosts::Cloud;
+use crate::http::Unread;
 use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
@@ -52,8 +55,9 @@ impl Login {
         path: &str,
     ) -> Result<Token, Failure> {
         // Whoever keeps the file renews it, so it is read for each exchange.
-        let bytes = tokio::fs::read(path).await.map_err(|_| {
-            let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which cannot be read");
+        let bytes = small_file(path).await.map_err(|error| {
+            let why = if error.kind() == ErrorOf::FileTooLarge { "is too large" } else { "cannot be read" };
+            let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which {why}");
             Error::new(ErrorKind::Unauthenticated, message)
         })?;
         let assertion = SecretValue::new(bytes.trim_ascii().to_vec());
@@ -95,7 +99,10 @@ impl Login {
                 let answer = request.send().await.map_err(|error| unanswered(host, &error))?;
                 let status = answer.status().as_u16();
                 let later = answer.headers().get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
-                let body = answer.bytes().await.map_err(|error| unanswered(host, &error))?;
+                let body = crate::http::body(answer, TOKEN_BYTES_MAX).await.map_err(|unread| match unread {
+                    Unread::Lost(error) => unanswered(host, &error),
+                    Unread::TooLarge => unreadable(host, status),
+                })?;
                 if status == 200 {
                     let granted: Granted = serde_json::from_slice(&body).map_err(|_| unreadable(host, status))?;
                     return Ok(granted.token());
@@ -105,6 +112,14 @@ impl Login {
         };
         self.limiter.run(&format!("entra/{host}"), &quota::ENTRA_TOKEN, Repeat::Read, once).await
     }
+}
+
+/// A file that may hold a token; one without an end is left where it is.
+async fn small_file(path: &str) -> std::io::Result<Vec<u8>> {
+    let file = tokio::fs::File::open(path).await?;
+    let mut bytes = Vec::new();
+    file.take(TOKEN_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() > TOKEN_BYTES_MAX { Err(ErrorOf::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 pub(super) fn unreadable(host: &str, status: u16) -> Error {

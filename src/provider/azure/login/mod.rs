@@ -34,6 +34,9 @@ const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 /// (<https://learn.microsoft.com/entra/identity-platform/access-tokens>).
 const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Largest answer or file with a token that is read, in bytes.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
+
 /// Where Entra is asked unless something else is said.
 const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
 
