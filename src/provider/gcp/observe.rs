@@ -105,7 +105,7 @@ pub(super) async fn get(session: &Session, at: At<'_>) -> Result<Option<Secret>>
     }
 }
 
-/// What a secret comes to with its versions.
+/// What a secret comes to with its versions; without any, its own version is the empty text.
 async fn look(
     session: &Session,
     at: At<'_>,
@@ -119,12 +119,6 @@ async fn look(
         return Err(unreadable(at, disabled));
     }
     let mark = secret.mark().map(|text| counted(text, versions));
-    let ours = secret.mark().is_some_and(|text| Mark::parse(text).is_ok());
-    if versions.enabled.is_none() && ours {
-        // Announced and never written, or destroyed: no value stands there, and whoever claims it may
-        // write one.
-        return Ok(None);
-    }
     Ok(Some(Observed {
         version: versions.enabled.map_or_else(String::new, |number| number.to_string()),
         mark,
