@@ -39,7 +39,7 @@ const BEYOND: &[(&str, &str)] = &[
     ("file-self.yml", "the name of the file itself"),
     ("file-two-formats.yml", "two targets side by side"),
     ("foreign-replica.yml", "two targets side by side"),
-    ("gcp-project.yml", "gcp-ttl.yml", "a target needs to know its provider"),
+    ("gcp-project.yml", "a target needs to know its provider"),
     ("github-expression.yml", "the syntax of variables inside any text"),
     ("length-short.yml", "a length compared with the number of classes"),
     ("missing-var-braces.yml", "which variables there are"),

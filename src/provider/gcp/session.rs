@@ -202,7 +202,7 @@ fn too_large(at: &str) -> Error {
 }
 
 /// One segment of a path, percent-encoded but for what needs none (RFC 3986 §2.3).
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
