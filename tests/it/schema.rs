@@ -40,6 +40,7 @@ const BEYOND: &[(&str, &str)] = &[
     ("file-two-formats.yml", "two targets side by side"),
     ("foreign-replica.yml", "two targets side by side"),
     ("gcp-project.yml", "a target needs to know its provider"),
+    ("gcp-ttl.yml", "two keys of one meaning"),
     ("github-expression.yml", "the syntax of variables inside any text"),
     ("length-short.yml", "a length compared with the number of classes"),
     ("missing-var-braces.yml", "which variables there are"),
