@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::ledger::Ledger;
 use crate::mark::Generation;
-use crate::plan::standing::{Standing, fork_token, judge};
+use crate::plan::standing::{Standing, fork_token, judge, unless_claimed};
 use crate::plan::{Action, SecretPlan, TargetPlan};
 use crate::provider::error::Disposition;
 use crate::provider::{
@@ -100,7 +100,8 @@ impl Write<'_> {
         let probe = Probe { place: self.place, expected_mark: None };
         // A list that lags may show the version before: what was written must be certain.
         let mut seen = self.store.observe(&[probe], Reading::Batch).await;
-        seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))
+        let seen = seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))?;
+        Ok(unless_claimed(&self.plan.owner, seen))
     }
 
     async fn verdict(&self, seen: Option<&Observed>, options: &WriteOptions, error: &Error) -> Result<Verdict> {

@@ -18,7 +18,7 @@ pub(super) fn desired(part: Part<'_>) -> Attributes {
     let tags = match part {
         Part::Certificate(settings) => &settings.tags,
         Part::Secret(settings) => {
-            attributes.insert("enabled".into(), settings.enabled.to_string());
+            attributes.extend(settings.enabled.map(|enabled| ("enabled".to_owned(), enabled.to_string())));
             if let Some(text) = &settings.content_type {
                 attributes.insert("content_type".into(), text.clone());
             }

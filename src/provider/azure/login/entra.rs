@@ -4,14 +4,21 @@
 //! What Entra says is known by its number alone
 //! (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
 
+use std::io::ErrorKind as ErrorOf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
 
 use super::claims::Claims;
+<<<<<<< HEAD
+use super::{Failure, Login, TOKEN_BYTES_MAX, Token};
+=======
 use super::{Login, Token};
+>>>>>>> main
 use crate::certificate::distrusted;
 use crate::hosts::Cloud;
+use crate::http::Unread;
 use crate::limiter::{Repeat, quota};
 use crate::oidc::{Heard, Refused};
 use crate::provider::{Error, ErrorKind, Result};
@@ -64,11 +71,24 @@ impl Login {
         tenant: &str,
         client: &str,
         scope: &str,
+<<<<<<< HEAD
+        path: &str,
+    ) -> Result<Token, Failure> {
+        // Whoever keeps the file renews it, so it is read for each exchange.
+        let bytes = small_file(path).await.map_err(|error| {
+            let why = if error.kind() == ErrorOf::FileTooLarge { "is too large" } else { "cannot be read" };
+            let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which {why}");
+            Error::new(ErrorKind::Unauthenticated, message)
+        })?;
+        let assertion = SecretValue::new(bytes.trim_ascii().to_vec());
+        Ok(self.exchange(tenant, client, scope, &Proof::Assertion(&assertion)).await?)
+=======
         proof: &Proof<'_>,
     ) -> Result<Token, Refused> {
         let heard = Heard::default();
         let who = Asked { host: self.authority_host(), tenant, client, proof, heard: &heard };
         self.granted(&who, scope).await.map_err(|error| heard.refused(error, is_expired))
+>>>>>>> main
     }
 
     async fn granted(&self, who: &Asked<'_>, scope: &str) -> Result<Token> {
@@ -92,7 +112,10 @@ impl Login {
                 let answer = request.send().await.map_err(|error| unanswered(host, &error))?;
                 let status = answer.status().as_u16();
                 let later = answer.headers().get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
-                let body = answer.bytes().await.map_err(|error| unanswered(host, &error))?;
+                let body = crate::http::body(answer, TOKEN_BYTES_MAX).await.map_err(|unread| match unread {
+                    Unread::Lost(error) => unanswered(host, &error),
+                    Unread::TooLarge => unreadable(host, status),
+                })?;
                 if status == 200 {
                     let granted: Granted = serde_json::from_slice(&body).map_err(|_| unreadable(host, status))?;
                     return Ok(granted.token());
@@ -102,6 +125,14 @@ impl Login {
         };
         self.limiter.run(&format!("entra/{host}"), &quota::ENTRA_TOKEN, Repeat::Read, once).await
     }
+}
+
+/// A file that may hold a token; one without an end is left where it is.
+async fn small_file(path: &str) -> std::io::Result<Vec<u8>> {
+    let file = tokio::fs::File::open(path).await?;
+    let mut bytes = Vec::new();
+    file.take(TOKEN_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() > TOKEN_BYTES_MAX { Err(ErrorOf::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 pub(super) fn unreadable(host: &str, status: u16) -> Error {

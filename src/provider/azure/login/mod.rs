@@ -30,6 +30,13 @@ use claims::Claims;
 /// How long before its end a token is renewed; a shorter-lived one at half its life.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 
+/// No token is kept for longer, whatever its answer says; Microsoft's own live a day at most
+/// (<https://learn.microsoft.com/entra/identity-platform/access-tokens>).
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Largest answer or file with a token that is read, in bytes.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
+
 /// Where Entra is asked unless something else is said.
 const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
 
@@ -82,8 +89,10 @@ pub(super) struct Token {
 impl Token {
     fn new(value: SecretValue, lifetime: Duration) -> Self {
         let claims = Claims::of(&value);
-        let usable = lifetime.checked_sub(RENEWED_BEFORE).unwrap_or_default().max(lifetime / 2);
-        Self { value, who: claims.principal(), renew_at: Instant::now() + usable, claims }
+        let lifetime = lifetime.min(LIFETIME_MAX);
+        let usable = lifetime.saturating_sub(RENEWED_BEFORE).max(lifetime / 2);
+        let now = Instant::now();
+        Self { value, who: claims.principal(), renew_at: now.checked_add(usable).unwrap_or(now), claims }
     }
 }
 
@@ -300,5 +309,17 @@ fn sources(settings: AzureSettings) -> Vec<Source> {
             sources.push(Source::Cli { tenant });
             sources
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_said_to_live_for_ever_is_renewed_within_a_day() {
+        let token = Token::new(SecretValue::from("x"), Duration::from_secs(u64::MAX));
+        let kept = token.renew_at.duration_since(Instant::now());
+        assert!(kept > LIFETIME_MAX / 2 && kept < LIFETIME_MAX, "{kept:?}");
     }
 }

@@ -36,6 +36,10 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// A token is renewed so long before it ends, or at half its life if that is later.
 const MARGIN: Duration = Duration::from_secs(300);
 
+/// No token is kept for longer, whatever its answer says; Google's own live half a day at most
+/// (<https://cloud.google.com/docs/authentication/token-types>).
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a lent token is asked to live; longer needs an organisation's leave.
 const LIFETIME: &str = "3600s";
 
@@ -90,9 +94,7 @@ impl Login {
         };
         // Set by whoever was first; it never changes.
         let _ = self.principal.set(who);
-        let margin = MARGIN.min(granted.lives / 2);
-        let until = Instant::now() + (granted.lives - margin);
-        *held = Some(Held { token: granted.token.clone(), until });
+        *held = Some(Held { token: granted.token.clone(), until: renewal(granted.lives) });
         Ok(granted.token)
     }
 
@@ -158,6 +160,13 @@ impl Login {
     }
 }
 
+/// When a token is renewed that is said to live so long from now.
+fn renewal(lives: Duration) -> Instant {
+    let lives = lives.min(LIFETIME_MAX);
+    let now = Instant::now();
+    now.checked_add(lives.saturating_sub(MARGIN).max(lives / 2)).unwrap_or(now)
+}
+
 fn unreadable(what: &str) -> Error {
     let message = format!("Unable to authenticate with Google Cloud: {what} was answered with something unreadable");
     Error::new(ErrorKind::Unauthenticated, message)
@@ -170,4 +179,15 @@ fn missing(why: &str) -> Error {
          GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or run where a service account is attached"
     );
     Error::new(ErrorKind::Unauthenticated, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_said_to_live_for_ever_is_renewed_within_a_day() {
+        let kept = renewal(Duration::from_secs(u64::MAX)).duration_since(Instant::now());
+        assert!(kept > LIFETIME_MAX / 2 && kept < LIFETIME_MAX, "{kept:?}");
+    }
 }

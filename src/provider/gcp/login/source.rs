@@ -10,6 +10,7 @@ use super::file::{parse, wrong};
 use super::{Granted, Wire, jwt, metadata, missing, origin, wire};
 use crate::disk::Disk;
 use crate::oidc::TokenSource;
+use crate::provider::gcp::session::segment;
 use crate::provider::gcp::{AuthKind, GcpSettings, GcpShared};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
@@ -88,7 +89,7 @@ pub(super) async fn find(settings: &GcpSettings, shared: &GcpShared, wire: &Wire
     if let Some(email) = &settings.service_account {
         let endpoint = override_of(settings, "IAMCREDENTIALS").unwrap_or_else(|| IAM_CREDENTIALS.to_owned());
         let endpoint = endpoint.trim_end_matches('/');
-        found.lenders.push(format!("{endpoint}/v1/projects/-/serviceAccounts/{email}:generateAccessToken"));
+        found.lenders.push(lender(endpoint, email));
     }
     found.hosts.extend(["STS", "IAMCREDENTIALS"].iter().filter_map(|service| override_of(settings, service)));
     Ok(found)
@@ -99,6 +100,13 @@ pub(super) async fn find(settings: &GcpSettings, shared: &GcpShared, wire: &Wire
 pub(in super::super) fn override_of(settings: &GcpSettings, service: &str) -> Option<String> {
     let name = format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}");
     settings.environment.filled(&name).map(|url| url.trim_end_matches('/').to_owned())
+}
+
+/// Where a service account lends its token; whatever the account's name is, it leads nowhere else. An
+/// `@` may stand in a segment as it is (RFC 3986 §3.3).
+fn lender(endpoint: &str, email: &str) -> String {
+    let email: Vec<String> = email.split('@').map(segment).collect();
+    format!("{endpoint}/v1/projects/-/serviceAccounts/{}:generateAccessToken", email.join("@"))
 }
 
 /// The service account at the end of a lender's address.
@@ -283,5 +291,19 @@ impl Subject {
                            `credential_source` says";
             Error::new(ErrorKind::Unauthenticated, message)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_account_is_one_segment() {
+        let good = lender(IAM_CREDENTIALS, "ci@shop.iam.gserviceaccount.com");
+        assert!(good.ends_with("/serviceAccounts/ci@shop.iam.gserviceaccount.com:generateAccessToken"), "{good}");
+        assert_eq!(email_of(&good), "ci@shop.iam.gserviceaccount.com");
+        let bad = lender(IAM_CREDENTIALS, "../../x?y#z:w@a");
+        assert!(bad.ends_with("/serviceAccounts/..%2F..%2Fx%3Fy%23z%3Aw@a:generateAccessToken"), "{bad}");
     }
 }

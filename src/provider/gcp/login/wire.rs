@@ -11,6 +11,7 @@ use super::{Granted, unreadable};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::hosts::{Cloud, Hosts};
+use crate::http::Unread;
 use crate::limiter::{Limiter, Repeat, quota};
 use crate::oidc::Heard;
 use crate::provider::gcp::GcpShared;
@@ -181,15 +182,11 @@ impl Wire {
 }
 
 /// The whole body, if it is as small as such answers are.
-async fn bounded(what: &str, mut answer: reqwest::Response) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| unanswered(what, &error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_BYTES_MAX {
-            return Err(unreadable(what));
-        }
-    }
-    Ok(body)
+async fn bounded(what: &str, answer: reqwest::Response) -> Result<Vec<u8>> {
+    crate::http::body(answer, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
+        Unread::Lost(error) => unanswered(what, &error),
+        Unread::TooLarge => unreadable(what),
+    })
 }
 
 /// `access_token` and `expires_in`, which is an hour when missing.
