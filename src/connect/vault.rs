@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
-use crate::oidc::Refusals;
+use crate::oidc::{Phase, Refusals};
 use crate::provider::Provider;
 use crate::provider::vault::{Login, Signed, VaultProvider, VaultSettings, VaultShared};
 use crate::secret::SecretValue;
@@ -23,7 +23,7 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<d
     let (login, mount) = match federated(with, block) {
         Some(login) => (login, with.federation.vault.mount.clone().unwrap_or_else(|| "jwt".to_owned())),
         None => {
-            let (login, mount) = login(with.folder, block);
+            let (login, mount) = login(with, block);
             (login, mount.to_owned())
         }
     };
@@ -59,8 +59,14 @@ fn federated(with: &Connect<'_>, block: &ProviderBlock) -> Option<Login> {
 }
 
 /// How to log in, and where that method is usually mounted.
-fn login(folder: &Path, block: &ProviderBlock) -> (Login, &'static str) {
-    let role = block.text("role");
+fn login(with: &Connect<'_>, block: &ProviderBlock) -> (Login, &'static str) {
+    let folder = with.folder;
+    // A block of kind `oidc` has a role for each phase, and no plan takes the one that may write.
+    let is_per_phase = block.auth_kind == "oidc";
+    let role = if is_per_phase { with.federation.identity(block) } else { block.text("role") };
+    if is_per_phase && with.federation.phase == Phase::Plan && with.federation.is_sync_only(block) {
+        return (Login::None, "jwt");
+    }
     let secret = |name| block.secret(name);
     let none = || Login::None;
     match block.auth_kind.as_str() {

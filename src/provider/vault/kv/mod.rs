@@ -31,8 +31,8 @@ fn at(settings: &KvSettings) -> String {
     format!("{}/{}", settings.mount_point, settings.path)
 }
 
-/// The object of fields that stands for a value.
-fn fields(settings: &KvSettings, value: &Value) -> Result<Json> {
+/// The fields that stand for a value.
+fn fields(settings: &KvSettings, value: &Value) -> Result<Map<String, Json>> {
     let refuse = |why: String| Error::new(ErrorKind::Invalid, format!("{}: {why}", at(settings)));
     if value.to_text().len() > VALUE_BYTES_MAX {
         return Err(refuse(format!("Vault takes values of at most {VALUE_BYTES_MAX} bytes")));
@@ -50,21 +50,49 @@ fn fields(settings: &KvSettings, value: &Value) -> Result<Json> {
             }
         }
     }
-    Ok(Json::Object(object))
+    Ok(object)
 }
 
-/// The value that an object of fields stands for; what is no text keeps its JSON.
+/// What stands there with our fields in place of those of the same names; the others are somebody
+/// else's and stay.
+fn merged(settings: &KvSettings, stored: &Json, ours: Map<String, Json>) -> Result<Map<String, Json>> {
+    let mut whole = match stored {
+        Json::Object(object) => object.clone(),
+        Json::Null => Map::new(),
+        _ => return Err(no_object(settings)),
+    };
+    whole.extend(ours);
+    Ok(whole)
+}
+
+fn no_object(settings: &KvSettings) -> Error {
+    Error::new(ErrorKind::Invalid, format!("{}: what stands there is no object of fields", at(settings)))
+}
+
+/// Nothing is written over fields that nobody here may see.
+fn would_lose(settings: &KvSettings, ours: &Map<String, Json>, error: &Error) -> Error {
+    let names: Vec<String> = ours.keys().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "{}: {} cannot be written without losing the fields of others that may stand beside: {}",
+        at(settings),
+        names.join(", "),
+        error.message
+    );
+    Error::new(ErrorKind::PermissionDenied, message)
+}
+
+/// The value that an object of fields stands for; what is no text keeps its JSON. Fields that are not
+/// declared are somebody else's and no part of it.
 fn value(settings: &KvSettings, shape: &Shape, stored: &Json) -> Result<Value> {
     let refuse = |why: String| Error::new(ErrorKind::Invalid, format!("{}: {why}", at(settings)));
-    let Some(object) = stored.as_object() else {
-        return Err(refuse("what stands there is no object of fields".into()));
-    };
+    let Some(object) = stored.as_object() else { return Err(no_object(settings)) };
     let text = |member: &Json| match member {
         Json::String(text) => SecretValue::from(text.as_str()),
         other => SecretValue::from(other.to_string()),
     };
-    if let Shape::Fields(_) = shape {
-        return Ok(Value::Fields(object.iter().map(|(name, member)| (name.clone(), text(member))).collect()));
+    if let Shape::Fields(names) = shape {
+        let ours = names.iter().filter_map(|name| Some((name.clone(), text(object.get(name)?))));
+        return Ok(Value::Fields(ours.collect()));
     }
     // A former place does not tell its field: the only one, or a usual one.
     let usual =

@@ -1,16 +1,18 @@
 //! Version 1 of the key-value store: one value, no version, no metadata, no check-and-set.
 //!
 //! Nothing there can carry a mark, so the lock tells what is ours. Whether something stands there is
-//! told by the list of its folder; where that is forbidden, by reading it and dropping what was read.
+//! told by the list of its folder and by nothing else, so that a plan never fetches a value. A write
+//! takes along the fields of others, which it reads before.
 //! Facts: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v1>.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value as Json};
 use tokio::sync::OnceCell;
 
 use super::super::session::Session;
 use super::super::wire::Request;
-use super::{at, fields, value};
+use super::{at, fields, merged, value, would_lose};
 use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, Stored, VersionId, WriteOptions};
 use crate::secret::{Shape, Value};
@@ -55,16 +57,16 @@ impl Folders {
     }
 }
 
-/// Whether something stands there.
+/// Whether something stands there, as the list of its folder tells; the value is never fetched.
 pub(in super::super) async fn observe(
     session: &Session,
     settings: &KvSettings,
     folders: &Folders,
 ) -> Result<Option<Observed>> {
-    let holds = match folders.holds(session, settings).await {
-        Err(error) if error.kind == ErrorKind::PermissionDenied => is_there(session, settings).await,
-        other => other,
-    };
+    let holds = folders.holds(session, settings).await.map_err(|error| match error.kind {
+        ErrorKind::PermissionDenied => unlisted(settings, &error),
+        _ => error,
+    });
     if !holds? {
         session.check_mount(&settings.mount_point, 1).await?;
         return Ok(None);
@@ -79,8 +81,15 @@ pub(in super::super) async fn observe(
     }))
 }
 
-async fn is_there(session: &Session, settings: &KvSettings) -> Result<bool> {
-    Ok(session.find(Request::read(path(settings))).await?.is_some_and(|answer| !answer.gone))
+fn unlisted(settings: &KvSettings, error: &Error) -> Error {
+    let message = format!(
+        "whether {} exists is told by the list of its folder alone, since nothing else in a mount of version 1 tells it \
+         without the value; grant `list` on `{}/`. {}",
+        at(settings),
+        parts(settings).0,
+        error.message
+    );
+    Error::new(ErrorKind::PermissionDenied, message)
 }
 
 /// The value.
@@ -89,7 +98,8 @@ pub(in super::super) async fn read(session: &Session, settings: &KvSettings, sha
     Ok(Stored { value: value(settings, shape, answer.whole())?, version: String::new() })
 }
 
-/// Stores a value. That nothing stands there is looked at first; nothing prevents a rival in between.
+/// Stores a value and leaves the fields of others beside it. What stands there is looked at first;
+/// nothing prevents a rival in between.
 pub(in super::super) async fn write(
     session: &Session,
     settings: &KvSettings,
@@ -106,8 +116,20 @@ pub(in super::super) async fn write(
             format!("something else stands at {} than expected: {why}", at(settings)),
         ));
     }
-    session.call(&quota::VAULT_WRITE, Repeat::Safe, Request::update(path(settings), fields)).await?;
+    let whole = if there { beside(session, settings, fields).await? } else { fields };
+    let request = Request::update(path(settings), Json::Object(whole));
+    session.call(&quota::VAULT_WRITE, Repeat::Safe, request).await?;
     Ok(String::new())
+}
+
+/// Our fields with those of others that stand there.
+async fn beside(session: &Session, settings: &KvSettings, ours: Map<String, Json>) -> Result<Map<String, Json>> {
+    match session.find(Request::read(path(settings))).await {
+        Ok(Some(answer)) => merged(settings, answer.whole(), ours),
+        Ok(None) => Ok(ours),
+        Err(error) if error.kind == ErrorKind::PermissionDenied => Err(would_lose(settings, &ours, &error)),
+        Err(error) => Err(error),
+    }
 }
 
 /// There is nothing to mark; only that something stands there is made sure of.

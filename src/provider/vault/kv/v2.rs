@@ -3,7 +3,8 @@
 //! The mark goes first, for the version to come; then the data, always with check-and-set, so that a
 //! mark one version ahead describes a write that never happened. Of two runs that create one entry
 //! check-and-set lets one win; if the other's mark came later, it names that run's generation, and the
-//! next sync heals the other targets with the same value. Facts:
+//! next sync heals the other targets with the same value. A write over an entry keeps the fields of
+//! others: what stands there is read and sent again, or the server merges where it may not be read. Facts:
 //! <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2>.
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::session::Session;
 use super::super::wire::{Answer, Request};
-use super::{at, attributes, fields, value};
+use super::{at, attributes, fields, merged, value, would_lose};
 use crate::limiter::{Repeat, quota};
 use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, Stored, VersionId, WriteOptions};
@@ -113,6 +114,7 @@ pub(in super::super) async fn write(
     let about = about(session, settings).await?;
     let version = expected(settings, about.as_ref(), &options.expect)?;
     let next = version.saturating_add(1).to_string();
+    let request = replacement(session, settings, version, &fields).await?;
     let mut entries = Map::new();
     if options.expect == Expect::Absent {
         session.check_mount(&settings.mount_point, 2).await?;
@@ -120,12 +122,44 @@ pub(in super::super) async fn write(
     }
     entries.insert(MARK_KEY.into(), Json::String(options.mark(&next)));
     annotate_with(session, settings, about.as_ref(), entries).await?;
-    let body = json!({ "options": { "cas": version }, "data": fields });
-    let request = Request::update(data(settings), body);
-    let answer = session.call(&quota::VAULT_WRITE, Repeat::Once, request).await?;
+    let merges = request.capability == "patch";
+    let answer = session.call(&quota::VAULT_WRITE, Repeat::Once, request).await;
+    let answer = answer.map_err(|error| match error.kind {
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported if merges => would_lose(settings, &fields, &error),
+        ErrorKind::NotFound => unexpected(settings, "it was removed meanwhile"),
+        _ => error,
+    })?;
     let stored = answer.data("version").as_u64().map(|version| version.to_string());
     // Check-and-set leaves no other.
     Ok(stored.unwrap_or(next))
+}
+
+/// The request that puts our fields over this version and leaves the others of it as they are.
+async fn replacement(
+    session: &Session,
+    settings: &KvSettings,
+    version: u64,
+    ours: &Map<String, Json>,
+) -> Result<Request> {
+    let body = |fields: &Map<String, Json>| json!({ "options": { "cas": version }, "data": fields });
+    if version == 0 {
+        return Ok(Request::update(data(settings), body(ours)));
+    }
+    let stored = match session.find(Request::read(data(settings))).await {
+        Ok(stored) => stored.filter(|answer| !answer.gone),
+        // The server can do what we may not see
+        // (<https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#patch-secret>).
+        Err(error) if error.kind == ErrorKind::PermissionDenied => {
+            return Ok(Request::patch(data(settings), body(ours)));
+        }
+        Err(error) => return Err(error),
+    };
+    let stored = stored.ok_or_else(|| unexpected(settings, "it was removed meanwhile"))?;
+    // A replica may still show the version before.
+    if stored.data("metadata").get("version").and_then(Json::as_u64) != Some(version) {
+        return Err(unexpected(settings, "its current version is another one"));
+    }
+    Ok(Request::update(data(settings), body(&merged(settings, stored.data("data"), ours.clone())?)))
 }
 
 /// Sets the mark for the version that stands there, and what else of the metadata differs.
