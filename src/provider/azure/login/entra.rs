@@ -11,11 +11,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
 use super::claims::Claims;
-<<<<<<< HEAD
-use super::{Failure, Login, TOKEN_BYTES_MAX, Token};
-=======
-use super::{Login, Token};
->>>>>>> main
+use super::{Login, TOKEN_BYTES_MAX, Token};
 use crate::certificate::distrusted;
 use crate::hosts::Cloud;
 use crate::http::Unread;
@@ -52,8 +48,9 @@ struct Body {
 
 /// The assertion that a file holds. Whoever keeps the file renews it, so it is read for each exchange.
 pub(super) async fn assertion_in(path: &str) -> Result<SecretValue> {
-    let bytes = tokio::fs::read(path).await.map_err(|_| {
-        let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which cannot be read");
+    let bytes = small_file(path).await.map_err(|error| {
+        let why = if error.kind() == ErrorOf::FileTooLarge { "is too large" } else { "cannot be read" };
+        let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which {why}");
         Error::new(ErrorKind::Unauthenticated, message)
     })?;
     Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
@@ -71,24 +68,11 @@ impl Login {
         tenant: &str,
         client: &str,
         scope: &str,
-<<<<<<< HEAD
-        path: &str,
-    ) -> Result<Token, Failure> {
-        // Whoever keeps the file renews it, so it is read for each exchange.
-        let bytes = small_file(path).await.map_err(|error| {
-            let why = if error.kind() == ErrorOf::FileTooLarge { "is too large" } else { "cannot be read" };
-            let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which {why}");
-            Error::new(ErrorKind::Unauthenticated, message)
-        })?;
-        let assertion = SecretValue::new(bytes.trim_ascii().to_vec());
-        Ok(self.exchange(tenant, client, scope, &Proof::Assertion(&assertion)).await?)
-=======
         proof: &Proof<'_>,
     ) -> Result<Token, Refused> {
         let heard = Heard::default();
         let who = Asked { host: self.authority_host(), tenant, client, proof, heard: &heard };
         self.granted(&who, scope).await.map_err(|error| heard.refused(error, is_expired))
->>>>>>> main
     }
 
     async fn granted(&self, who: &Asked<'_>, scope: &str) -> Result<Token> {
