@@ -1,11 +1,13 @@
 //! Vault, against OpenBao: a real server that somebody else wrote, with a namespace for each test.
 
 mod bao;
+mod beside;
 pub(crate) mod contract;
 mod faults;
 mod kinds;
 mod login;
 mod proxy;
+mod session;
 mod stores;
 mod sync;
 mod tls;

@@ -19,7 +19,11 @@ use crate::secret::SecretValue;
 /// Largest file that holds a signed token, in bytes.
 const JWT_BYTES_MAX: u64 = 64 * 1024;
 
+/// Longest life that is believed, in seconds; a token that lives longer is merely renewed too early.
+const LIFE_SECONDS_MAX: u64 = 86_400;
+
 /// A token and how long it lives.
+#[derive(Clone)]
 pub(super) struct Token {
     pub(super) text: SecretValue,
     /// We asked for it, so we give it back.
@@ -27,6 +31,8 @@ pub(super) struct Token {
     renewable: bool,
     /// When two thirds of its life are over; never for one whose end nobody told.
     ending: Option<Instant>,
+    /// When it is over.
+    end: Option<Instant>,
 }
 
 impl Token {
@@ -34,10 +40,14 @@ impl Token {
         self.ending.is_some_and(|ending| Instant::now() >= ending)
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
     fn granted(text: SecretValue, seconds: u64, renewable: bool) -> Self {
-        let life = Duration::from_secs(seconds);
-        let ending = (seconds > 0).then(|| Instant::now() + life * 2 / 3);
-        Self { text, ours: true, renewable, ending }
+        let life = Duration::from_secs(seconds.min(LIFE_SECONDS_MAX));
+        let after = |span: Duration| Instant::now().checked_add(span).filter(|_| seconds > 0);
+        Self { text, ours: true, renewable, ending: after(life * 2 / 3), end: after(life) }
     }
 }
 
@@ -46,7 +56,7 @@ pub(super) async fn log_in(session: &Session) -> Result<Token> {
     let mount = session.settings.mount.trim_matches('/');
     let path = format!("auth/{mount}/login");
     match &session.settings.login {
-        Login::Token(text) => Ok(Token { text: text.clone(), ours: false, renewable: false, ending: None }),
+        Login::Token(text) => Ok(Token { text: text.clone(), ours: false, renewable: false, ending: None, end: None }),
         Login::AppRole { role_id, secret_id } => {
             let body = json!({ "role_id": role_id, "secret_id": secret_id.expose_text() });
             // A secret id may be good for one use.
@@ -96,7 +106,7 @@ async fn ask(session: &Session, path: String, body: Json, repeat: Repeat, sent: 
 
 /// Prolongs a token; false if another one is needed.
 pub(super) async fn renew(session: &Session, token: &mut Token) -> bool {
-    if !token.renewable {
+    if !token.renewable || token.is_over() {
         return false;
     }
     let request = Request::update("auth/token/renew-self".into(), json!({}));
@@ -106,7 +116,7 @@ pub(super) async fn renew(session: &Session, token: &mut Token) -> bool {
             let before = token.ending;
             *token = Token { ours: token.ours, ..Token::granted(token.text.clone(), seconds, true) };
             // At the end of its longest life a token is renewed by less and less.
-            token.ending > before.map(|before| before + Duration::from_secs(1))
+            token.ending > before.and_then(|before| before.checked_add(Duration::from_secs(1)))
         }
         Err(error) => {
             tracing::debug!("the token was not renewed: {error}");

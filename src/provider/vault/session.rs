@@ -1,9 +1,10 @@
 //! One login at one server: finds a token, keeps it alive, makes every call, gives it back.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::Value as Json;
 
@@ -19,6 +20,9 @@ use crate::secret::SecretValue;
 /// Longest wait for a token to be revoked; it also ends by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Tokens that one call tries before it gives up.
+const TOKENS_MAX: usize = 3;
+
 /// One namespace of one server.
 pub(super) struct Session {
     pub(super) settings: VaultSettings,
@@ -30,7 +34,13 @@ pub(super) struct Session {
     http: Client,
     hosts: Hosts,
     scope: String,
-    token: tokio::sync::Mutex<Option<Token>>,
+    /// The token in use. Never held over a call: whoever waits for it may occupy the connection that a
+    /// login needs.
+    token: Mutex<Option<Token>>,
+    /// One login at a time.
+    login: tokio::sync::Mutex<()>,
+    /// Tokens that another one replaced; calls under way may still show them, so they are revoked at the end.
+    replaced: Mutex<Vec<Token>>,
     /// Who we are, for messages.
     who: Mutex<Option<Identity>>,
     /// The version of each mount that was asked for.
@@ -53,7 +63,9 @@ impl Session {
             scope: format!("vault/{server}"),
             hosts: settings.hosts.clone().naming(&base),
             who: Mutex::new(None),
-            token: tokio::sync::Mutex::new(None),
+            token: Mutex::new(None),
+            login: tokio::sync::Mutex::default(),
+            replaced: Mutex::default(),
             mounts: tokio::sync::Mutex::default(),
             settings,
             shared,
@@ -81,10 +93,56 @@ impl Session {
         self.settings.namespace.as_deref().map(|name| name.trim_matches('/'))
     }
 
-    /// One call with our token, through the limiter, its error explained.
+    /// One call with the token that is good when its turn comes, through the limiter, its error
+    /// explained. A refusal of a token that ended or was replaced meanwhile is no answer.
     pub(super) async fn call(&self, class: &ApiClass, repeat: Repeat, request: Request) -> Result<Answer> {
-        let token = self.token().await?;
-        self.send(class, repeat, &request, Some(&token)).await
+        let mut last = None;
+        for _ in 0..TOKENS_MAX {
+            self.ready().await?;
+            let shown = Mutex::new(None);
+            match self.in_turn(class, repeat, &request, &shown).await {
+                Ok(Some(answer)) => return Ok(answer),
+                // It ended while the call waited for its turn, and nothing was sent.
+                Ok(None) => {}
+                // A refused call did nothing, so it may go out again.
+                Err(error) if error.kind == ErrorKind::PermissionDenied && self.is_stale(&shown) => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            let message =
+                format!("each token of {} ended before its turn came; give its role a longer life", self.host);
+            Error::new(ErrorKind::Unavailable, message)
+        }))
+    }
+
+    /// The call, if there is a token when its turn comes; tells which one was shown.
+    async fn in_turn(
+        &self,
+        class: &ApiClass,
+        repeat: Repeat,
+        request: &Request,
+        shown: &Mutex<Option<SecretValue>>,
+    ) -> Result<Option<Answer>> {
+        self.admit()?;
+        let principal = self.principal();
+        let attempt = &self.attempt(request, &principal, None);
+        let once = || async move {
+            let Some(token) = locked(&self.token).clone().filter(|token| !token.is_over()) else { return Ok(None) };
+            *locked(shown) = Some(token.text.clone());
+            let answer = exchange(&self.http, &self.base, self.namespace(), Some(&token.text), request, attempt).await;
+            answer.map(Some)
+        };
+        self.shared.limiter.run(&self.scope, class, repeat, once).await
+    }
+
+    /// Whether the token that was shown is over, or no longer the one in use.
+    fn is_stale(&self, shown: &Mutex<Option<SecretValue>>) -> bool {
+        let (shown, held) = (locked(shown), locked(&self.token));
+        match (shown.as_ref(), held.as_ref()) {
+            (Some(shown), Some(held)) => held.is_over() || !held.text.matches(shown),
+            _ => true,
+        }
     }
 
     /// The same for what may not exist.
@@ -123,46 +181,56 @@ impl Session {
         token: Option<&SecretValue>,
         attempt: &Attempt<'_>,
     ) -> Result<Answer> {
-        let (scheme, rest) = self.base.split_once("://").unwrap_or_default();
-        let authority = rest.split('/').next().unwrap_or_default();
-        self.hosts
-            .check(Cloud::Vault, scheme, authority)
-            .map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))?;
+        self.admit()?;
         let once = || exchange(&self.http, &self.base, self.namespace(), token, request, attempt);
         self.shared.limiter.run(&self.scope, class, repeat, once).await
     }
 
+    /// Refuses to send a credential where none may go.
+    fn admit(&self) -> Result<()> {
+        let (scheme, rest) = self.base.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let admitted = self.hosts.check(Cloud::Vault, scheme, authority);
+        admitted.map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))
+    }
+
     /// Whether the server told who we are.
     pub(super) fn is_known(&self) -> bool {
-        self.who.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        locked(&self.who).is_some()
     }
 
     fn principal(&self) -> String {
-        let who = self.who.lock().unwrap_or_else(PoisonError::into_inner);
+        let who = locked(&self.who);
         who.as_ref().map_or_else(String::new, |who| who.principal.clone())
     }
 
-    /// A token that lives on for a while; one login at a time.
-    async fn token(&self) -> Result<SecretValue> {
-        let mut held = self.token.lock().await;
-        if let Some(token) = held.as_mut() {
-            if !token.is_ending() || renew(self, token).await {
-                return Ok(token.text.clone());
-            }
-            // A given token cannot be replaced; the call will tell.
-            if !token.ours {
-                return Ok(token.text.clone());
-            }
-            self.revoke(token).await;
-            *held = None;
+    /// Makes sure of a token that lives on for a while; one login at a time. It holds no connection, which
+    /// the login needs.
+    async fn ready(&self) -> Result<()> {
+        let lives = |held: &Option<Token>| held.as_ref().is_some_and(|token| !token.is_ending() || !token.ours);
+        if lives(&locked(&self.token)) {
+            return Ok(());
+        }
+        let _one = self.login.lock().await;
+        let held = locked(&self.token).clone();
+        if lives(&held) {
+            return Ok(());
+        }
+        if let Some(mut token) = held
+            && renew(self, &mut token).await
+        {
+            *locked(&self.token) = Some(token);
+            return Ok(());
         }
         let token = log_in(self).await?;
-        Ok(held.insert(token).text.clone())
+        let before = locked(&self.token).replace(token);
+        locked(&self.replaced).extend(before);
+        Ok(())
     }
 
     /// Who the server takes us for; asked once.
     pub(super) async fn identity(&self) -> Result<Identity> {
-        if let Some(known) = self.who.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        if let Some(known) = locked(&self.who).clone() {
             return Ok(known);
         }
         let answer = self.call(&quota::VAULT_READ, Repeat::Read, Request::read("auth/token/lookup-self".into())).await;
@@ -180,7 +248,7 @@ impl Session {
             principal: format!("{name} at {}{namespace} (policies: {policies})", self.host),
             region: None,
         };
-        *self.who.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
+        *locked(&self.who) = Some(identity.clone());
         Ok(identity)
     }
 
@@ -228,12 +296,18 @@ impl Session {
         }
     }
 
-    /// Gives back a token that we asked for.
+    /// Gives back the tokens that we asked for.
     pub(super) async fn close(&self) {
-        if let Some(token) = self.token.lock().await.take().filter(|token| token.ours) {
-            self.revoke(&token).await;
-        }
+        let mut tokens = std::mem::take(&mut *locked(&self.replaced));
+        tokens.extend(locked(&self.token).take());
+        // What is over ended by itself.
+        let live = tokens.iter().filter(|token| token.ours && !token.is_over());
+        join_all(live.map(|token| self.revoke(token))).await;
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The version of a mount as `sys/internal/ui/mounts` tells it; `None` for other engines.

@@ -233,3 +233,31 @@ async fn a_namespace_of_the_file_is_where_everything_happens() {
     let ran = folder(auth, &root).run(&["sync"]);
     assert!(format!("{ran:?}").contains("has no namespace `nowhere`"), "{ran:?}");
 }
+
+/// The method knows the role `plan` alone, so whoever comes as another is refused.
+#[tokio::test]
+async fn a_plan_with_a_signed_token_of_its_own_comes_as_the_plans_role() {
+    let bao = Bao::start().await;
+    let issuer = with_jwt(&bao).await;
+    let role = bao.get("auth/jwt/role/sync").await;
+    let plan = json!({
+        "role_type": "jwt", "user_claim": "sub", "bound_audiences": role["bound_audiences"], "token_policies": ["sync"],
+    });
+    bao.post("auth/jwt/role/plan", plan).await;
+    bao.call(reqwest::Method::DELETE, "auth/jwt/role/sync", None).await;
+    let proxy = bao.proxy();
+    let jwt = issuer.mint(&claims("vault", "repo:acme/shop"));
+    let doctor = |roles: &str, event: &str| {
+        let auth = format!("kind: oidc, config: {{url: URL, {roles}, jwt: '${{CI_JWT}}'}}");
+        let sandbox = folder(&auth, &proxy).env([("CI_JWT", jwt.as_str()), ("GITHUB_EVENT_NAME", event)]);
+        let ran = sandbox.run(&["doctor"]);
+        format!("{}{}", ran.stdout, ran.stderr)
+    };
+    let said = doctor("role: sync, plan_role: plan", "pull_request");
+    assert!(said.contains("vault: answers, as jwt-repo:acme/shop"), "{said}");
+    let said = doctor("role: sync, plan_role: plan", "push");
+    assert!(said.contains("role `sync`"), "{said}");
+    proxy.forget();
+    let said = doctor("role: plan", "pull_request");
+    assert!(!said.contains("vault: answers") && proxy.asked().is_empty(), "{said}");
+}

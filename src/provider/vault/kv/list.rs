@@ -1,6 +1,6 @@
 //! What the key-value stores of a server hold, by name, without a value.
 
-use futures_util::future::{BoxFuture, FutureExt as _, join_all, try_join_all};
+use futures_util::future::{join_all, try_join_all};
 use serde_json::Value as Json;
 
 use super::super::LISTED_MAX;
@@ -23,19 +23,15 @@ pub(in super::super) async fn list(session: &Session, prefix: &str) -> Result<Ve
         .filter_map(|(path, mount)| Some((path.trim_end_matches('/').to_owned(), version_of(mount)?)))
         .collect();
     let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut walk = Walk { prefix, names: 0, requests: 0 };
     let mut found = Vec::new();
     for (mount, version) in &mounts {
-        let names = match below(session, mount, *version, folder.to_owned(), DEPTH_MAX).await {
+        let names = match walk.below(session, mount, *version, folder.to_owned()).await {
             Ok(names) => names,
             // A mount that the token may see but not list is somebody else's.
             Err(error) if error.kind == ErrorKind::PermissionDenied && mounts.len() > 1 => continue,
             Err(error) => return Err(error),
         };
-        let names: Vec<String> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
-        if found.len() + names.len() > LISTED_MAX {
-            let message = format!("more than {LISTED_MAX} entries have such a name; choose a longer prefix");
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
         for listed in join_all(names.into_iter().map(|path| entry(session, mount, *version, path))).await {
             found.extend(listed?);
         }
@@ -44,29 +40,56 @@ pub(in super::super) async fn list(session: &Session, prefix: &str) -> Result<Ve
     Ok(found)
 }
 
-/// The paths of all entries in a folder and below.
-fn below<'s>(
-    session: &'s Session,
-    mount: &'s str,
-    version: u8,
-    folder: String,
-    depth: usize,
-) -> BoxFuture<'s, Result<Vec<String>>> {
-    async move {
-        let area = if version == 2 { format!("{mount}/metadata") } else { mount.to_owned() };
-        let whole = if folder.is_empty() { area } else { format!("{area}/{folder}") };
-        let Some(answer) = session.find(Request::list(whole)).await? else { return Ok(Vec::new()) };
-        let inside = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-        let (folders, entries): (Vec<&str>, Vec<&str>) = answer.keys().partition(|name| name.ends_with('/'));
-        let mut found: Vec<String> = entries.into_iter().map(inside).collect();
-        if depth > 0 {
-            let deeper = folders.iter().map(|name| inside(name.trim_end_matches('/')));
-            let deeper = deeper.map(|folder| below(session, mount, version, folder, depth - 1));
-            found.extend(try_join_all(deeper).await?.into_iter().flatten());
+/// A walk through folders, and how far it went in all mounts together.
+struct Walk<'p> {
+    prefix: &'p str,
+    names: usize,
+    requests: usize,
+}
+
+impl Walk<'_> {
+    /// The wanted paths in a folder and below, one level after the other.
+    async fn below(&mut self, session: &Session, mount: &str, version: u8, folder: String) -> Result<Vec<String>> {
+        let (mut found, mut level) = (Vec::new(), vec![folder]);
+        for _ in 0..=DEPTH_MAX {
+            if level.is_empty() {
+                return Ok(found);
+            }
+            self.requests = self.requests.saturating_add(level.len());
+            within(self.requests, "folders would have to be looked into")?;
+            let listed = try_join_all(level.iter().map(|folder| names(session, mount, version, folder))).await?;
+            let (folders, entries): (Vec<String>, Vec<String>) =
+                listed.into_iter().flatten().filter(|path| self.wants(path)).partition(|path| path.ends_with('/'));
+            self.names = self.names.saturating_add(entries.len());
+            within(self.names, "entries have such a name")?;
+            found.extend(entries);
+            level = folders.iter().map(|path| path.trim_end_matches('/').to_owned()).collect();
         }
-        Ok(found)
+        let message = format!("the folders of `{mount}` go deeper than {DEPTH_MAX}; choose a longer prefix");
+        Err(Error::new(ErrorKind::Invalid, message))
     }
-    .boxed()
+
+    /// Whether an entry has the prefix, or anything in a folder may have it.
+    fn wants(&self, path: &str) -> bool {
+        path.starts_with(self.prefix) || (path.ends_with('/') && self.prefix.starts_with(path))
+    }
+}
+
+fn within(count: usize, what: &str) -> Result<()> {
+    if count <= LISTED_MAX {
+        return Ok(());
+    }
+    let message = format!("more than {LISTED_MAX} {what}; choose a longer prefix");
+    Err(Error::new(ErrorKind::Invalid, message))
+}
+
+/// What a folder holds, by whole path; that of a folder ends with a slash.
+async fn names(session: &Session, mount: &str, version: u8, folder: &str) -> Result<Vec<String>> {
+    let area = if version == 2 { format!("{mount}/metadata") } else { mount.to_owned() };
+    let whole = if folder.is_empty() { area } else { format!("{area}/{folder}") };
+    let Some(answer) = session.find(Request::list(whole)).await? else { return Ok(Vec::new()) };
+    let inside = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    Ok(answer.keys().map(inside).collect())
 }
 
 async fn entry(session: &Session, mount: &str, version: u8, path: String) -> Result<Option<Listed>> {
