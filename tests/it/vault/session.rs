@@ -46,7 +46,15 @@ impl Odd {
         let settings = VaultSettings { url, login, mount: "approle".into(), ..VaultSettings::default() };
         let retry = RetryPolicy { first_delay: Duration::from_millis(1), ..RetryPolicy::default() };
         let limiter = Arc::new(Limiter::new(retry, RateLimit::Off));
-        VaultProvider::new(settings, VaultShared { limiter, disk: Arc::new(SystemDisk), tokens: None })
+        VaultProvider::new(
+            settings,
+            VaultShared {
+                limiter,
+                disk: Arc::new(SystemDisk),
+                tokens: None,
+                refusals: secretzero::oidc::Refusals::default(),
+            },
+        )
     }
 
     /// The tokens that were shown at paths that begin so.
