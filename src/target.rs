@@ -314,8 +314,8 @@ pub struct KeyVaultSettings {
     pub secret_name: String,
     /// At most 255 characters.
     pub content_type: Option<String>,
-    /// `true` when missing.
-    pub enabled: bool,
+    /// When missing, a new secret is enabled, and one that somebody disabled stays so.
+    pub enabled: Option<bool>,
     /// Informational end of validity.
     pub expires_on: Option<When>,
     /// Informational start of validity.

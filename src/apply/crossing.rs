@@ -14,7 +14,7 @@ use super::secret::{Job, Settled, no_answer};
 use super::values::read_one;
 use super::{Done, SecretOutcome};
 use crate::mark::{Generation, Mark};
-use crate::plan::standing::{Standing, judge, superseded};
+use crate::plan::standing::{Standing, judge, superseded, unless_claimed};
 use crate::plan::{Action, Seen, TargetPlan};
 use crate::provider::{Error, ErrorKind, MarkOrder, Observed, Probe, Reading, Result, VersionId};
 use crate::secret::Value;
@@ -147,7 +147,7 @@ impl Job<'_> {
         let probe = Probe { place: &place, expected_mark: None };
         let seen = store.observe(&[probe], Reading::Each).await.pop().unwrap_or_else(|| Err(no_answer()))?;
         let (at, can) = target.locator.as_ref().zip(target.capabilities).ok_or_else(no_answer)?;
-        Ok(seen.map(|seen| {
+        Ok(unless_claimed(&self.plan.owner, seen).map(|seen| {
             let standing = judge(&self.plan.owner, at, can.mark_order, &seen);
             (seen, standing)
         }))

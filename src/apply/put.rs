@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::ledger::Ledger;
 use crate::mark::Generation;
-use crate::plan::standing::{Standing, fork_token, judge};
+use crate::plan::standing::{Standing, fork_token, judge, unless_claimed};
 use crate::plan::{Action, SecretPlan, TargetPlan};
 use crate::provider::error::Disposition;
 use crate::provider::{
@@ -93,14 +93,15 @@ impl Write<'_> {
             || held.is_some_and(|held| held.number == self.generation.number || late(held));
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
         let (owner, generation) = (self.plan.owner.clone(), self.generation.clone());
-        Ok(WriteOptions { owner, generation, token, expect, over_drift: self.target.drifted })
+        Ok(WriteOptions { owner, generation, token, expect, over_drift: self.target.drifted, withdrawn: false })
     }
 
     async fn look(&self) -> Result<Option<Observed>> {
         let probe = Probe { place: self.place, expected_mark: None };
         // A list that lags may show the version before: what was written must be certain.
         let mut seen = self.store.observe(&[probe], Reading::Batch).await;
-        seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))
+        let seen = seen.pop().unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the store gave no answer")))?;
+        Ok(unless_claimed(&self.plan.owner, seen))
     }
 
     async fn verdict(&self, seen: Option<&Observed>, options: &WriteOptions, error: &Error) -> Result<Verdict> {
@@ -125,7 +126,6 @@ impl Write<'_> {
                     && generation.number >= self.generation.number =>
             {
                 let announced = generation.id == self.generation.id;
-                let again = Verdict::Again(Expect::Version(seen.version.clone()));
                 let theirs = Verdict::Done(Put::Theirs { generation, version: seen.version.clone() });
                 match self.mine(seen, options).await? {
                     Some(mine) => Ok(mine),
@@ -133,7 +133,7 @@ impl Write<'_> {
                     None if announced && creating => {
                         Err(Error::new(ErrorKind::Conflict, "another run is creating it at this moment; run again"))
                     }
-                    None if announced => Ok(again),
+                    None if announced => self.withdraw(seen, options).await,
                     None => Ok(theirs),
                 }
             }
@@ -174,6 +174,16 @@ impl Write<'_> {
             None if error.kind == ErrorKind::Indeterminate => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
             None => Err(error.clone()),
         }
+    }
+
+    /// Somebody wrote a value between our announcement and our own: the mark must not make it ours, and
+    /// it is nothing to replace unasked. Another run of ours marks it again when it looks back.
+    async fn withdraw(&self, seen: &Observed, options: &WriteOptions) -> Result<Verdict> {
+        may_write(self.ledger).await?;
+        let expect = Expect::Version(seen.version.clone());
+        let options = WriteOptions { expect, withdrawn: true, ..options.clone() };
+        self.store.annotate(self.place, &[], &options).await?;
+        Err(Error::new(ErrorKind::Conflict, "its value was changed while it was written and was left alone; run again"))
     }
 
     /// If the value that stands there is ours, the mark follows.

@@ -101,7 +101,12 @@ fn vaults(workspace: &Workspace, provider: usize) -> Vec<(String, Place)> {
                 _ => continue,
             };
             if !vaults.iter().any(|(known, _)| known == url) {
-                vaults.push((url.clone(), place(secret, target)));
+                let mut place = place(secret, target);
+                // The vault is tested; whether somebody disabled the secret there is for a plan to tell.
+                if let TargetSettings::KeyVault(settings) = &mut place.settings {
+                    settings.enabled = Some(true);
+                }
+                vaults.push((url.clone(), place));
             }
         }
     }

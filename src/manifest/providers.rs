@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{is_region, path_problem};
+use super::names::{foreign_character, is_region, path_problem};
 use super::node::{Entry, Node};
 use super::policies::PROVIDER_KINDS;
 use super::read::{Environment, Fields, Piece, Reader, Text};
+use super::targets::is_project;
 use super::variables::is_name;
 use super::{ProviderBlock, ProviderKind};
 use crate::diagnostic::{Spanned, quote, quote_key};
@@ -189,6 +190,16 @@ fn is_role_arn(text: &str) -> bool {
         && name.bytes().all(letters)
 }
 
+/// The e-mail address of a service account
+/// (<https://cloud.google.com/iam/docs/service-account-types>).
+fn is_account(text: &str) -> bool {
+    let parts = text.split_once('@');
+    parts.is_some_and(|(name, host)| {
+        let plain = |part: &str| !part.is_empty() && foreign_character(part, ".-_").is_none();
+        plain(name) && plain(host) && host.contains('.')
+    })
+}
+
 fn read_config(fields: &Fields, block: &mut ProviderBlock) {
     let reader = fields.reader;
     let Some((key, node)) = fields.get("config") else { return };
@@ -250,6 +261,15 @@ fn check(reader: &Reader, block: &ProviderBlock) {
             _ if text.chars().any(char::is_control) => Some("holds a line break or a control character"),
             "url" | "endpoint_url" | "authority_host" if Url::parse(text).is_none() => {
                 Some("is no address: https is needed (http only on this machine), without a login, `?` or `#`")
+            }
+            "namespace" if foreign_character(text, "_-./").is_some() => {
+                Some("is no namespace of Vault: letters, digits, `_`, `-` and `.`, with `/` between its levels")
+            }
+            "service_account" | "plan_service_account" if !is_account(text) => {
+                Some("is no service account: its e-mail address is needed, as `ci@my-project.iam.gserviceaccount.com`")
+            }
+            "project_id" if !is_project(text) => {
+                Some("is no project: use its id (lower-case letters, digits and hyphens) or its number")
             }
             "mount" | "role" | "namespace" if path_problem(text.trim_matches('/')).is_some() => {
                 Some("is no path: it has an empty segment, `..`, or one of `?`, `#`, `%`")

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::standing::unless_claimed;
 use super::{SecretPlan, SecretView, Seen, TargetView};
 use crate::diagnostic::Span;
 use crate::locator::Locator;
@@ -441,6 +442,7 @@ async fn look(
     for ((view, target), answer) in answers.into_iter().flatten() {
         asked += 1;
         let Some(view) = views.get_mut(view) else { continue };
+        let answer = answer.map(|seen| unless_claimed(&view.owner, seen));
         let declared = view.targets.len();
         let target = match target.checked_sub(declared) {
             None => view.targets.get_mut(target),
@@ -483,6 +485,7 @@ fn expected_mark(view: &SecretView<'_>, target: &TargetView) -> Option<String> {
         version: known.version.clone(),
         carried: false,
         over_drift: false,
+        withdrawn: false,
     };
     Some(mark.to_string())
 }

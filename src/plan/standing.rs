@@ -61,6 +61,17 @@ pub fn judge(owner: &Owner, at: &Locator, order: MarkOrder, seen: &Observed) -> 
     of_version(owner, at, order, &seen.version, mark)
 }
 
+/// What stands there as far as it is in our way: a name that a run of ours claimed, and that has no
+/// value, is not; whoever claims it may write one. Somebody else's claim is.
+#[must_use]
+pub fn unless_claimed(owner: &Owner, seen: Option<Observed>) -> Option<Observed> {
+    seen.filter(|seen| {
+        let mark = seen.mark.as_deref().and_then(|text| Mark::parse(text).ok());
+        let ours = mark.is_some_and(|mark| owner.owns(&mark.owner));
+        !(ours && seen.version.is_empty() && !seen.pending_deletion)
+    })
+}
+
 /// The write token that replaces another value of the same generation number: where the id of the
 /// one in force is part of it, the store takes it beside the token of the number alone.
 #[must_use]
@@ -91,10 +102,14 @@ pub fn superseded(owner: &Owner, at: &Locator, marked: &Generation, version: &Ve
 
 fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId, mark: Mark) -> Standing {
     let generation = mark.generation;
-    if *version == mark.version {
-        return Standing::Ours { generation, marked: true };
-    }
     let interrupted = |number| Generation { number, id: String::new(), ..generation.clone() };
+    if *version == mark.version {
+        return match generation.number {
+            _ if !mark.withdrawn => Standing::Ours { generation, marked: true },
+            0 | 1 => Standing::Foreign("our first value was announced and never written there".into()),
+            number => Standing::Drifted { generation: interrupted(number - 1) },
+        };
+    }
     match order {
         MarkOrder::ValueFirst => {
             // More than one ahead: a run that was late set its older mark over newer ones.
@@ -155,6 +170,7 @@ mod tests {
             version: marked.into(),
             carried: false,
             over_drift: false,
+            withdrawn: false,
         };
         Observed {
             version: version.into(),
@@ -241,5 +257,23 @@ mod tests {
         assert!(matches!(judge(&owner(None), &newer), Standing::Managed(_)));
         let managed = Observed { managed_by: Some("rotation by AWS".into()), ..ours };
         assert!(matches!(judge(&owner(None), &managed), Standing::Managed(_)));
+    }
+
+    #[test]
+    fn a_claim_without_a_value_is_in_nobodys_way_but_somebody_elses() {
+        let ours = owner(Some("github.com/1"));
+        let claimed = |by: &Owner| {
+            let mark = Mark::parse(seen(1, "1", "").mark.as_deref().unwrap_or_default()).ok();
+            let mark = mark.map(|mark| Mark { owner: by.clone(), ..mark }.to_string());
+            Observed { mark, ..seen(1, "1", "") }
+        };
+        assert_eq!(unless_claimed(&ours, Some(claimed(&ours))), None);
+        for other in [owner(Some("github.com/2")), Owner { secret: ShortId::of("other"), ..ours.clone() }] {
+            let theirs = unless_claimed(&ours, Some(claimed(&other)));
+            let standing = theirs.map(|seen| judge(&ours, &at(), MarkOrder::MarkFirst, &seen));
+            assert!(matches!(standing, Some(Standing::Foreign(_) | Standing::OtherRepository(_))), "{standing:?}");
+        }
+        let with_value = Observed { version: "1".into(), ..claimed(&ours) };
+        assert_eq!(unless_claimed(&ours, Some(with_value.clone())), Some(with_value));
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn secret(name: &str, adjust: impl FnOnce(&mut KeyVaultSettings)) -> 
         vault_url: format!("https://{VAULT}"),
         secret_name: name.to_owned(),
         content_type: None,
-        enabled: true,
+        enabled: None,
         expires_on: None,
         not_before: None,
         tags: std::collections::BTreeMap::new(),

@@ -187,7 +187,7 @@ fn settings_that_are_missing_have_their_documented_values() {
     File(FileSettings { path: ".env", format: Dotenv, merge: true, key: "DATABASE_PASSWORD" })
     SecretsManager(SecretsManagerSettings { name: "production/myapp/database/password", description: Some("Database password for myapp"), kms_key_id: None, replica_regions: [], tags: {"Application": "myapp", "Environment": "production", "ManagedBy": "secretzero"} })
     SsmParameter(SsmParameterSettings { name: "/production/myapp/database/password", parameter_type: SecureString, tier: Standard, data_type: "text", policies: None, expires: None, description: Some("Database password for myapp"), kms_key_id: None, tags: {"Application": "myapp", "Environment": "production"} })
-    KeyVault(KeyVaultSettings { vault_url: "https://myapp-prod-secrets.vault.azure.net", secret_name: "myapp-database-password", content_type: None, enabled: true, expires_on: None, not_before: None, tags: {"application": "myapp", "environment": "production"} })
+    KeyVault(KeyVaultSettings { vault_url: "https://myapp-prod-secrets.vault.azure.net", secret_name: "myapp-database-password", content_type: None, enabled: None, expires_on: None, not_before: None, tags: {"application": "myapp", "environment": "production"} })
     Kv(KvSettings { path: "production/myapp/database/password", mount_point: "secret", version: 2, key: "password", cas: None, metadata: {"application": "myapp", "environment": "production"} })
     "#);
     let account = secret(&manifest, "service_account");

@@ -114,7 +114,7 @@ fn key_vault(s: &KeyVaultSettings) -> Vec<Line> {
         ("vault_url", one(&s.vault_url)),
         ("secret_name", one(&s.secret_name)),
         ("content_type", s.content_type.as_deref().and_then(one)),
-        ("enabled", (!s.enabled).then(|| " false".to_owned())),
+        ("enabled", s.enabled.map(|enabled| format!(" {enabled}"))),
         ("expires_on", when(s.expires_on)),
         ("not_before", when(s.not_before)),
     ]

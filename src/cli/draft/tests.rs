@@ -29,7 +29,7 @@ fn a_secret_of_key_vault() {
         vault_url: "https://shop.vault.azure.net".into(),
         secret_name: "database-password".into(),
         content_type: Some("text/plain; charset=utf-8".into()),
-        enabled: false,
+        enabled: Some(false),
         expires_on: Some(When::At("2030-01-01T00:00:00Z".parse().unwrap())),
         not_before: Some(When::At("2024-01-01T00:00:00Z".parse().unwrap())),
         tags: tags(),

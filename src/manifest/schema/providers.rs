@@ -10,6 +10,11 @@ use crate::manifest::providers::{auth_kinds, required, settings};
 /// https, or http on this machine; no login, query or fragment.
 const ADDRESS: &str = r"^(https://[^/?#@\s]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^?#\s]*)?$";
 
+/// Namespaces of Vault.
+const NAMESPACE: &str = r"^/*(?!\.\.?(/|$))[A-Za-z0-9_.-]+(/(?!\.\.?(/|$))[A-Za-z0-9_.-]+)*/*$";
+/// Service accounts of Google.
+const ACCOUNT: &str = r"^[A-Za-z0-9._-]+@[A-Za-z0-9_-]*\.[A-Za-z0-9._-]*$";
+
 /// The definition of each kind's settings.
 pub(super) fn definitions() -> Vec<(String, Json)> {
     let config = |(word, kind): &(&str, ProviderKind)| {
@@ -78,6 +83,9 @@ fn shape(setting: &str) -> Json {
     match setting {
         "region" => pattern(super::targets::REGION, 64, false, about),
         "url" | "endpoint_url" | "authority_host" => pattern(ADDRESS, 2048, false, about),
+        "namespace" => pattern(NAMESPACE, 1024, false, about),
+        "service_account" | "plan_service_account" => pattern(ACCOUNT, 254, false, about),
+        "project_id" => pattern(super::targets::PROJECT, 63, false, about),
         "tls_skip_verify" => flag(about),
         "duration_seconds" => number(900, 43_200, about),
         _ => text(about),

@@ -20,6 +20,8 @@ const LOCAL: &str = r"^(?!~)(?!(.*/)?\.(git|github|gitlab|gitlab-ci\.yml|gitigno
 const KEY: &str = "^[A-Za-z0-9:/_-]+$";
 /// Regions of AWS.
 pub(super) const REGION: &str = "^[a-z]+(-[a-z]+)+-[0-9]{1,2}$";
+/// Projects of Google, by id or number.
+pub(super) const PROJECT: &str = r"^([0-9]+|[a-z][a-z0-9.:-]*)$";
 /// What SSM takes in a tag.
 const TAG: &str = r"^(?!aws:)[A-Za-z0-9 _.:/=+@-]{1,128}$";
 /// Times to live, in the words of Vault.
@@ -166,7 +168,7 @@ fn key_vault() -> Json {
             ("vault_url", vault_url()),
             ("secret_name", azure_name()),
             ("content_type", short(255, "At most 255 characters.")),
-            ("enabled", flag("`true` when missing.")),
+            ("enabled", flag("When missing, a new secret is enabled, and one that somebody disabled stays so.")),
             ("expires_on", moment("A date, or `{{ 90 days from now }}`; Key Vault only informs of it.")),
             ("not_before", moment("A date, or `{{ 1 day from now }}`; Key Vault only informs of it.")),
             ("tags", azure_tags()),
@@ -278,7 +280,7 @@ fn secret_manager() -> Json {
         "A secret of Google Secret Manager.",
         &["secret_id"],
         vec![
-            ("project_id", pattern(r"^([0-9]+|[a-z][a-z0-9.:-]*)$", 63, false, "The provider's when missing.")),
+            ("project_id", pattern(PROJECT, 63, false, "The provider's when missing.")),
             ("secret_id", pattern("^[A-Za-z0-9_-]{1,255}$", 255, true, "ASCII letters, digits, `_` and `-`.")),
             ("labels", tags(64, label, "^[^A-Z]{0,63}$", "Lower case; other text goes into `annotations`.")),
             ("annotations", tags(1000, "^.{1,63}$", r"^[\s\S]*$", "Free text beside SecretZero's mark.")),

@@ -38,7 +38,7 @@ pub(super) fn key_vault(config: &Config) -> Option<KeyVaultSettings> {
         config.error(fields.place("expires_on"), "contradiction", message, "swap them, or choose a later moment");
     }
     let content_type = config.short_text("content_type", 255);
-    let enabled = fields.flag("enabled").unwrap_or(true);
+    let enabled = fields.flag("enabled");
     let tags = plain(config.tags("tags", &TAGS));
     let (vault_url, secret_name) = (vault_url?, secret_name?);
     Some(KeyVaultSettings { vault_url, secret_name, content_type, enabled, expires_on, not_before, tags })

@@ -78,7 +78,7 @@ fn id(config: &Config, id: &Text) {
     }
 }
 
-fn is_project(text: &str) -> bool {
+pub(in crate::manifest) fn is_project(text: &str) -> bool {
     let number = text.bytes().all(|b| b.is_ascii_digit());
     let id = text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b':' || b == b'.');

@@ -20,6 +20,7 @@ use crate::target::{TargetKind, TargetSettings};
 
 pub(super) use azure::host as azure_host;
 pub(super) use file::keys as file_keys;
+pub(super) use gcp::is_project;
 
 /// The words that settings may be, for the schema.
 pub(super) mod words {

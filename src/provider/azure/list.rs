@@ -81,7 +81,7 @@ fn described(collection: Collection, vault: &str, item: &Item, pending_deletion:
             vault_url,
             secret_name: name,
             content_type: item.content_type.clone().filter(|text| !text.is_empty()),
-            enabled: item.attributes.enabled.unwrap_or(true),
+            enabled: item.attributes.enabled.filter(|enabled| !enabled),
             expires_on: when(item.attributes.exp),
             not_before: when(item.attributes.nbf),
             tags,

@@ -129,6 +129,23 @@ fn kept(item: &Item) -> String {
     format!("; the vault has purge protection, so nobody can free its name{until}: recover it, or choose another name")
 }
 
+/// Refuses what somebody disabled, unless the file says what shall become of it: whoever disabled a
+/// secret, perhaps because it leaked, must not find it in use again after the next sync.
+pub(super) fn enabled(part: Part<'_>, item: &Item) -> Result<()> {
+    let Part::Secret(settings) = part else { return Ok(()) };
+    if settings.enabled.is_some() || item.managed || item.attributes.enabled.unwrap_or(true) {
+        return Ok(());
+    }
+    let object = part.object();
+    let (vault, name) = (object.vault, object.name);
+    let message = format!(
+        "the {} is disabled: ask whoever disabled it; then enable it with `az keyvault secret set-attributes \
+         --enabled true --id {vault}/secrets/{name}`, or declare `enabled: true` or `enabled: false`, and run again",
+        object.shown()
+    );
+    Err(Error::new(ErrorKind::Invalid, message))
+}
+
 /// The version that must stand there, or [`ErrorKind::Conflict`].
 pub(super) fn expected(object: Object<'_>, current: Option<&Item>, expect: &Expect) -> Result<()> {
     let version = current.and_then(Item::version);
@@ -231,7 +248,7 @@ pub(super) async fn annotate(
             attributes::seconds(Option::filter(when, |_| is_changed(name))?, &options.generation)
         };
         let new = NewAttributes {
-            enabled: is_changed("enabled").then_some(settings.enabled),
+            enabled: settings.enabled.filter(|_| is_changed("enabled")),
             nbf: date("not_before", settings.not_before),
             exp: date("expires_on", settings.expires_on),
         };

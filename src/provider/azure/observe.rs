@@ -54,7 +54,7 @@ pub(super) async fn observe(wire: &Wire, at: &[Result<Part<'_>>], reading: Readi
 }
 
 /// What a list tells, by lower-case name. A name is missing if the list says nothing certain of it: it
-/// is too long or forbidden, or the object's mark does not go with it.
+/// is too long or forbidden, the object's mark does not go with it, or it is disabled.
 async fn listed(wire: &Wire, shelf: Shelf<'_>, parts: &[Part<'_>]) -> HashMap<String, Option<Observed>> {
     let (collection, vault) = shelf;
     let wanted: HashMap<String, Part<'_>> =
@@ -91,6 +91,7 @@ async fn listed(wire: &Wire, shelf: Shelf<'_>, parts: &[Part<'_>]) -> HashMap<St
             let stamped = stamp::read(item.mark(), item.attributes.created, None);
             let version = stamped.version?;
             let part = wanted.get(&name).copied()?;
+            objects::enabled(part, &item).ok()?;
             Some((name, Some(seen(part, &item, version, stamped.mark, true))))
         }
         None => Some((name, None)),
@@ -102,6 +103,7 @@ async fn listed(wire: &Wire, shelf: Shelf<'_>, parts: &[Part<'_>]) -> HashMap<St
 async fn one(wire: &Wire, part: Part<'_>, bins: &Bins<'_>) -> Result<Option<Observed>> {
     let object = part.object();
     if let Some(item) = objects::current(wire, object).await? {
+        objects::enabled(part, &item)?;
         let version = item.version().unwrap_or_default().to_owned();
         let stamped = stamp::read(item.mark(), item.attributes.created, Some(&version));
         return Ok(Some(seen(part, &item, version, stamped.mark, false)));

@@ -33,7 +33,7 @@ pub(super) fn named(vault_url: String, name: &str) -> KeyVaultSettings {
         vault_url,
         secret_name: name.to_owned(),
         content_type: None,
-        enabled: true,
+        enabled: None,
         expires_on: None,
         not_before: None,
         tags: BTreeMap::new(),
@@ -85,6 +85,9 @@ pub(super) async fn write(
     let text = acceptable(object, &text)?;
     let current = objects::current(wire, object).await?;
     objects::expected(object, current.as_ref(), &options.expect)?;
+    if let Some(item) = &current {
+        objects::enabled(Part::Secret(settings), item)?;
+    }
     let date = |when: Option<_>| when.and_then(|when| attributes::seconds(when, &options.generation));
     let mark = objects::mark(options, stamp::announced(SystemClock.now().as_second()));
     let kept = current.as_ref().and_then(|item| item.content_type.clone());
@@ -92,7 +95,7 @@ pub(super) async fn write(
         value: text,
         tags: objects::tags(current.as_ref(), &settings.tags, mark),
         attributes: NewAttributes {
-            enabled: Some(settings.enabled),
+            enabled: Some(settings.enabled.unwrap_or(true)),
             nbf: date(settings.not_before),
             exp: date(settings.expires_on),
         },

@@ -9,7 +9,7 @@
 use crate::mark::Mark;
 
 /// How far our clock and the vault's may be apart, in seconds; Entra refuses tokens beyond it too.
-const SKEW_SECONDS: i64 = 300;
+const SKEW_SECONDS: u64 = 300;
 
 /// The `v` of a version that has no name yet.
 pub(super) fn announced(now_seconds: i64) -> String {
@@ -40,7 +40,7 @@ pub(super) fn read(tag: Option<&str>, created: i64, current: Option<&str>) -> Re
     let Some((name, second)) = mark.version.split_once('@') else { return plain() };
     let second: Option<i64> = second.parse().ok();
     let fits = if name.is_empty() {
-        second.is_some_and(|second| (second - created).abs() <= SKEW_SECONDS)
+        second.is_some_and(|second| second.abs_diff(created) <= SKEW_SECONDS)
     } else {
         second == Some(created) && current.is_none_or(|current| current == name)
     };
@@ -65,7 +65,8 @@ mod tests {
         let id = ShortId::of("x");
         let owner = Owner { project: id.clone(), secret: id.clone(), environment: id, repository: None };
         let generation = Generation { number: 3, id: "u".into(), created: Timestamp::UNIX_EPOCH, adopted: false };
-        Mark { owner, generation, version: version.into(), carried: false, over_drift: false }.to_string()
+        Mark { owner, generation, version: version.into(), carried: false, over_drift: false, withdrawn: false }
+            .to_string()
     }
 
     /// The mark's version and the version, as the planner would compare them.
@@ -96,6 +97,13 @@ mod tests {
     fn a_mark_that_was_never_completed_counts_for_a_while() {
         assert_eq!(seen("@100", 160, Some("abc")), ("abc".into(), some("abc")));
         assert_eq!(seen("@100", 1000, Some("abc")), ("@100".into(), some("abc")), "a copy, much later");
+    }
+
+    #[test]
+    fn a_second_at_either_end_of_time_fits_none() {
+        for second in [i64::MIN, i64::MAX] {
+            assert_eq!(seen(&format!("@{second}"), -100, Some("abc")), (format!("@{second}"), some("abc")));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::login::Login;
 use super::model::{Item, Page};
 use super::{AzureSettings, AzureShared};
 use crate::hosts::{Cloud, Hosts};
+use crate::http::Unread;
 use crate::limiter::{ApiClass, Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
@@ -20,6 +21,11 @@ const API_VERSION: &str = "7.4";
 
 /// Most objects on a page (<https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets>).
 const PAGE_MAX: &str = "25";
+
+/// Largest answer that is read, in bytes: a page has at most 25 objects, each with at most 15 tags of
+/// 256 characters on either side, and a value at most 25 kilobytes
+/// (<https://learn.microsoft.com/azure/key-vault/secrets/about-secrets>).
+const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Most pages of one list that are read.
 const PAGES_MAX: usize = 4_000;
@@ -193,7 +199,14 @@ impl Wire {
             return Err(refused(attempt, answer).await);
         }
         let status = answer.status().as_u16();
-        let bytes = answer.bytes().await.map_err(|error| unanswered(attempt, &error))?;
+        let bytes = crate::http::body(answer, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
+            Unread::Lost(error) => unanswered(attempt, &error),
+            Unread::TooLarge => {
+                let read = call.method == Method::GET;
+                let kind = if read { ErrorKind::Invalid } else { ErrorKind::Indeterminate };
+                Error::new(kind, format!("the answer to {} is too large", attempt.at()))
+            }
+        })?;
         serde_json::from_slice(&bytes).map_err(|_| {
             let message = format!("{} answered something unreadable (HTTP {status})", attempt.at());
             Error::new(ErrorKind::Indeterminate, message)
@@ -204,7 +217,7 @@ impl Wire {
 async fn refused(attempt: &Attempt<'_>, answer: Response) -> Error {
     let status = answer.status().as_u16();
     let later = answer.headers().get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
-    let body = answer.bytes().await.unwrap_or_default();
+    let body = crate::http::body(answer, ANSWER_BYTES_MAX).await.unwrap_or_default();
     refusal(attempt, status, &body, later.map(std::time::Duration::from_secs))
 }
 

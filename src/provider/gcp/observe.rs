@@ -1,6 +1,6 @@
 //! What stands in Secret Manager, without its values.
 //!
-//! A list tells all metadata of up to 25,000 secrets at once, the mark included, but nothing of
+//! A list tells all metadata of up to 10,000 secrets at once, the mark included, but nothing of
 //! versions; one small read per secret tells which is in force. Where lists are forbidden, each
 //! secret is asked for by itself.
 
@@ -9,19 +9,20 @@ use std::collections::{BTreeMap, HashMap};
 use futures_util::future::join_all;
 
 use super::attributes::{observed as attributes, same_places};
-use super::session::{At, Call, Session};
+use super::session::{At, Call, LIST_BYTES_MAX, Session};
 use super::versions::{Standing, standing};
 use super::wire::{Secret, Secrets};
 use crate::mark::Mark;
 use crate::provider::{Error, ErrorKind, Observed, Reading, Result};
 use crate::target::SecretManagerSettings;
 
-/// Secrets per page, the most there can be
-/// (<https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list>).
-const PAGE: &str = "25000";
+/// Secrets per page. There can be 25,000
+/// (<https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list>), but a page
+/// is kept whole, and each secret has a kilobyte or more.
+const PAGE: &str = "10000";
 
 /// Most pages of one list.
-const PAGES_MAX: usize = 40;
+const PAGES_MAX: usize = 100;
 
 /// So few secrets of a project are asked for one by one: a list would tell of all others as well.
 const EACH_MAX: usize = 3;
@@ -75,7 +76,7 @@ async fn listed<'a>(session: &Session, wanted: &[Wanted<'a>]) -> BTreeMap<&'a st
 
 /// Every secret of a project that a filter admits.
 pub(super) async fn list(session: &Session, project: &str, filter: &str) -> Result<Vec<Secret>> {
-    let (mut found, mut token) = (Vec::new(), String::new());
+    let (mut found, mut token, mut bytes_left) = (Vec::new(), String::new(), LIST_BYTES_MAX);
     for _ in 0..PAGES_MAX {
         let mut call = Call::get("secrets.list", At { project, id: "" }, "").query("pageSize", PAGE);
         if !filter.is_empty() {
@@ -84,7 +85,7 @@ pub(super) async fn list(session: &Session, project: &str, filter: &str) -> Resu
         if !token.is_empty() {
             call = call.query("pageToken", token.clone());
         }
-        let page: Secrets = session.call(&call).await?;
+        let page: Secrets = session.page(&call, &mut bytes_left).await?;
         found.extend(page.secrets);
         // The end, or the same page over and over.
         if page.next_page_token.is_empty() || page.next_page_token == token {
@@ -104,7 +105,7 @@ pub(super) async fn get(session: &Session, at: At<'_>) -> Result<Option<Secret>>
     }
 }
 
-/// What a secret comes to with its versions.
+/// What a secret comes to with its versions; without any, its own version is the empty text.
 async fn look(
     session: &Session,
     at: At<'_>,
@@ -118,12 +119,6 @@ async fn look(
         return Err(unreadable(at, disabled));
     }
     let mark = secret.mark().map(|text| counted(text, versions));
-    let ours = secret.mark().is_some_and(|text| Mark::parse(text).is_ok());
-    if versions.enabled.is_none() && ours {
-        // Announced and never written, or destroyed: no value stands there, and whoever claims it may
-        // write one.
-        return Ok(None);
-    }
     Ok(Some(Observed {
         version: versions.enabled.map_or_else(String::new, |number| number.to_string()),
         mark,
@@ -172,7 +167,14 @@ mod tests {
         let owner = Owner { project: id.clone(), secret: id.clone(), environment: id, repository: None };
         let created = jiff::Timestamp::UNIX_EPOCH;
         let generation = Generation { number: 2, id: "u".into(), created, adopted: false };
-        let mark = Mark { owner, generation, version: described.to_string(), carried: false, over_drift: false };
+        let mark = Mark {
+            owner,
+            generation,
+            version: described.to_string(),
+            carried: false,
+            over_drift: false,
+            withdrawn: false,
+        };
         let versions = Standing { enabled: Some(enabled), newest, disabled: None };
         Mark::parse(&counted(&mark.to_string(), versions)).unwrap().version
     }

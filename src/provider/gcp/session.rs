@@ -11,6 +11,7 @@ use super::login::{Login, origin, override_of};
 use super::{GcpSettings, GcpShared};
 use crate::clock::Clock;
 use crate::hosts::{Cloud, Hosts};
+use crate::http::Unread;
 use crate::limiter::{ApiClass, Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Identity, Result};
 use crate::secret::SecretValue;
@@ -18,8 +19,11 @@ use crate::secret::SecretValue;
 /// Where the API is.
 const ENDPOINT: &str = "https://secretmanager.googleapis.com";
 
-/// Largest answer that is read, in bytes: a page of 25,000 secrets has a few dozen megabytes.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Largest answer that is read, in bytes: a full page of secrets has about ten megabytes.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Largest list that is kept, in bytes over all its pages.
+pub(super) const LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Client, identity and quotas.
 pub(super) struct Session {
@@ -130,6 +134,17 @@ impl Session {
 
     /// One call through the limiter, its error explained.
     pub(super) async fn call<T: DeserializeOwned + Send>(&self, call: &Call<'_>) -> Result<T> {
+        self.sized(call).await.map(|(answer, _)| answer)
+    }
+
+    /// One page of a list, which takes its bytes from what is left for all of the list.
+    pub(super) async fn page<T: DeserializeOwned + Send>(&self, call: &Call<'_>, bytes_left: &mut usize) -> Result<T> {
+        let (page, bytes) = self.sized(call).await?;
+        *bytes_left = bytes_left.checked_sub(bytes).ok_or_else(|| too_large(&self.attempt(call).at()))?;
+        Ok(page)
+    }
+
+    async fn sized<T: DeserializeOwned + Send>(&self, call: &Call<'_>) -> Result<(T, usize)> {
         let scope = format!("gcp/{}", call.at.project);
         let paced = || self.limiter.run(&scope, call.class, call.repeat, || self.send(call));
         let body = if call.is_counted_per_secret() {
@@ -139,11 +154,12 @@ impl Session {
         } else {
             paced().await
         }?;
-        serde_json::from_slice(&body).map_err(|_| {
+        let parsed = serde_json::from_slice(&body).map_err(|_| {
             let at = self.attempt(call).at();
             let kind = if call.repeat == Repeat::Read { ErrorKind::Unavailable } else { ErrorKind::Indeterminate };
             Error::new(kind, format!("Google answered something unreadable to {at}"))
-        })
+        })?;
+        Ok((parsed, body.len()))
     }
 
     fn attempt<'a>(&'a self, call: &Call<'a>) -> Attempt<'a> {
@@ -164,19 +180,13 @@ impl Session {
         }
         let attempt = self.attempt(call);
         let lost = |error: reqwest::Error| unanswered(&attempt.at(), &error.without_url());
-        let mut answer = request.send().await.map_err(lost)?;
+        let answer = request.send().await.map_err(lost)?;
         let status = answer.status().as_u16();
         let retry_after = answer.headers().get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(lost)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_BYTES_MAX {
-                return Err(Error::new(
-                    ErrorKind::Invalid,
-                    format!("Google's answer to {} is too large", attempt.at()),
-                ));
-            }
-        }
+        let body = crate::http::body(answer, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
+            Unread::Lost(error) => lost(error),
+            Unread::TooLarge => too_large(&attempt.at()),
+        })?;
         if (200..300).contains(&status) {
             return Ok(body);
         }
@@ -187,8 +197,12 @@ impl Session {
     }
 }
 
+fn too_large(at: &str) -> Error {
+    Error::new(ErrorKind::Invalid, format!("Google's answer to {at} is too large"))
+}
+
 /// One segment of a path, percent-encoded but for what needs none (RFC 3986 §2.3).
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

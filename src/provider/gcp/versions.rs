@@ -5,7 +5,7 @@
 
 use reqwest::Method;
 
-use super::session::{At, Call, Session};
+use super::session::{At, Call, LIST_BYTES_MAX, Session};
 use super::wire::{Accessed, State, Version, Versions, payload};
 use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result};
@@ -52,7 +52,7 @@ pub(super) async fn standing(session: &Session, at: At<'_>) -> Result<Standing> 
 
 /// Every version that a filter admits, the newest first.
 pub(super) async fn list(session: &Session, at: At<'_>, filter: &str) -> Result<Vec<Version>> {
-    let (mut found, mut token) = (Vec::new(), String::new());
+    let (mut found, mut token, mut bytes_left) = (Vec::new(), String::new(), LIST_BYTES_MAX);
     for _ in 0..PAGES_MAX {
         let mut call = Call::get("versions.list", at, "/versions").query("pageSize", PAGE);
         if !filter.is_empty() {
@@ -61,7 +61,7 @@ pub(super) async fn list(session: &Session, at: At<'_>, filter: &str) -> Result<
         if !token.is_empty() {
             call = call.query("pageToken", token.clone());
         }
-        let page: Versions = session.call(&call).await?;
+        let page: Versions = session.page(&call, &mut bytes_left).await?;
         found.extend(page.versions);
         // The end, or the same page over and over.
         if page.next_page_token.is_empty() || page.next_page_token == token {

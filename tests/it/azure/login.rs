@@ -160,6 +160,9 @@ async fn a_workload_identity_reads_its_token_from_the_file_each_time() {
         [("AZURE_TENANT_ID", TENANT), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_FEDERATED_TOKEN_FILE", path.as_str())];
     let provider = provider_of(&fake, found(AuthKind::Default, &variables));
     assert_eq!(provider.identity().await, Ok(us(CLIENT)));
+    sandbox.write("token", &"x".repeat(64 * 1024 + 1));
+    let large = provider_of(&fake, found(AuthKind::Default, &variables)).identity().await.unwrap_err();
+    assert!(large.message.contains("AZURE_FEDERATED_TOKEN_FILE") && large.message.ends_with("is too large"), "{large}");
     sandbox.write("token", "spoilt");
     fake.edit(|world| world.tokens.clear());
     let error = provider.read(&[&secret("a", |_| {})]).await.pop().unwrap().err().unwrap();

@@ -7,7 +7,7 @@ use secretzero::target::{Place, TargetKind, When};
 
 use super::{provider, secret};
 use crate::conformance::{generation, look, options, text, value, write};
-use crate::fake::azure::{CLIENT, FakeAzure, Fault, ObjectState, VAULT};
+use crate::fake::azure::{CLIENT, FakeAzure, Fault, ObjectState, VAULT, World};
 
 async fn seen(fake: &FakeAzure, at: &[Place], reading: Reading) -> Vec<Option<Observed>> {
     let probes: Vec<Probe<'_>> = at.iter().map(|place| Probe { place, expected_mark: None }).collect();
@@ -129,7 +129,7 @@ async fn everything_declared_goes_along_with_the_value_and_changes_without_a_ver
     assert!(desired.iter().all(|(name, value)| seen.attributes.get(name) == Some(value)), "{seen:?}");
     let now = secret("DATED", |settings| {
         settings.content_type = Some("application/json".into());
-        settings.enabled = false;
+        settings.enabled = Some(false);
         settings.expires_on = Some(When::After(86_400));
     });
     let differ: Vec<String> = ["content_type", "enabled", "expires_on"].map(str::to_owned).to_vec();
@@ -295,4 +295,53 @@ async fn what_exists_is_listed_by_prefix_without_values() {
     assert!(unsaid.message.contains("AZURE_KEYVAULT_URL"), "{unsaid}");
     let elsewhere = store.list(TargetKind::KeyVault, "https://evil.example/app-").await.unwrap_err();
     assert_eq!(elsewhere.kind, ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let fake = FakeAzure::start();
+    let store = provider(&fake);
+    let (value_at, tags_at) = (secret("value", |_| {}), secret("tags", |_| {}));
+    let long = "x".repeat(3 * 1024 * 1024);
+    fake.edit(|world| world.put(VAULT, "value", &long, &[]));
+    fake.edit(|world| world.put(VAULT, "tags", "v", &[("long", &long)]));
+    assert_eq!(value(&store, &value_at).await, Err(ErrorKind::Invalid));
+    let probe = Probe { place: &tags_at, expected_mark: None };
+    let error = store.observe(&[probe], Reading::Each).await.pop().unwrap().unwrap_err();
+    insta::assert_snapshot!(error, @"the answer to secrets/list on `tags` in kv-test.vault.azure.net is too large");
+}
+
+#[tokio::test]
+async fn what_somebody_disabled_stays_so_unless_the_file_says_otherwise() {
+    let fake = FakeAzure::start();
+    let store = provider(&fake);
+    let places = created(&fake, 5).await;
+    let disable = |world: &mut World| {
+        let object = world.vault(VAULT).secrets.get_mut("many-000").unwrap();
+        object.versions.last_mut().unwrap().enabled = false;
+    };
+    fake.edit(disable);
+    for reading in [Reading::List, Reading::Each, Reading::Batch] {
+        let probes: Vec<Probe<'_>> = places.iter().map(|place| Probe { place, expected_mark: None }).collect();
+        let mut seen = store.observe(&probes, reading).await;
+        let held = seen.remove(0).unwrap_err();
+        assert!(held.kind == ErrorKind::Invalid && held.message.contains("--enabled true --id https://"), "{held}");
+        assert!(seen.iter().all(|seen| matches!(seen, Ok(Some(_)))), "{reading:?}: the others are seen");
+    }
+    let (version, before) = (fake.secret("many-000").unwrap().current().id.clone(), fake.effects());
+    let written = write(&store, &places[0], &text("new"), 2, Expect::Version(version.clone())).await;
+    assert_eq!(written, Err(ErrorKind::Invalid));
+    assert!(!store.desired(&places[0], None).contains_key("enabled"));
+    assert_eq!(fake.effects(), before, "nothing is written");
+    // Declared, it is as the file says.
+    for enabled in [true, false] {
+        let at = secret("Many-000", |settings| settings.enabled = Some(enabled));
+        let seen = look(&store, &at, Reading::Each).await.unwrap();
+        assert_eq!(seen.attributes["enabled"], "false");
+        assert_eq!(store.desired(&at, None)["enabled"], enabled.to_string());
+    }
+    let at = secret("Many-000", |settings| settings.enabled = Some(true));
+    let with = options(&store, &at, 1, Expect::Version(version.clone())).await;
+    assert_eq!(store.annotate(&at, &["enabled".to_owned()], &with).await, Ok(version));
+    assert!(fake.secret("many-000").unwrap().current().enabled);
 }

@@ -261,3 +261,24 @@ fn what_stands_in_a_vault_is_imported_adopted_and_keeps_its_value() {
     stage.expect(0, &["sync"]);
     assert_eq!(stage.azure.effects(), 0);
 }
+
+#[test]
+fn a_vaults_quota_slows_a_sync_down_and_fails_none_of_it() {
+    let secrets: String = (0..60)
+        .map(|n| {
+            format!(
+                "  - {{name: s{n}, kind: random_string, targets: [{{provider: azure, kind: key_vault, config: \
+                 {{vault_url: 'https://kv-test.vault.azure.net', secret_name: s{n}}}}}]}}\n"
+            )
+        })
+        .collect();
+    let stage = Stage::with(&format!(
+        "metadata: {{project: shop}}\nproviders:\n  azure: {{kind: azure, auth: {{kind: default}}}}\nsecrets:\n{secrets}"
+    ));
+    stage.azure.quota(20.0);
+    stage.expect(0, &["sync"]);
+    assert!(stage.azure.throttled() > 0, "the documented quota is 30 a second, so this one was met");
+    for n in 0..60 {
+        assert_eq!(stage.azure.secret(&format!("s{n}")).unwrap().versions.len(), 1, "s{n}");
+    }
+}

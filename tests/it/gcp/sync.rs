@@ -273,3 +273,18 @@ fn what_stands_in_a_project_is_imported_and_adopted_as_it_is() {
     assert_eq!((&after["value"], &after["states"]), (&before["value"], &before["states"]));
     assert!(after["annotations"]["secretzero"].as_str().unwrap().ends_with(":a=1"), "{after}");
 }
+
+#[test]
+fn a_name_that_another_project_claimed_is_held_even_without_a_value() {
+    let fake = FakeGcp::start();
+    let theirs = secretfile(COMPLETE).replace("project: google", "project: other");
+    Sandbox::with(&theirs).env(fake.env()).expect(0, &SYNC);
+    fake.edit(|world| world.set_state("database-password", 1, "DESTROYED"));
+    fake.forget_requests();
+    let said = sandbox(&fake).run(&["plan"]);
+    assert!(said.stdout.contains("its mark belongs to another project"), "{}", said.stdout);
+    // Whoever claimed it writes there again.
+    let said = Sandbox::with(&theirs).env(fake.env()).run(&["plan"]);
+    assert_eq!(fake.effects(), 0);
+    assert!(!said.stdout.contains("its mark belongs to another project"), "{}", said.stdout);
+}

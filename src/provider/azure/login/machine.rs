@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::entra::{Granted, unreadable};
-use super::{Failure, Login, Token};
+use super::{Failure, Login, TOKEN_BYTES_MAX, Token};
 use crate::hosts::Cloud;
 use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ async fn asked(request: reqwest::RequestBuilder) -> Result<Answer> {
         return Ok(Answer::None("this machine has no managed identity".into()));
     };
     let status = answer.status().as_u16();
-    let body = answer.bytes().await.unwrap_or_default();
+    let body = crate::http::body(answer, TOKEN_BYTES_MAX).await.unwrap_or_default();
     match status {
         200 => {
             let granted: Granted =

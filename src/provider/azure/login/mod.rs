@@ -22,13 +22,20 @@ use super::{AuthKind, AzureSettings};
 use crate::environment::Environment;
 use crate::hosts::Hosts;
 use crate::limiter::Limiter;
-use crate::oidc::TokenSource;
+use crate::oidc::{Exchange, Refusals, TokenSource};
 use crate::provider::{Error, ErrorKind, Identity, Result};
 use crate::secret::SecretValue;
 use claims::Claims;
 
 /// How long before its end a token is renewed; a shorter-lived one at half its life.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
+
+/// No token is kept for longer, whatever its answer says; Microsoft's own live a day at most
+/// (<https://learn.microsoft.com/entra/identity-platform/access-tokens>).
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Largest answer or file with a token that is read, in bytes.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// Where Entra is asked unless something else is said.
 const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
@@ -82,8 +89,10 @@ pub(super) struct Token {
 impl Token {
     fn new(value: SecretValue, lifetime: Duration) -> Self {
         let claims = Claims::of(&value);
-        let usable = lifetime.checked_sub(RENEWED_BEFORE).unwrap_or_default().max(lifetime / 2);
-        Self { value, who: claims.principal(), renew_at: Instant::now() + usable, claims }
+        let lifetime = lifetime.min(LIFETIME_MAX);
+        let usable = lifetime.saturating_sub(RENEWED_BEFORE).max(lifetime / 2);
+        let now = Instant::now();
+        Self { value, who: claims.principal(), renew_at: now.checked_add(usable).unwrap_or(now), claims }
     }
 }
 
@@ -137,6 +146,7 @@ pub(super) struct Login {
     hosts: Hosts,
     http: Http,
     limiter: Arc<Limiter>,
+    refusals: Refusals,
     /// By scope; whoever finds none fetches it while the others wait.
     tokens: Mutex<HashMap<String, Arc<Token>>>,
 }
@@ -151,8 +161,9 @@ impl Login {
         for name in machine::ADDRESS_VARIABLES {
             hosts = settings.environment.filled(name).into_iter().fold(hosts, Hosts::naming);
         }
-        let environment = settings.environment.clone();
-        Self { sources: sources(settings), authority, environment, hosts, http, limiter, tokens: Mutex::default() }
+        let (environment, refusals) = (settings.environment.clone(), settings.refusals.clone());
+        let tokens = Mutex::default();
+        Self { sources: sources(settings), authority, environment, hosts, http, limiter, refusals, tokens }
     }
 
     /// A variable of the run.
@@ -222,17 +233,37 @@ impl Login {
     async fn ask(&self, source: &Source, scope: &str) -> Result<Token, Failure> {
         match source {
             Source::Secret { tenant, client, secret } => {
-                Ok(self.exchange(tenant, client, scope, &entra::Proof::Secret(secret)).await?)
+                let granted = self.exchange(tenant, client, scope, &entra::Proof::Secret(secret)).await;
+                Ok(granted.map_err(|refused| refused.error)?)
             }
-            Source::File { tenant, client, path } => self.with_file(tenant, client, scope, path).await,
+            Source::File { tenant, client, path } => {
+                Ok(self.vouched(tenant, client, scope, || entra::assertion_in(path)).await?)
+            }
             Source::Federated { tenant, client, audience, tokens } => {
-                let assertion = tokens.token(audience).await?;
-                Ok(self.exchange(tenant, client, scope, &entra::Proof::Assertion(&assertion)).await?)
+                Ok(self.vouched(tenant, client, scope, || tokens.token(audience)).await?)
             }
             Source::Machine { client } => self.of_machine(client.as_deref(), scope).await,
             Source::Cli { tenant } => cli::token(tenant.as_deref(), scope).await,
             Source::Incomplete(lack) => Err(Error::new(ErrorKind::Unauthenticated, lack.clone()).into()),
         }
+    }
+
+    /// The token of a service principal, for an assertion that is minted for it.
+    async fn vouched<M>(
+        &self,
+        tenant: &str,
+        client: &str,
+        scope: &str,
+        mint: impl Fn() -> M + Send + Sync,
+    ) -> Result<Token>
+    where
+        M: Future<Output = Result<SecretValue>> + Send,
+    {
+        let exchange = Exchange::Azure { tenant_id: tenant.to_owned(), client_id: client.to_owned() };
+        let ask = |assertion: SecretValue| async move {
+            self.exchange(tenant, client, scope, &entra::Proof::Assertion(&assertion)).await
+        };
+        self.refusals.trade(exchange, mint, ask).await
     }
 }
 
@@ -278,5 +309,17 @@ fn sources(settings: AzureSettings) -> Vec<Source> {
             sources.push(Source::Cli { tenant });
             sources
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_said_to_live_for_ever_is_renewed_within_a_day() {
+        let token = Token::new(SecretValue::from("x"), Duration::from_secs(u64::MAX));
+        let kept = token.renew_at.duration_since(Instant::now());
+        assert!(kept > LIFETIME_MAX / 2 && kept < LIFETIME_MAX, "{kept:?}");
     }
 }

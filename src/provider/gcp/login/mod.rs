@@ -23,9 +23,11 @@ pub(super) use source::override_of;
 pub(super) use wire::origin;
 
 use super::{GcpSettings, GcpShared};
+use crate::oidc::claims::Claims;
+use crate::oidc::{Exchange, Refusals, Refused};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
-use source::{Base, Found};
+use source::{Base, External, Found};
 use wire::Wire;
 
 /// The scope that all rights of an identity are under.
@@ -33,6 +35,10 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// A token is renewed so long before it ends, or at half its life if that is later.
 const MARGIN: Duration = Duration::from_secs(300);
+
+/// No token is kept for longer, whatever its answer says; Google's own live half a day at most
+/// (<https://cloud.google.com/docs/authentication/token-types>).
+const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a lent token is asked to live; longer needs an organisation's leave.
 const LIFETIME: &str = "3600s";
@@ -43,6 +49,7 @@ pub(super) struct Login {
     base: Base,
     /// Where each service account that is put on top lends its token, in turn.
     lenders: Vec<String>,
+    refusals: Refusals,
     held: Mutex<Option<Held>>,
     principal: OnceLock<String>,
 }
@@ -65,7 +72,8 @@ impl Login {
         let wire = Wire::new(settings.hosts.clone(), shared)?;
         let Found { base, lenders, project, hosts } = source::find(settings, shared, &wire).await?;
         let wire = wire.naming(hosts);
-        let login = Self { wire, base, lenders, held: Mutex::new(None), principal: OnceLock::new() };
+        let (refusals, held) = (shared.refusals.clone(), Mutex::new(None));
+        let login = Self { wire, base, lenders, refusals, held, principal: OnceLock::new() };
         Ok((login, project))
     }
 
@@ -80,18 +88,46 @@ impl Login {
         if let Some(held) = held.as_ref().filter(|held| Instant::now() < held.until) {
             return Ok(held.token.clone());
         }
-        let (mut granted, mut who) = self.base.token(&self.wire).await?;
+        let (granted, who) = match &self.base {
+            Base::Own(own) => self.lent_all(own.token(&self.wire).await?).await?,
+            Base::External(external) => self.traded(external).await?,
+        };
+        // Set by whoever was first; it never changes.
+        let _ = self.principal.set(who);
+        *held = Some(Held { token: granted.token.clone(), until: renewal(granted.lives) });
+        Ok(granted.token)
+    }
+
+    /// Exchanges somebody else's token and borrows with what it gives; both are one trade, since the
+    /// claims decide about both.
+    async fn traded(&self, external: &External) -> Result<(Granted, String)> {
+        let provider = external.audience.trim_start_matches("//iam.googleapis.com/").to_owned();
+        let service_account = self.lenders.last().map(|lender| source::email_of(lender).to_owned());
+        let ask = |token: SecretValue| async move {
+            let traded = async { self.lent_all(external.exchange(&self.wire, &token).await?).await };
+            traded.await.map_err(|error| self.refused(error, &token))
+        };
+        let exchange = Exchange::Google { provider, service_account };
+        self.refusals.trade(exchange, || external.mint(&self.wire), ask).await
+    }
+
+    /// Google has one code for a token that is too old and for one of an unknown issuer; its end tells.
+    fn refused(&self, error: Error, token: &SecretValue) -> Refused {
+        let code = self.wire.heard();
+        let end = Claims::of(token).ok().and_then(|claims| claims.seconds("exp"));
+        let expired = code == "invalid_grant" && end.is_some_and(|end| end <= self.wire.now().as_second());
+        Refused { error, code: if expired { format!("{code}, expired") } else { code }, expired }
+    }
+
+    /// The token of the last service account in turn, each borrowed with the one before.
+    async fn lent_all(&self, first: (Granted, String)) -> Result<(Granted, String)> {
+        let (mut granted, mut who) = first;
         for lender in &self.lenders {
             let email = source::email_of(lender).to_owned();
             granted = self.lent(lender, &granted.token, &who, &email).await?;
             who = email;
         }
-        // Set by whoever was first; it never changes.
-        let _ = self.principal.set(who);
-        let margin = MARGIN.min(granted.lives / 2);
-        let until = Instant::now() + (granted.lives - margin);
-        *held = Some(Held { token: granted.token.clone(), until });
-        Ok(granted.token)
+        Ok((granted, who))
     }
 
     /// Forgets a token that was refused.
@@ -124,6 +160,13 @@ impl Login {
     }
 }
 
+/// When a token is renewed that is said to live so long from now.
+fn renewal(lives: Duration) -> Instant {
+    let lives = lives.min(LIFETIME_MAX);
+    let now = Instant::now();
+    now.checked_add(lives.saturating_sub(MARGIN).max(lives / 2)).unwrap_or(now)
+}
+
 fn unreadable(what: &str) -> Error {
     let message = format!("Unable to authenticate with Google Cloud: {what} was answered with something unreadable");
     Error::new(ErrorKind::Unauthenticated, message)
@@ -136,4 +179,15 @@ fn missing(why: &str) -> Error {
          GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or run where a service account is attached"
     );
     Error::new(ErrorKind::Unauthenticated, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_said_to_live_for_ever_is_renewed_within_a_day() {
+        let kept = renewal(Duration::from_secs(u64::MAX)).duration_since(Instant::now());
+        assert!(kept > LIFETIME_MAX / 2 && kept < LIFETIME_MAX, "{kept:?}");
+    }
 }

@@ -83,6 +83,24 @@ pub(crate) enum Fault {
     Overtaken,
 }
 
+/// A token bucket of one second's size.
+struct Bucket {
+    per_second: f64,
+    tokens: f64,
+    at: std::time::Instant,
+}
+
+impl Bucket {
+    /// Whether one more is allowed.
+    fn take(&mut self) -> bool {
+        let earned = self.at.elapsed().as_secs_f64() * self.per_second;
+        (self.tokens, self.at) = ((self.tokens + earned).min(self.per_second), std::time::Instant::now());
+        let allowed = self.tokens >= 1.0;
+        self.tokens -= f64::from(u8::from(allowed));
+        allowed
+    }
+}
+
 /// A request as it came in.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
@@ -110,6 +128,8 @@ struct Inner {
     fault: Option<(usize, Fault)>,
     victim: Option<u32>,
     dead: bool,
+    /// Counts creations, as a vault does.
+    quota: Option<Bucket>,
     /// So many requests are refused with 429, and told to come back after so many seconds.
     throttle: (usize, u64),
     throttled: usize,
@@ -227,6 +247,12 @@ impl FakeAzure {
         self.lock().throttle = (requests, retry_after_seconds);
     }
 
+    /// Counts creations against a quota: secrets that are set and certificates that are imported
+    /// together (<https://learn.microsoft.com/azure/key-vault/general/service-limits>).
+    pub(crate) fn quota(&self, per_second: f64) {
+        self.lock().quota = Some(Bucket { per_second, tokens: per_second, at: std::time::Instant::now() });
+    }
+
     /// How many requests were refused with 429.
     pub(crate) fn throttled(&self) -> usize {
         self.lock().throttled
@@ -292,10 +318,12 @@ impl Inner {
         }
         request.right = vault::right(&request.method, &request.path);
         self.requests.push(request.clone());
-        if self.throttle.0 > 0 {
-            self.throttle.0 -= 1;
+        let creates = request.method == "PUT" || request.path.last().is_some_and(|part| part == "import");
+        let over = creates && self.quota.as_mut().is_some_and(|quota| !quota.take());
+        if self.throttle.0 > 0 || over {
+            let after = if over { 1 } else { self.throttle.1 }.to_string();
+            self.throttle.0 = self.throttle.0.saturating_sub(usize::from(!over));
             self.throttled += 1;
-            let after = self.throttle.1.to_string();
             // <https://learn.microsoft.com/azure/key-vault/general/overview-throttling>
             let mut answer = refuse(&Refusal::new(429, "Throttled"), &request, body);
             answer.headers_mut().insert("retry-after", after.parse().unwrap());
