@@ -1,6 +1,6 @@
 //! The mark that every object of ours carries, and the identities in it.
 //!
-//! `1:p=<project>:s=<secret>:e=<environment>:g=<generation>:u=<generation id>:v=<version>:t=<created>[:a=1][:k=1][:d=1][:r=<repository>]`,
+//! `1:p=<project>:s=<secret>:e=<environment>:g=<generation>:u=<generation id>:v=<version>:t=<created>[:a=1][:k=1][:d=1][:w=1][:r=<repository>]`,
 //! at most 256 characters of `[A-Za-z0-9_.:/=+@-]`, because SSM's tag values allow no others
 //! (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Tag.html>). It names a
 //! generation and the store's version that holds it; it says nothing of the value.
@@ -103,6 +103,8 @@ pub struct Mark {
     pub carried: bool,
     /// The version before was none of ours: somebody had changed the value.
     pub over_drift: bool,
+    /// What stands at this version is not what was announced: somebody else wrote it first.
+    pub withdrawn: bool,
 }
 
 /// A tag named `secretzero` that is no mark this program can read.
@@ -149,6 +151,7 @@ impl Mark {
             version: need("v")?.to_owned(),
             carried: get("k") == Some("1"),
             over_drift: get("d") == Some("1"),
+            withdrawn: get("w") == Some("1"),
         })
     }
 }
@@ -167,6 +170,9 @@ impl fmt::Display for Mark {
         }
         if self.over_drift {
             write!(f, ":d=1")?;
+        }
+        if self.withdrawn {
+            write!(f, ":w=1")?;
         }
         repository.as_ref().map_or(Ok(()), |repository| write!(f, ":r={repository}"))
     }
@@ -221,6 +227,7 @@ mod tests {
             version: Uuid::nil().to_string(),
             carried: true,
             over_drift: true,
+            withdrawn: true,
         }
     }
 

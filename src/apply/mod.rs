@@ -16,6 +16,9 @@
 //!   (`crossing`); what is left after that, one more sync heals.
 //! - *The lease was lost* ([`Ledger::hold`]): asked before each write, the run stops there.
 //!
+//! Without a lease a rival that announced itself at the same time and wrote first, where check-and-set
+//! then refused this run, cannot be told from an operator: its value is left alone and told as drift.
+//!
 //! What such a crossing may leave if the power fails in it as well. With a lease none of this can
 //! happen, and without a power cut none of it remains after one more sync:
 //! - *A late value at an SSM parameter whose writer died before it set its mark*, or *a request to SSM

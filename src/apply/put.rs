@@ -93,7 +93,7 @@ impl Write<'_> {
             || held.is_some_and(|held| held.number == self.generation.number || late(held));
         let token = if fork { fork_token(&self.plan.owner, locator, self.generation) } else { plain };
         let (owner, generation) = (self.plan.owner.clone(), self.generation.clone());
-        Ok(WriteOptions { owner, generation, token, expect, over_drift: self.target.drifted })
+        Ok(WriteOptions { owner, generation, token, expect, over_drift: self.target.drifted, withdrawn: false })
     }
 
     async fn look(&self) -> Result<Option<Observed>> {
@@ -125,7 +125,6 @@ impl Write<'_> {
                     && generation.number >= self.generation.number =>
             {
                 let announced = generation.id == self.generation.id;
-                let again = Verdict::Again(Expect::Version(seen.version.clone()));
                 let theirs = Verdict::Done(Put::Theirs { generation, version: seen.version.clone() });
                 match self.mine(seen, options).await? {
                     Some(mine) => Ok(mine),
@@ -133,7 +132,7 @@ impl Write<'_> {
                     None if announced && creating => {
                         Err(Error::new(ErrorKind::Conflict, "another run is creating it at this moment; run again"))
                     }
-                    None if announced => Ok(again),
+                    None if announced => self.withdraw(seen, options).await,
                     None => Ok(theirs),
                 }
             }
@@ -174,6 +173,16 @@ impl Write<'_> {
             None if error.kind == ErrorKind::Indeterminate => Ok(Verdict::Again(Expect::Version(seen.version.clone()))),
             None => Err(error.clone()),
         }
+    }
+
+    /// Somebody wrote a value between our announcement and our own: the mark must not make it ours, and
+    /// it is nothing to replace unasked. Another run of ours marks it again when it looks back.
+    async fn withdraw(&self, seen: &Observed, options: &WriteOptions) -> Result<Verdict> {
+        may_write(self.ledger).await?;
+        let expect = Expect::Version(seen.version.clone());
+        let options = WriteOptions { expect, withdrawn: true, ..options.clone() };
+        self.store.annotate(self.place, &[], &options).await?;
+        Err(Error::new(ErrorKind::Conflict, "its value was changed while it was written and was left alone; run again"))
     }
 
     /// If the value that stands there is ours, the mark follows.

@@ -306,6 +306,7 @@ impl Job<'_> {
             token: self.plan.owner.write_token(locator, generation.number),
             expect: Expect::Version(version),
             over_drift: false,
+            withdrawn: false,
         };
         let changed: Vec<String> = target.changes.iter().filter(|name| *name != "mark").cloned().collect();
         store.annotate(&place, &changed, &options).await

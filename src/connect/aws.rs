@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
-use crate::oidc::Phase;
+use crate::oidc::{Phase, Refusals};
 use crate::provider::Provider;
-use crate::provider::aws::{AuthKind, AwsProvider, AwsSettings, AwsShared, Refused, WebIdentity};
+use crate::provider::aws::{AuthKind, AwsProvider, AwsSettings, AwsShared, WebIdentity};
 
 pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Arc<dyn Provider> {
     let settings = AwsSettings {
@@ -56,10 +56,8 @@ fn web_identity(with: &Connect<'_>, block: &ProviderBlock) -> Option<WebIdentity
         session_policy: block.text("session_policy"),
         policy_arns: policy_arns.collect(),
         tokens: Arc::clone(with.tokens.as_ref()?),
-        phase: with.federation.phase,
-        denials: Arc::clone(&with.denials),
+        refusals: Refusals::new(&with.denials, with.federation.phase),
         mask: Arc::clone(&with.mask),
         clock: Arc::clone(with.clock),
-        refused: Refused::default(),
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
+use crate::oidc::Refusals;
 use crate::provider::Provider;
 use crate::provider::vault::{Login, Signed, VaultProvider, VaultSettings, VaultShared};
 use crate::secret::SecretValue;
@@ -39,7 +40,10 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<d
         hosts: with.hosts.clone(),
     };
     let (limiter, disk, tokens) = (Arc::clone(&with.limiter), Arc::clone(with.disk), with.tokens.clone());
-    Some(Arc::new(VaultProvider::new(settings, VaultShared { limiter, disk, tokens })))
+    // What is explained is a role of the JWT method; that of Kubernetes has other ones.
+    let denials = if block.auth_kind == "kubernetes" { Arc::default() } else { Arc::clone(&with.denials) };
+    let refusals = Refusals::new(&denials, with.federation.phase);
+    Some(Arc::new(VaultProvider::new(settings, VaultShared { limiter, disk, tokens, refusals })))
 }
 
 /// A login with the run's own token, as the role that the block or the inputs name for this phase.

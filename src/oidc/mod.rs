@@ -8,12 +8,14 @@ pub mod explain;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github", feature = "vault"))]
 mod github;
 mod presented;
+mod trade;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use denial::{Denial, Denials, Exchange};
+pub use trade::{Heard, Refusals, Refused};
 
 use crate::disk::Disk;
 use crate::environment::Environment;

@@ -483,6 +483,7 @@ fn expected_mark(view: &SecretView<'_>, target: &TargetView) -> Option<String> {
         version: known.version.clone(),
         carried: false,
         over_drift: false,
+        withdrawn: false,
     };
     Some(mark.to_string())
 }

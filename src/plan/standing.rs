@@ -91,10 +91,14 @@ pub fn superseded(owner: &Owner, at: &Locator, marked: &Generation, version: &Ve
 
 fn of_version(owner: &Owner, at: &Locator, order: MarkOrder, version: &VersionId, mark: Mark) -> Standing {
     let generation = mark.generation;
-    if *version == mark.version {
-        return Standing::Ours { generation, marked: true };
-    }
     let interrupted = |number| Generation { number, id: String::new(), ..generation.clone() };
+    if *version == mark.version {
+        return match generation.number {
+            _ if !mark.withdrawn => Standing::Ours { generation, marked: true },
+            0 | 1 => Standing::Foreign("our first value was announced and never written there".into()),
+            number => Standing::Drifted { generation: interrupted(number - 1) },
+        };
+    }
     match order {
         MarkOrder::ValueFirst => {
             // More than one ahead: a run that was late set its older mark over newer ones.
@@ -155,6 +159,7 @@ mod tests {
             version: marked.into(),
             carried: false,
             over_drift: false,
+            withdrawn: false,
         };
         Observed {
             version: version.into(),

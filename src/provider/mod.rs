@@ -128,6 +128,8 @@ pub struct WriteOptions {
     /// What stands there now was put there by somebody else over a value of ours; goes into the mark of
     /// a store that marks first, so that a cut between mark and value does not make it ours.
     pub over_drift: bool,
+    /// What stands there now is not what this generation announced, so the mark takes that back.
+    pub withdrawn: bool,
 }
 
 impl WriteOptions {
@@ -145,7 +147,14 @@ impl WriteOptions {
 
     fn whole_mark(&self, version: &str, carried: bool) -> Mark {
         let (owner, generation) = (self.owner.clone(), self.generation.clone());
-        Mark { owner, generation, version: version.to_owned(), carried, over_drift: self.over_drift }
+        Mark {
+            owner,
+            generation,
+            version: version.to_owned(),
+            carried,
+            over_drift: self.over_drift,
+            withdrawn: self.withdrawn,
+        }
     }
 }
 

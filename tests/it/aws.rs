@@ -62,6 +62,7 @@ fn mark(number: u64, version: &str) -> String {
         version: version.to_owned(),
         carried: false,
         over_drift: false,
+        withdrawn: false,
     }
     .to_string()
 }

@@ -95,7 +95,7 @@ pub(crate) fn generation(number: u64) -> Generation {
 /// Options for a generation at a place.
 pub(crate) async fn options(provider: &dyn Provider, at: &Place, number: u64, expect: Expect) -> WriteOptions {
     let token = owner().write_token(&provider.locator(at).await.unwrap(), number);
-    WriteOptions { owner: owner(), generation: generation(number), token, expect, over_drift: false }
+    WriteOptions { owner: owner(), generation: generation(number), token, expect, over_drift: false, withdrawn: false }
 }
 
 pub(crate) async fn write(

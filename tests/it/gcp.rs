@@ -17,6 +17,7 @@ use secretzero::disk::SystemDisk;
 use secretzero::environment::Environment;
 use secretzero::limiter::{Limiter, RateLimit, RetryPolicy};
 use secretzero::mark::Mark;
+use secretzero::oidc::Refusals;
 use secretzero::provider::Provider;
 use secretzero::provider::gcp::{GcpProvider, GcpSettings, GcpShared};
 use secretzero::secret::Shape;
@@ -42,6 +43,7 @@ pub(crate) fn shared() -> GcpShared {
         disk: Arc::new(SystemDisk),
         clock: Arc::new(SystemClock),
         tokens: None,
+        refusals: Refusals::default(),
     }
 }
 
@@ -80,6 +82,7 @@ fn mark(number: u64, version: u64) -> String {
         version: version.to_string(),
         carried: false,
         over_drift: false,
+        withdrawn: false,
     }
     .to_string()
 }

@@ -120,7 +120,7 @@ fn options(number: u64, expect: Expect) -> WriteOptions {
     };
     let id = format!("gid{number}");
     let generation = Generation { number, id, created: Timestamp::UNIX_EPOCH, adopted: false };
-    WriteOptions { owner, generation, token: Uuid::nil(), expect, over_drift: false }
+    WriteOptions { owner, generation, token: Uuid::nil(), expect, over_drift: false, withdrawn: false }
 }
 
 fn single(text: &str) -> Value {

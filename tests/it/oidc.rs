@@ -1,8 +1,12 @@
-//! Logins with ID tokens through the real binary: GitHub's endpoint for tokens and AWS's STS as fakes
-//! that check what the real ones check.
+//! Logins with ID tokens through the real binary: GitHub's endpoint for tokens, and AWS's STS, Entra and
+//! Google's STS as fakes that check what the real ones check.
 
+#[cfg(feature = "azure")]
+mod azure;
 mod canaries;
 mod exchange;
+#[cfg(feature = "gcp")]
+mod google;
 mod phases;
 mod refused;
 mod third_party;
@@ -15,10 +19,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::fake::actions::{FakeActions, ISSUER};
+use crate::fake::actions::{Answer, FakeActions, ISSUER};
 use crate::fake::aws::web_identity::Role;
 use crate::fake::aws::{ACCOUNT, FakeAws, REGION, Request};
 use crate::fake::github::FakeGithub;
+use crate::fake::jwt::now;
 use crate::job::Job;
 use crate::sandbox::{Ran, Sandbox};
 use crate::stage::BASE;
@@ -28,6 +33,9 @@ pub(super) const SYNC_ROLE: &str = "arn:aws:iam::123456789012:role/secretzero-sy
 pub(super) const PULL_REQUEST: &str = "repo:octo/demo:pull_request";
 pub(super) const MAIN: &str = "repo:octo/demo:ref:refs/heads/main";
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// A subject of the newer form, which nobody trusts.
+pub(super) const NEWER: &str = "repo:octo@501/demo@1001:ref:refs/heads/main";
 
 /// The inputs of a workflow with both roles.
 pub(super) const BOTH: &[(&str, &str)] = &[("aws_role", SYNC_ROLE), ("aws_plan_role", PLAN_ROLE)];
@@ -150,6 +158,18 @@ impl Stage {
     pub(super) fn asked_since(&self, before: usize) -> usize {
         self.actions.requests() - before
     }
+}
+
+/// A Secretfile of one store with these secrets, each in the one place that `target` says for its name.
+pub(super) fn secretfile(provider: &str, names: &[&str], target: impl Fn(&str) -> String) -> String {
+    let secret = |name: &&str| format!("  - {{name: {name}, kind: random_string, targets: [{}]}}\n", target(name));
+    let secrets: String = names.iter().map(secret).collect();
+    format!("metadata: {{project: federated}}\nproviders:\n  store: {provider}\nsecrets:\n{secrets}")
+}
+
+/// A token whose time is over.
+pub(super) fn expired() -> Answer {
+    Answer::With(json!({ "iat": now() - 900, "nbf": now() - 900, "exp": now() - 300 }))
 }
 
 /// The cloud's address and region, and no key.

@@ -43,6 +43,7 @@ impl Job<'_> {
             token: self.plan.owner.write_token(locator, generation.number),
             expect: target.version.clone().map_or(Expect::Absent, Expect::Version),
             over_drift: false,
+            withdrawn: false,
         };
         let rotation = (target.action == Action::Rotate).then(|| ROTATION.to_owned());
         let changed: Vec<String> = target.changes.iter().cloned().chain(rotation).collect();

@@ -59,10 +59,10 @@ pub fn explain(denial: &Denial) -> Explanation {
             azure::policy(claims, *phase),
         ),
         Exchange::Google { provider, service_account } => (
-            format!("Google refused this run's ID token at {provider} ({code})"),
+            google::title(code, provider, service_account.as_deref()),
             google::meaning(code),
-            "Commands that admit exactly this run",
-            google::policy(provider, service_account.as_deref(), claims),
+            google::policy_name(code),
+            google::policy(code, provider, service_account.as_deref(), claims),
         ),
         Exchange::Vault { url, mount, role } => (
             format!("Vault at {url} refused this run's ID token for the role {role} of `{mount}` ({code})"),
@@ -76,9 +76,14 @@ pub fn explain(denial: &Denial) -> Explanation {
         Exchange::Aws { .. } => aws::about(code),
         Exchange::Azure { .. } => azure::about(code),
         Exchange::Google { .. } => google::about(code),
-        Exchange::Vault { .. } => About::Claims,
+        Exchange::Vault { .. } => vault::about(code),
     };
     let cause = match about {
+        About::Claims if matches!(exchange, Exchange::Google { .. }) && code == google::LENDS_NOTHING => format!(
+            "the service account has no such binding, or one for another subject than `{}`; {}",
+            claims.subject(),
+            cause(claims, *phase)
+        ),
         About::Claims => cause(claims, *phase),
         About::Issuer => issuer(exchange, claims),
         About::Times => {
@@ -135,7 +140,7 @@ fn issuer(exchange: &Exchange, claims: &Claims) -> String {
             quoted(&issuer),
             quoted(&audiences)
         ),
-        _ => format!("the cloud was told of another issuer than `{issuer}`, or of another audience than `{audiences}`"),
+        _ => format!("its side was told of another issuer than `{issuer}`, or of another audience than `{audiences}`"),
     }
 }
 

@@ -290,6 +290,7 @@ impl Spot {
             version,
             carried: false,
             over_drift: false,
+            withdrawn: false,
         };
         let (mark, current) = match self.at {
             Fork(n) => (mark(generation(n, "other", created), version(n)), version(n)),

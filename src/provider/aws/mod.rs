@@ -29,7 +29,7 @@ use crate::mark::Generation;
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, Place, SecretsManagerSettings, SsmParameterSettings, TargetKind, TargetSettings};
 use session::Session;
-pub use web_identity::{Refused, WebIdentity};
+pub use web_identity::WebIdentity;
 
 /// Most objects of one kind that a list tells of.
 const LISTED_MAX: usize = 5000;

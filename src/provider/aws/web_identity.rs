@@ -19,8 +19,7 @@ use tokio::sync::Mutex;
 use super::error::{Attempt, explain};
 use crate::clock::Clock;
 use crate::limiter::{Limiter, Repeat, quota};
-use crate::oidc::claims::Claims;
-use crate::oidc::{Denial, Denials, Exchange, Mask, Phase, TokenSource};
+use crate::oidc::{Exchange, Heard, Mask, Phase, Refusals, Refused, TokenSource};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -48,21 +47,13 @@ pub struct WebIdentity {
     pub policy_arns: Vec<String>,
     /// Who vouches for this run.
     pub tokens: Arc<dyn TokenSource>,
-    /// What the run is about to do.
-    pub phase: Phase,
-    /// Where a refusal is kept for its explanation.
-    pub denials: Arc<Denials>,
+    /// What the run is about to do, and where a refusal is kept.
+    pub refusals: Refusals,
     /// Hides the credentials.
     pub mask: Mask,
     /// Tells when they expire.
     pub clock: Arc<dyn Clock>,
-    /// The answer that will not change during the run.
-    pub refused: Refused,
 }
-
-/// Remembers a final refusal, so that it is not asked for again.
-#[derive(Clone, Default)]
-pub struct Refused(Arc<std::sync::OnceLock<Error>>);
 
 /// The role's credentials, renewed before they expire.
 pub(super) struct Login {
@@ -80,13 +71,6 @@ struct Held {
     renew_at: Timestamp,
 }
 
-/// Why one exchange failed: what to say, and whether another token could help.
-struct Failed {
-    error: Error,
-    code: String,
-    expired: bool,
-}
-
 impl Login {
     /// # Errors
     /// [`ErrorKind::Unauthenticated`] if there is no role, [`ErrorKind::Invalid`] if it is of another
@@ -97,7 +81,7 @@ impl Login {
         limiter: &Arc<Limiter>,
         region: &str,
     ) -> Result<Self> {
-        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.phase))?;
+        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.refusals.phase()))?;
         let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), partition(region));
         if of_role != of_region {
             let message = format!(
@@ -115,61 +99,24 @@ impl Login {
     /// # Errors
     /// What the source of tokens lacks, or what AWS refuses.
     pub(super) async fn credentials(&self) -> Result<Credentials> {
-        if let Some(error) = self.with.refused.0.get() {
-            return Err(error.clone());
-        }
         let mut held = self.held.lock().await;
-        // Another call may have been refused while this one waited.
-        if let Some(error) = self.with.refused.0.get() {
-            return Err(error.clone());
-        }
         let now = self.with.clock.now();
         if let Some(held) = held.as_ref().filter(|held| now < held.renew_at) {
             return Ok(held.credentials.clone());
         }
-        match self.exchange().await {
-            Ok(fresh) => {
-                let credentials = fresh.credentials.clone();
-                *held = Some(fresh);
-                Ok(credentials)
-            }
-            Err(error) => {
-                if matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Invalid) {
-                    // Whoever is first is heard; the others say the same.
-                    drop(self.with.refused.0.set(error.clone()));
-                }
-                Err(error)
-            }
-        }
+        let fresh = self.exchange().await?;
+        Ok(held.insert(fresh).credentials.clone())
     }
 
-    /// One exchange; a token that expired on its way is minted once more.
     async fn exchange(&self) -> Result<Held> {
         let audience = self.with.audience.as_deref().unwrap_or(AUDIENCE);
-        let token = self.with.tokens.token(audience).await?;
-        let failed = match self.assume(&token).await {
-            Ok(held) => return Ok(held),
-            Err(failed) => failed,
-        };
-        let (failed, token) = match failed.expired {
-            false => (failed, token),
-            true => {
-                let again = self.with.tokens.token(audience).await?;
-                // A token that was there before the run is not minted by asking.
-                if again.matches(&token) {
-                    (failed, token)
-                } else {
-                    match self.assume(&again).await {
-                        Ok(held) => return Ok(held),
-                        Err(failed) => (failed, again),
-                    }
-                }
-            }
-        };
-        Err(self.denied(failed, &token))
+        let exchange = Exchange::Aws { role_arn: self.role_arn.clone() };
+        let mint = || self.with.tokens.token(audience);
+        let ask = |token| self.assume(token);
+        self.with.refusals.trade(exchange, mint, ask).await
     }
 
-    async fn assume(&self, token: &SecretValue) -> Result<Held, Failed> {
+    async fn assume(&self, token: SecretValue) -> Result<Held, Refused> {
         let attempt = Attempt {
             action: "sts:AssumeRoleWithWebIdentity",
             name: &self.role_arn,
@@ -177,25 +124,23 @@ impl Login {
             account: "",
             principal: "",
         };
-        let code = std::sync::Mutex::new(String::new());
+        let heard = Heard::default();
         let once = || {
-            let (request, attempt, code) = (self.request(token), &attempt, &code);
+            let (request, attempt, heard) = (self.request(&token), &attempt, &heard);
             async move {
                 request.send().await.map_err(|refusal| {
                     let seen = code_of(&refusal);
                     let error = of_exchange(explain(attempt, &refusal), &seen, &self.role_arn);
-                    *code.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = seen;
+                    heard.note(seen);
                     error
                 })
             }
         };
         let answer = self.limiter.run("aws", &quota::WEB_IDENTITY, Repeat::Read, once).await;
-        let code = code.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let given = answer.map_err(|error| Failed { error, expired: is_expired(&code), code: code.clone() })?;
-        let given = given.credentials.ok_or_else(|| Failed {
-            error: Error::new(ErrorKind::Unavailable, "AWS answered a login without credentials; run again"),
-            expired: false,
-            code,
+        let given = answer.map_err(|error| heard.refused(error, is_expired))?;
+        let given = given.credentials.ok_or_else(|| {
+            let message = "AWS answered a login without credentials; run again";
+            heard.refused(Error::new(ErrorKind::Unavailable, message), |_| false)
         })?;
         for secret in [&given.secret_access_key, &given.session_token] {
             (self.with.mask)(&SecretValue::from(secret.as_str()));
@@ -222,17 +167,6 @@ impl Login {
             .set_duration_seconds(self.with.duration_seconds)
             .set_policy(self.with.session_policy.clone())
             .set_policy_arns((!policies.is_empty()).then_some(policies))
-    }
-
-    /// Keeps what a person needs to mend a refusal.
-    fn denied(&self, failed: Failed, token: &SecretValue) -> Error {
-        let Failed { error, code, .. } = failed;
-        let final_kind = matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::PermissionDenied);
-        if let Some(claims) = Claims::of(token).ok().filter(|_| final_kind) {
-            let exchange = Exchange::Aws { role_arn: self.role_arn.clone() };
-            self.with.denials.note(Denial { exchange, code, claims, phase: self.with.phase });
-        }
-        error
     }
 }
 

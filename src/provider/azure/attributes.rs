@@ -95,7 +95,8 @@ mod tests {
         let owner = Owner { project: id.clone(), secret: id.clone(), environment: id, repository: None };
         let created = Timestamp::UNIX_EPOCH;
         let generation = Generation { number: 1, id: "u".into(), created, adopted: false };
-        let mark = Mark { owner, generation, version: "v".into(), carried: false, over_drift: false }.to_string();
+        let mark = Mark { owner, generation, version: "v".into(), carried: false, over_drift: false, withdrawn: false }
+            .to_string();
         let mut item = Item { tags: Some([(MARK_KEY.to_owned(), mark)].into()), ..Item::default() };
         item.attributes.exp = Some(60);
         let part = Part::Secret(&settings);

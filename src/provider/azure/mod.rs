@@ -6,7 +6,7 @@
 //!
 //! A vault has no conditional write, and tags belong to a version. So every write looks first, the mark
 //! comes with the value ([`MarkOrder::WithValue`]), and once the store has named the version the mark
-//! is completed with that name ([`stamp`]).
+//! is completed with that name (`stamp`).
 
 mod attributes;
 mod certificate;
@@ -35,7 +35,7 @@ use crate::hosts::{Cloud, Hosts};
 use crate::limiter::Limiter;
 use crate::locator::Locator;
 use crate::mark::Generation;
-use crate::oidc::TokenSource;
+use crate::oidc::{Refusals, TokenSource};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, KeyVaultCertificateSettings, KeyVaultSettings, Place, TargetKind, TargetSettings};
 use model::Collection;
@@ -87,6 +87,8 @@ pub struct AzureSettings {
     pub environment: Environment,
     /// Who vouches for this run.
     pub tokens: Option<Arc<dyn TokenSource>>,
+    /// What the run is about to do, and where a refused token is kept.
+    pub refusals: Refusals,
 }
 
 /// What the Azure providers of one run share: quotas and connections.

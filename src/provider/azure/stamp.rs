@@ -65,7 +65,8 @@ mod tests {
         let id = ShortId::of("x");
         let owner = Owner { project: id.clone(), secret: id.clone(), environment: id, repository: None };
         let generation = Generation { number: 3, id: "u".into(), created: Timestamp::UNIX_EPOCH, adopted: false };
-        Mark { owner, generation, version: version.into(), carried: false, over_drift: false }.to_string()
+        Mark { owner, generation, version: version.into(), carried: false, over_drift: false, withdrawn: false }
+            .to_string()
     }
 
     /// The mark's version and the version, as the planner would compare them.

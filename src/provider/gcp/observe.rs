@@ -172,7 +172,14 @@ mod tests {
         let owner = Owner { project: id.clone(), secret: id.clone(), environment: id, repository: None };
         let created = jiff::Timestamp::UNIX_EPOCH;
         let generation = Generation { number: 2, id: "u".into(), created, adopted: false };
-        let mark = Mark { owner, generation, version: described.to_string(), carried: false, over_drift: false };
+        let mark = Mark {
+            owner,
+            generation,
+            version: described.to_string(),
+            carried: false,
+            over_drift: false,
+            withdrawn: false,
+        };
         let versions = Standing { enabled: Some(enabled), newest, disabled: None };
         Mark::parse(&counted(&mark.to_string(), versions)).unwrap().version
     }

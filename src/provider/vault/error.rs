@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use crate::certificate::distrusted;
+use crate::oidc::Heard;
 use crate::provider::{Error, ErrorKind};
 
 /// Links of a chain of causes that are looked at.
@@ -36,6 +37,8 @@ pub(super) struct Sent<'a> {
     pub(super) method: &'a str,
     /// The role, and what the token claims.
     pub(super) claims: String,
+    /// What it was refused with: a phrase that we know, or the status.
+    pub(super) heard: Heard,
 }
 
 /// What to do about the line.
@@ -110,7 +113,7 @@ pub(super) fn of_status(attempt: &Attempt<'_>, status: u16, asked: Option<Durati
     let error = refused(attempt, status, asked, errors);
     match attempt.login {
         Some(sent) if matches!(error.kind, ErrorKind::Invalid | ErrorKind::PermissionDenied | ErrorKind::NotFound) => {
-            of_login(attempt, sent, errors)
+            of_login(attempt, sent, status, errors)
         }
         _ => error,
     }
@@ -183,7 +186,7 @@ fn advice(says: &dyn Fn(&str) -> bool) -> &'static str {
 }
 
 /// A refused login by the phrases in it.
-fn of_login(attempt: &Attempt<'_>, sent: &Sent<'_>, errors: &[&str]) -> Error {
+fn of_login(attempt: &Attempt<'_>, sent: &Sent<'_>, status: u16, errors: &[&str]) -> Error {
     let says = |phrase: &str| errors.iter().any(|error| error.to_ascii_lowercase().contains(phrase));
     let known = [
         ("no handler for route", "no auth method is mounted there; check `mount` of the provider"),
@@ -209,8 +212,10 @@ fn of_login(attempt: &Attempt<'_>, sent: &Sent<'_>, errors: &[&str]) -> Error {
         ("missing role", "set `role`, or `default_role` at the method"),
         ("namespace", "check `namespace` of the provider"),
     ];
-    let advice = known.iter().find(|(phrase, _)| says(phrase)).map_or("check the method and its role", |(_, a)| a);
-    let Sent { method, claims } = sent;
+    let found = known.iter().find(|(phrase, _)| says(phrase));
+    let advice = found.map_or("check the method and its role", |(_, advice)| advice);
+    let Sent { method, claims, heard } = sent;
+    heard.note(found.map_or_else(|| format!("HTTP {status}"), |(phrase, _)| (*phrase).to_owned()));
     let message = format!(
         "Vault at {} refused the login by {method} at `{}` with {claims}: {advice}",
         attempt.host, attempt.path

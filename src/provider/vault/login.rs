@@ -12,6 +12,7 @@ use super::session::Session;
 use super::wire::Request;
 use super::{Login, Signed};
 use crate::limiter::{Repeat, quota};
+use crate::oidc::{Exchange, Heard, Refused};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -49,25 +50,38 @@ pub(super) async fn log_in(session: &Session) -> Result<Token> {
         Login::AppRole { role_id, secret_id } => {
             let body = json!({ "role_id": role_id, "secret_id": secret_id.expose_text() });
             // A secret id may be good for one use.
-            ask(session, path, body, Repeat::Once, "approle", format!("role_id `{role_id}`")).await
+            let sent = Sent { method: "approle", claims: format!("role_id `{role_id}`"), heard: Heard::default() };
+            ask(session, path, body, Repeat::Once, &sent).await
         }
         Login::Signed { role, from } => {
-            let jwt = signed(session, from).await?;
-            let claims = claims(&jwt);
-            let mut body = json!({ "jwt": jwt.expose_text() });
-            if let (Some(role), Some(body)) = (role, body.as_object_mut()) {
-                body.insert("role".into(), Json::String(role.clone()));
-            }
-            let role = role.as_deref().map_or_else(|| "the default role".to_owned(), |role| format!("role `{role}`"));
-            ask(session, path, body, Repeat::Safe, "signed token", format!("{role}{claims}")).await
+            let exchange = Exchange::Vault {
+                url: session.settings.url.trim_end_matches('/').to_owned(),
+                mount: mount.to_owned(),
+                role: role.clone().unwrap_or_else(|| "(default)".to_owned()),
+            };
+            let (mint, path) = (|| signed(session, from), &path);
+            let ask = |jwt| async move { vouched(session, path, role.as_deref(), &jwt).await };
+            session.shared.refusals.trade(exchange, mint, ask).await
         }
         Login::None => Err(Error::new(ErrorKind::Unauthenticated, "the Vault provider is not told how to log in")),
     }
 }
 
-async fn ask(session: &Session, path: String, body: Json, repeat: Repeat, method: &str, sent: String) -> Result<Token> {
+/// A login with a signed token.
+async fn vouched(session: &Session, path: &str, role: Option<&str>, jwt: &SecretValue) -> Result<Token, Refused> {
+    let mut body = json!({ "jwt": jwt.expose_text() });
+    if let (Some(role), Some(body)) = (role, body.as_object_mut()) {
+        body.insert("role".into(), role.into());
+    }
+    let role = role.map_or_else(|| "the default role".to_owned(), |role| format!("role `{role}`"));
+    let sent = Sent { method: "signed token", claims: format!("{role}{}", claims(jwt)), heard: Heard::default() };
+    let token = ask(session, path.to_owned(), body, Repeat::Safe, &sent).await;
+    token.map_err(|error| sent.heard.refused(error, |code| code == "token is expired"))
+}
+
+async fn ask(session: &Session, path: String, body: Json, repeat: Repeat, sent: &Sent<'_>) -> Result<Token> {
     let request = Request::update(path, body);
-    let answer = session.ask(repeat, &request, &Sent { method, claims: sent }).await?;
+    let answer = session.ask(repeat, &request, sent).await?;
     let text = answer.auth("client_token").as_str().filter(|token| !token.is_empty());
     let text = text.ok_or_else(|| {
         Error::new(

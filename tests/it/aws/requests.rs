@@ -23,7 +23,8 @@ fn many() -> Vec<Place> {
 /// The mark of the nth secret.
 fn nth_mark(n: usize) -> String {
     let generation = Generation { id: format!("gid{n}"), ..generation(1) };
-    Mark { owner: owner(), generation, version: "1".into(), carried: false, over_drift: false }.to_string()
+    Mark { owner: owner(), generation, version: "1".into(), carried: false, over_drift: false, withdrawn: false }
+        .to_string()
 }
 
 /// Stores what [`many`] declares, without a request.

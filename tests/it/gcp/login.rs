@@ -50,7 +50,7 @@ fn trust(fake: &FakeGcp, public: String) {
             issuer: ISSUER.into(),
             allowed_audience: format!("https://iam.googleapis.com/{PROVIDER}"),
             keys: [("k1".to_owned(), public)].into(),
-            subject: SUBJECT.into(),
+            subjects: vec![SUBJECT.into()],
         });
         sign_in.lends.insert((MEMBER.into(), DEPLOY.into()));
     });

@@ -2,18 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 
-use super::{AUDIENCE, BOTH, LOGIN, MAIN, MORE, PLAN_ROLE, SYNC_ROLE, Stage, keyless, with_auth};
+use super::{AUDIENCE, BOTH, LOGIN, MAIN, MORE, PLAN_ROLE, SYNC_ROLE, Stage, expired, keyless, with_auth};
 use crate::canary::Canary;
 use crate::fake::actions::Answer;
-use crate::fake::jwt::now;
 use crate::sandbox::Ran;
 use crate::stage::BASE;
-
-fn expired() -> Answer {
-    Answer::With(json!({ "iat": now() - 900, "nbf": now() - 900, "exp": now() - 300 }))
-}
 
 /// A repository with two secrets, so that more than one call needs credentials.
 fn text() -> String {

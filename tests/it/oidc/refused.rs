@@ -1,43 +1,64 @@
 //! A refused login is explained: which claims were sent, what the code means, and what would admit
 //! exactly this run.
 
-use super::{AUDIENCE, BOTH, MORE, SYNC_ROLE, Stage};
+use super::{AUDIENCE, BOTH, MORE, NEWER, SYNC_ROLE, Stage};
 use crate::fake::actions::ISSUER;
 use crate::stage::BASE;
 
 /// What a run says of its refused login, with what changes from run to run left out.
 fn said(ran: &crate::sandbox::Ran) -> String {
-    let from = ran.stdout.find("AWS refused this run's ID token for the role").unwrap_or_else(|| panic!("{ran:?}"));
+    explained(ran, "AWS refused this run's ID token for the role")
+}
+
+/// The same from a beginning on.
+pub(super) fn explained(ran: &crate::sandbox::Ran, beginning: &str) -> String {
+    let from = ran.stdout.find(beginning).unwrap_or_else(|| panic!("{ran:?}"));
     let text = &ran.stdout[from..];
     // The block ends with the runner's command that lets commands work again.
     let text = text.split("\n::").next().unwrap();
     regex::Regex::new(r"(iat|nbf|exp): \d+").unwrap().replace_all(text, "$1: SECONDS").into_owned()
 }
 
+/// The policy at the end of an explanation, if it is JSON.
+pub(super) fn policy(text: &str) -> serde_json::Value {
+    serde_json::from_str(&text[text.find("\n    {").unwrap()..]).unwrap()
+}
+
+/// The summary tells of the refusal as well, and nothing that is printed holds a token's signature.
+pub(super) fn is_told_without_a_token(stage: &Stage, ran: &crate::sandbox::Ran, said: &[&str]) {
+    let summary = stage.sandbox.read("summary");
+    assert!(summary.contains("a login was refused"), "{summary}");
+    let unescaped = summary.replace('\\', "");
+    for part in said {
+        assert!(unescaped.contains(part), "{part}: {summary}");
+    }
+    let minted = stage.actions.minted();
+    assert!(!minted.is_empty());
+    for text in [&summary, &ran.stdout, &ran.stderr] {
+        let bare = text.lines().filter(|line| !line.starts_with("::add-mask::")).collect::<String>();
+        for signature in minted.iter().map(|token| token.rsplit('.').next().unwrap()) {
+            assert!(!bare.contains(signature), "the signature stands in its mask alone");
+        }
+    }
+}
+
 #[test]
 fn a_role_that_trusts_the_older_form_of_the_subject() {
     let stage = Stage::new();
-    stage.actions.subject("repo:octo@501/demo@1001:ref:refs/heads/main");
+    stage.actions.subject(NEWER);
     let ran = stage.push_of(&format!("{BASE}{MORE}"), BOTH);
     assert_ne!(ran.code, Some(0));
     insta::assert_snapshot!("older_form", said(&ran));
-    let summary = stage.sandbox.read("summary");
-    assert!(summary.contains("a login was refused") && summary.contains("octo@501/demo@1001"), "{summary}");
-    for text in [&summary, &ran.stdout, &ran.stderr] {
-        let bare = text.lines().filter(|line| !line.starts_with("::add-mask::")).collect::<String>();
-        let signature = stage.actions.minted()[0].rsplit('.').next().unwrap().to_owned();
-        assert!(!bare.contains(&signature), "the signature stands in its mask alone");
-    }
+    is_told_without_a_token(&stage, &ran, &["octo@501/demo@1001"]);
 }
 
 #[test]
 fn the_policy_that_is_shown_admits_exactly_this_run() {
     let stage = Stage::new();
-    stage.actions.subject("repo:octo@501/demo@1001:ref:refs/heads/main");
+    stage.actions.subject(NEWER);
     let ran = stage.push_of(&format!("{BASE}{MORE}"), BOTH);
     let text = said(&ran);
-    let policy = &text[text.find("\n    {").unwrap()..];
-    let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+    let policy = policy(&text);
     let statement = &policy["Statement"][0];
     let host = ISSUER.trim_start_matches("https://");
     assert_eq!(statement["Principal"]["Federated"], format!("arn:aws:iam::123456789012:oidc-provider/{host}"));

@@ -3,8 +3,9 @@
 
 use serde_json::json;
 
-use super::{ISSUER, MAIN, PULL_REQUEST, Stage};
-use crate::vault::Bao;
+use super::refused::{explained, is_told_without_a_token, policy};
+use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired};
+use crate::vault::{Bao, Proxy};
 
 const INPUTS: &[(&str, &str)] =
     &[("vault_role", "sync"), ("vault_plan_role", "plan"), ("vault_audience", "https://vault.example")];
@@ -29,8 +30,7 @@ fn secretfile(url: &str, names: &[&str]) -> String {
 
 async fn trusting(bao: &Bao, stage: &Stage) {
     bao.post("sys/auth/jwt", json!({ "type": "jwt" })).await;
-    let config = json!({ "jwt_validation_pubkeys": [stage.actions.pem()], "bound_issuer": ISSUER });
-    bao.post("auth/jwt/config", config).await;
+    trusting_key(bao, stage).await;
     for (name, policy, subject) in [("plan", PLAN, PULL_REQUEST), ("sync", SYNC, MAIN)] {
         bao.policy(name, policy).await;
         let role = json!({
@@ -39,6 +39,11 @@ async fn trusting(bao: &Bao, stage: &Stage) {
         });
         bao.post(&format!("auth/jwt/role/{name}"), role).await;
     }
+}
+
+async fn trusting_key(bao: &Bao, stage: &Stage) {
+    let config = json!({ "jwt_validation_pubkeys": [stage.actions.pem()], "bound_issuer": ISSUER });
+    bao.post("auth/jwt/config", config).await;
 }
 
 #[tokio::test]
@@ -88,4 +93,50 @@ async fn with_one_role_only_vault_is_not_asked_for_a_pull_request() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(stage.comment(pull).contains("`vault_plan_role`"));
     assert!(proxy.asked().is_empty());
+}
+
+/// How often a login was asked for.
+fn logins(proxy: &Proxy) -> usize {
+    proxy.asked().iter().filter(|asked| asked.path == "auth/jwt/login").count()
+}
+
+#[tokio::test]
+async fn a_role_that_is_bound_to_the_older_form_of_the_subject() {
+    let (bao, stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let text = secretfile(proxy.url(), &["one", "two"]);
+    stage.actions.subject(NEWER);
+    let ran = stage.push_of(&text, INPUTS);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert_eq!((stage.actions.requests(), logins(&proxy)), (1, 1), "what is final is asked once");
+    let said = explained(&ran, "Vault at");
+    insta::assert_snapshot!("vault", said.replace(proxy.url(), "https://vault.example:8200"));
+    is_told_without_a_token(&stage, &ran, &["invalid subject", "octo@501/demo@1001"]);
+
+    // What is shown admits exactly this run.
+    bao.post("auth/jwt/role/sync", policy(&said)).await;
+    bao.policy("secretzero-sync", SYNC).await;
+    let ran = stage.push_of(&text, INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_expired_on_its_way_to_vault_is_minted_once_again() {
+    let (bao, stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let text = secretfile(proxy.url(), &["one", "two"]);
+    stage.actions.next([expired()]);
+    let ran = stage.push_of(&text, INPUTS);
+    assert_eq!((ran.code, stage.actions.requests(), logins(&proxy)), (Some(0), 2, 2), "{ran:?}");
+
+    let stage = Stage::new();
+    trusting_key(&bao, &stage).await;
+    proxy.forget();
+    stage.actions.next([expired(), expired(), expired()]);
+    let ran = stage.push_of(&text, INPUTS);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert_eq!((stage.actions.requests(), logins(&proxy)), (2, 2), "once, not for ever");
+    assert!(explained(&ran, "Vault at").contains("clocks differ"), "{ran:?}");
 }

@@ -131,3 +131,34 @@ async fn of_two_runs_that_create_one_entry_the_first_keeps_its_value() {
     assert_eq!(value(&one, &at).await.as_deref(), Ok(won));
     one.close().await;
 }
+
+#[tokio::test]
+async fn a_value_that_somebody_writes_between_mark_and_value_stays_theirs() {
+    let bao = Bao::start().await;
+    let proxy = bao.proxy();
+    let sandbox = sandbox(
+        "metadata: {project: p}
+providers:
+  vault: {kind: vault, auth: {kind: token, config: {url: '${VAULT_ADDR}', token: '${VAULT_TOKEN}'}}}
+secrets:
+  - name: one
+    kind: random_password
+    targets:
+      - {provider: vault, kind: kv, config: {path: one}}
+      - {provider: vault, kind: kv, config: {path: two}}
+",
+        &proxy,
+    );
+    sandbox.expect(0, &["sync"]);
+    let ours = bao.get("secret/data/two").await["data"]["password"].clone();
+    proxy.fail("POST", "secret/data/one", 1, Fault::Overtaken);
+    let ran = sandbox.expect(8, &["rotate", "--force", "--secret", "one"]);
+    assert!(ran.stderr.contains("was left alone"), "{ran:?}");
+    assert_eq!(bao.get("secret/data/one").await["data"]["password"], "theirs");
+    // Their value is told as a change from outside, and spread nowhere.
+    sandbox.expect(0, &["sync"]);
+    assert_eq!(bao.get("secret/data/one").await["data"]["password"], "theirs");
+    assert_eq!(bao.get("secret/data/two").await["data"]["password"], ours);
+    let drift = sandbox.run(&["drift"]);
+    assert!(drift.stdout.contains("one"), "{drift:?}");
+}

@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     CutAfter,
     /// It acts twice; the second answer is heard.
     Twice,
+    /// Somebody writes `theirs` to the same entry just before it acts.
+    Overtaken,
 }
 
 struct Rule {
@@ -181,6 +183,10 @@ async fn handle(State(inner): State<Inner>, method: Method, uri: Uri, headers: H
         Some(Fault::Stall) => std::future::pending::<()>().await,
         Some(Fault::CutBefore) => return cut(&inner),
         Some(Fault::Twice) => drop(forward(&inner, method.clone(), &uri, &headers, body.clone()).await),
+        Some(Fault::Overtaken) => {
+            let theirs = json!({ "data": { "password": "theirs" } }).to_string();
+            drop(forward(&inner, method.clone(), &uri, &headers, theirs.into()).await);
+        }
         Some(Fault::LostReply | Fault::CutAfter) | None => {}
     }
     let answer = forward(&inner, method, &uri, &headers, body).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secretzero::disk::SystemDisk;
 use secretzero::limiter::{Limiter, RateLimit, RetryPolicy};
+use secretzero::oidc::Refusals;
 use secretzero::provider::vault::{Login, VaultProvider, VaultSettings, VaultShared};
 use secretzero::provider::{ErrorKind, Expect, Provider, Reading};
 use secretzero::secret::{SecretValue, Shape};
@@ -42,7 +43,8 @@ pub(super) fn provider(url: &str, namespace: &str, token: &str) -> VaultProvider
     };
     let retry = RetryPolicy { first_delay: Duration::from_millis(1), ..RetryPolicy::default() };
     let limiter = Arc::new(Limiter::new(retry, RateLimit::Off));
-    VaultProvider::new(settings, VaultShared { limiter, disk: Arc::new(SystemDisk), tokens: None })
+    let (disk, refusals) = (Arc::new(SystemDisk), Refusals::default());
+    VaultProvider::new(settings, VaultShared { limiter, disk, tokens: None, refusals })
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::claims::Claims;
-use super::{Failure, Login, Token};
+use super::{Login, Token};
 use crate::certificate::distrusted;
 use crate::hosts::Cloud;
 use crate::limiter::{Repeat, quota};
+use crate::oidc::{Heard, Refused};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -38,60 +39,56 @@ impl Granted {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Refused {
+struct Body {
     error_codes: Vec<u64>,
 }
 
+/// The assertion that a file holds. Whoever keeps the file renews it, so it is read for each exchange.
+pub(super) async fn assertion_in(path: &str) -> Result<SecretValue> {
+    let bytes = tokio::fs::read(path).await.map_err(|_| {
+        let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which cannot be read");
+        Error::new(ErrorKind::Unauthenticated, message)
+    })?;
+    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
+}
+
+/// Whether the code says that an assertion was too old, or not good yet.
+fn is_expired(code: &str) -> bool {
+    code == "AADSTS700024"
+}
+
 impl Login {
-    /// The token of a service principal, with the assertion that a file holds.
-    pub(super) async fn with_file(
+    /// The token of a service principal.
+    pub(super) async fn exchange(
         &self,
         tenant: &str,
         client: &str,
         scope: &str,
-        path: &str,
-    ) -> Result<Token, Failure> {
-        // Whoever keeps the file renews it, so it is read for each exchange.
-        let bytes = tokio::fs::read(path).await.map_err(|_| {
-            let message = format!("AZURE_FEDERATED_TOKEN_FILE names `{path}`, which cannot be read");
-            Error::new(ErrorKind::Unauthenticated, message)
-        })?;
-        let assertion = SecretValue::new(bytes.trim_ascii().to_vec());
-        Ok(self.exchange(tenant, client, scope, &Proof::Assertion(&assertion)).await?)
+        proof: &Proof<'_>,
+    ) -> Result<Token, Refused> {
+        let heard = Heard::default();
+        let who = Asked { host: self.authority_host(), tenant, client, proof, heard: &heard };
+        self.granted(&who, scope).await.map_err(|error| heard.refused(error, is_expired))
     }
 
-    /// The token of a service principal.
-    pub(super) async fn exchange(&self, tenant: &str, client: &str, scope: &str, proof: &Proof<'_>) -> Result<Token> {
+    async fn granted(&self, who: &Asked<'_>, scope: &str) -> Result<Token> {
+        let Asked { host, tenant, .. } = *who;
         let plain = !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
         if !plain {
             let message = "the tenant of the Azure login is neither an id nor a domain; check `tenant_id`";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let url = format!("{}/{tenant}/oauth2/v2.0/token", self.authority);
-        let host = self.authority_host();
         let (scheme, _) = self.authority.split_once("://").unwrap_or_default();
         let authority = self.authority.split_once("://").map_or("", |(_, rest)| rest);
         let checked = self.hosts.check(Cloud::Entra, scheme, authority.split('/').next().unwrap_or_default());
         checked.map_err(|refused| Error::new(ErrorKind::Invalid, refused.to_string()))?;
-        let text = |value: &SecretValue| value.expose_text().unwrap_or_default().to_owned();
-        let mut form = vec![
-            ("client_id", client.to_owned()),
-            ("scope", scope.to_owned()),
-            ("grant_type", "client_credentials".to_owned()),
-        ];
-        match proof {
-            Proof::Secret(secret) => form.push(("client_secret", text(secret))),
-            Proof::Assertion(assertion) => {
-                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-                form.push(("client_assertion_type", kind.to_owned()));
-                form.push(("client_assertion", text(assertion)));
-            }
-        }
-        let who = Asked { host, tenant, client, proof };
+        let form = who.form(scope);
         let http = self.http.client()?;
         let once = || {
             let request = http.post(&url).form(&form);
             async {
+                who.heard.note("");
                 let answer = request.send().await.map_err(|error| unanswered(host, &error))?;
                 let status = answer.status().as_u16();
                 let later = answer.headers().get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
@@ -126,11 +123,31 @@ struct Asked<'a> {
     tenant: &'a str,
     client: &'a str,
     proof: &'a Proof<'a>,
+    /// The code of the latest answer.
+    heard: &'a Heard,
 }
 
 impl Asked<'_> {
+    fn form(&self, scope: &str) -> Vec<(&'static str, String)> {
+        let text = |value: &SecretValue| value.expose_text().unwrap_or_default().to_owned();
+        let mut form = vec![
+            ("client_id", self.client.to_owned()),
+            ("scope", scope.to_owned()),
+            ("grant_type", "client_credentials".to_owned()),
+        ];
+        match self.proof {
+            Proof::Secret(secret) => form.push(("client_secret", text(secret))),
+            Proof::Assertion(assertion) => {
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                form.push(("client_assertion_type", kind.to_owned()));
+                form.push(("client_assertion", text(assertion)));
+            }
+        }
+        form
+    }
+
     fn refused(&self, status: u16, body: &[u8], later: Option<Duration>) -> Error {
-        let codes = serde_json::from_slice::<Refused>(body).unwrap_or_default().error_codes;
+        let codes = serde_json::from_slice::<Body>(body).unwrap_or_default().error_codes;
         let Some(code) = codes.first() else {
             return match status {
                 429 => Error::new(ErrorKind::Throttled(later), format!("{} throttles logins", self.host)),
@@ -148,6 +165,7 @@ impl Asked<'_> {
 
     fn denied(&self, code: &str, advice: &str) -> Error {
         let Self { tenant, client, .. } = self;
+        self.heard.note(code);
         let message = format!(
             "Azure authentication failed ({code}) for the application {client} in the tenant {tenant}: {advice}"
         );
@@ -202,7 +220,8 @@ mod tests {
         let claims = br#"{"iss":"https://token.actions.githubusercontent.com","sub":"repo:o/r:pull_request","aud":"api://AzureADTokenExchange"}"#;
         let token = SecretValue::from(format!("h.{}.s", BASE64URL_NOPAD.encode(claims)));
         let proof = Proof::Assertion(&token);
-        let asked = Asked { host: "login.microsoftonline.com", tenant: "t", client: "c", proof: &proof };
+        let heard = Heard::default();
+        let asked = Asked { host: "login.microsoftonline.com", tenant: "t", client: "c", proof: &proof, heard: &heard };
         let body = format!("{{\"error_description\":\"hunter2\",\"error_codes\":[{code}]}}");
         asked.refused(400, body.as_bytes(), None).message
     }

@@ -22,7 +22,7 @@ use super::{AuthKind, AzureSettings};
 use crate::environment::Environment;
 use crate::hosts::Hosts;
 use crate::limiter::Limiter;
-use crate::oidc::TokenSource;
+use crate::oidc::{Exchange, Refusals, TokenSource};
 use crate::provider::{Error, ErrorKind, Identity, Result};
 use crate::secret::SecretValue;
 use claims::Claims;
@@ -137,6 +137,7 @@ pub(super) struct Login {
     hosts: Hosts,
     http: Http,
     limiter: Arc<Limiter>,
+    refusals: Refusals,
     /// By scope; whoever finds none fetches it while the others wait.
     tokens: Mutex<HashMap<String, Arc<Token>>>,
 }
@@ -151,8 +152,9 @@ impl Login {
         for name in machine::ADDRESS_VARIABLES {
             hosts = settings.environment.filled(name).into_iter().fold(hosts, Hosts::naming);
         }
-        let environment = settings.environment.clone();
-        Self { sources: sources(settings), authority, environment, hosts, http, limiter, tokens: Mutex::default() }
+        let (environment, refusals) = (settings.environment.clone(), settings.refusals.clone());
+        let tokens = Mutex::default();
+        Self { sources: sources(settings), authority, environment, hosts, http, limiter, refusals, tokens }
     }
 
     /// A variable of the run.
@@ -222,17 +224,37 @@ impl Login {
     async fn ask(&self, source: &Source, scope: &str) -> Result<Token, Failure> {
         match source {
             Source::Secret { tenant, client, secret } => {
-                Ok(self.exchange(tenant, client, scope, &entra::Proof::Secret(secret)).await?)
+                let granted = self.exchange(tenant, client, scope, &entra::Proof::Secret(secret)).await;
+                Ok(granted.map_err(|refused| refused.error)?)
             }
-            Source::File { tenant, client, path } => self.with_file(tenant, client, scope, path).await,
+            Source::File { tenant, client, path } => {
+                Ok(self.vouched(tenant, client, scope, || entra::assertion_in(path)).await?)
+            }
             Source::Federated { tenant, client, audience, tokens } => {
-                let assertion = tokens.token(audience).await?;
-                Ok(self.exchange(tenant, client, scope, &entra::Proof::Assertion(&assertion)).await?)
+                Ok(self.vouched(tenant, client, scope, || tokens.token(audience)).await?)
             }
             Source::Machine { client } => self.of_machine(client.as_deref(), scope).await,
             Source::Cli { tenant } => cli::token(tenant.as_deref(), scope).await,
             Source::Incomplete(lack) => Err(Error::new(ErrorKind::Unauthenticated, lack.clone()).into()),
         }
+    }
+
+    /// The token of a service principal, for an assertion that is minted for it.
+    async fn vouched<M>(
+        &self,
+        tenant: &str,
+        client: &str,
+        scope: &str,
+        mint: impl Fn() -> M + Send + Sync,
+    ) -> Result<Token>
+    where
+        M: Future<Output = Result<SecretValue>> + Send,
+    {
+        let exchange = Exchange::Azure { tenant_id: tenant.to_owned(), client_id: client.to_owned() };
+        let ask = |assertion: SecretValue| async move {
+            self.exchange(tenant, client, scope, &entra::Proof::Assertion(&assertion)).await
+        };
+        self.refusals.trade(exchange, mint, ask).await
     }
 }
 

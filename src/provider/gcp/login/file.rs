@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::origin;
-use super::source::{Base, Found, Subject};
+use super::source::{Base, External, Found, Own, Subject};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -72,34 +72,34 @@ fn read(file: File, path: &Path) -> Result<Found> {
     let (base, urls, lender) = match file.kind.as_str() {
         "service_account" => {
             let uri = or(file.token_uri, TOKEN_URI);
-            let base = Base::ServiceAccount {
+            let base = Base::Own(Own::ServiceAccount {
                 email: need(file.client_email, "client_email", path)?,
                 key: SecretValue::from(need(file.private_key, "private_key", path)?),
                 key_id: file.private_key_id,
                 token_uri: uri.clone(),
-            };
+            });
             (base, vec![uri], String::new())
         }
         "authorized_user" => {
             let uri = or(file.token_uri, TOKEN_URI);
-            let base = Base::User {
+            let base = Base::Own(Own::User {
                 client_id: need(file.client_id, "client_id", path)?,
                 client_secret: SecretValue::from(file.client_secret),
                 refresh_token: SecretValue::from(need(file.refresh_token, "refresh_token", path)?),
                 token_uri: uri.clone(),
-            };
+            });
             (base, vec![uri], String::new())
         }
         "external_account" => {
             let subject = subject(file.credential_source, path)?;
             let near = if let Subject::Url { url, .. } = &subject { Some(url.clone()) } else { None };
             let token_url = need(file.token_url, "token_url", path)?;
-            let base = Base::External {
+            let base = Base::External(External {
                 audience: need(file.audience, "audience", path)?,
                 token_type: file.subject_token_type,
                 token_url: token_url.clone(),
                 subject,
-            };
+            });
             (base, near.into_iter().chain([token_url]).collect(), file.service_account_impersonation_url)
         }
         "impersonated_service_account" => {

@@ -23,9 +23,11 @@ pub(super) use source::override_of;
 pub(super) use wire::origin;
 
 use super::{GcpSettings, GcpShared};
+use crate::oidc::claims::Claims;
+use crate::oidc::{Exchange, Refusals, Refused};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
-use source::{Base, Found};
+use source::{Base, External, Found};
 use wire::Wire;
 
 /// The scope that all rights of an identity are under.
@@ -43,6 +45,7 @@ pub(super) struct Login {
     base: Base,
     /// Where each service account that is put on top lends its token, in turn.
     lenders: Vec<String>,
+    refusals: Refusals,
     held: Mutex<Option<Held>>,
     principal: OnceLock<String>,
 }
@@ -65,7 +68,8 @@ impl Login {
         let wire = Wire::new(settings.hosts.clone(), shared)?;
         let Found { base, lenders, project, hosts } = source::find(settings, shared, &wire).await?;
         let wire = wire.naming(hosts);
-        let login = Self { wire, base, lenders, held: Mutex::new(None), principal: OnceLock::new() };
+        let (refusals, held) = (shared.refusals.clone(), Mutex::new(None));
+        let login = Self { wire, base, lenders, refusals, held, principal: OnceLock::new() };
         Ok((login, project))
     }
 
@@ -80,18 +84,48 @@ impl Login {
         if let Some(held) = held.as_ref().filter(|held| Instant::now() < held.until) {
             return Ok(held.token.clone());
         }
-        let (mut granted, mut who) = self.base.token(&self.wire).await?;
-        for lender in &self.lenders {
-            let email = source::email_of(lender).to_owned();
-            granted = self.lent(lender, &granted.token, &who, &email).await?;
-            who = email;
-        }
+        let (granted, who) = match &self.base {
+            Base::Own(own) => self.lent_all(own.token(&self.wire).await?).await?,
+            Base::External(external) => self.traded(external).await?,
+        };
         // Set by whoever was first; it never changes.
         let _ = self.principal.set(who);
         let margin = MARGIN.min(granted.lives / 2);
         let until = Instant::now() + (granted.lives - margin);
         *held = Some(Held { token: granted.token.clone(), until });
         Ok(granted.token)
+    }
+
+    /// Exchanges somebody else's token and borrows with what it gives; both are one trade, since the
+    /// claims decide about both.
+    async fn traded(&self, external: &External) -> Result<(Granted, String)> {
+        let provider = external.audience.trim_start_matches("//iam.googleapis.com/").to_owned();
+        let service_account = self.lenders.last().map(|lender| source::email_of(lender).to_owned());
+        let ask = |token: SecretValue| async move {
+            let traded = async { self.lent_all(external.exchange(&self.wire, &token).await?).await };
+            traded.await.map_err(|error| self.refused(error, &token))
+        };
+        let exchange = Exchange::Google { provider, service_account };
+        self.refusals.trade(exchange, || external.mint(&self.wire), ask).await
+    }
+
+    /// Google has one code for a token that is too old and for one of an unknown issuer; its end tells.
+    fn refused(&self, error: Error, token: &SecretValue) -> Refused {
+        let code = self.wire.heard();
+        let end = Claims::of(token).ok().and_then(|claims| claims.seconds("exp"));
+        let expired = code == "invalid_grant" && end.is_some_and(|end| end <= self.wire.now().as_second());
+        Refused { error, code: if expired { format!("{code}, expired") } else { code }, expired }
+    }
+
+    /// The token of the last service account in turn, each borrowed with the one before.
+    async fn lent_all(&self, first: (Granted, String)) -> Result<(Granted, String)> {
+        let (mut granted, mut who) = first;
+        for lender in &self.lenders {
+            let email = source::email_of(lender).to_owned();
+            granted = self.lent(lender, &granted.token, &who, &email).await?;
+            who = email;
+        }
+        Ok((granted, who))
     }
 
     /// Forgets a token that was refused.

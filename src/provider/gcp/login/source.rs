@@ -27,14 +27,29 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// The first identity, before any service account lends its own.
 pub(super) enum Base {
+    /// Of Google's own.
+    Own(Own),
+    /// Of somebody whom a workload identity pool trusts.
+    External(External),
+}
+
+/// An identity that Google itself gave.
+pub(super) enum Own {
     /// A key.
     ServiceAccount { email: String, key: SecretValue, key_id: String, token_uri: String },
     /// A person who logged in with gcloud.
     User { client_id: String, client_secret: SecretValue, refresh_token: SecretValue, token_uri: String },
-    /// Somebody whom a workload identity pool trusts.
-    External { audience: String, token_type: String, token_url: String, subject: Subject },
     /// The machine.
     Metadata { host: String },
+}
+
+/// A token of somebody else, and where it is exchanged.
+pub(super) struct External {
+    /// The pool's provider.
+    pub(super) audience: String,
+    pub(super) token_type: String,
+    pub(super) token_url: String,
+    pub(super) subject: Subject,
 }
 
 /// Where the token comes from that the pool trusts.
@@ -97,7 +112,7 @@ fn named(settings: &GcpSettings, shared: &GcpShared, path: &Path, wire: &Wire) -
     let bytes = read(shared.disk.as_ref(), path)?;
     let mut found = parse(&bytes, path)?;
     found.hosts.clear();
-    if let Base::External { subject: Subject::Url { url, .. }, .. } = &found.base {
+    if let Base::External(External { subject: Subject::Url { url, .. }, .. }) = &found.base {
         // The issuer of GitHub's tokens is named by the runner's own environment.
         let runner = settings.environment.filled("ACTIONS_ID_TOKEN_REQUEST_URL").map(origin);
         if runner != Some(origin(url)) {
@@ -125,7 +140,7 @@ async fn ambient(settings: &GcpSettings, shared: &GcpShared, wire: &Wire) -> Res
     if project.is_none() && metadata::email(wire, &host).await.is_empty() {
         return Err(missing("no credentials were found"));
     }
-    Ok(Found { base: Base::Metadata { host }, lenders: Vec::new(), project, hosts: Vec::new() })
+    Ok(Found { base: Base::Own(Own::Metadata { host }), lenders: Vec::new(), project, hosts: Vec::new() })
 }
 
 fn well_known(settings: &GcpSettings) -> Option<PathBuf> {
@@ -158,12 +173,12 @@ fn federated(settings: &GcpSettings, shared: &GcpShared) -> Result<Found> {
     }
     let own = format!("https://iam.googleapis.com/{provider}");
     let endpoint = override_of(settings, "STS").unwrap_or_else(|| STS.to_owned());
-    let base = Base::External {
+    let base = Base::External(External {
         audience: format!("//iam.googleapis.com/{provider}"),
         token_type: JWT.into(),
         token_url: format!("{endpoint}/v1/token"),
         subject: Subject::Run { tokens, audience: settings.audience.clone().unwrap_or(own) },
-    };
+    });
     Ok(Found { base, lenders: Vec::new(), project: None, hosts: Vec::new() })
 }
 
@@ -175,7 +190,7 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-impl Base {
+impl Own {
     /// A fresh token, and who it makes us.
     pub(super) async fn token(&self, wire: &Wire) -> Result<(Granted, String)> {
         match self {
@@ -200,36 +215,41 @@ impl Base {
                 let granted = wire.form("the login of gcloud", advice, token_uri, &form).await?;
                 Ok((granted, "the user who is logged in with gcloud".into()))
             }
-            Self::External { audience, token_type, token_url, subject } => {
-                let token = subject.token(wire).await?;
-                let granted = exchange(wire, audience, token_type, token_url, &token).await?;
-                Ok((granted, principal(audience, &token)))
-            }
             Self::Metadata { host } => Ok((metadata::token(wire, host).await?, metadata::email(wire, host).await)),
         }
     }
 }
 
-/// <https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token>
-async fn exchange(wire: &Wire, audience: &str, token_type: &str, url: &str, token: &SecretValue) -> Result<Granted> {
-    let body = json!({
-        "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
-        "requestedTokenType": "urn:ietf:params:oauth:token-type:access_token",
-        "audience": audience,
-        "scope": super::SCOPE,
-        "subjectTokenType": token_type,
-        "subjectToken": token.expose_text().unwrap_or_default(),
-    });
-    let sent = |name: &str| jwt::claim(token, name).unwrap_or_else(|| "?".into());
-    let advice = format!(
-        "we sent iss={}, sub={}, aud={}: the provider {audience} must have this issuer, allow this audience, and its \
-         attribute condition must be true for these claims",
-        sent("iss"),
-        sent("sub"),
-        sent("aud")
-    );
-    let answer = wire.json("the exchange of this run's token", &advice, url, &body, None).await?;
-    wire::granted("the exchange of this run's token", answer.to_string().as_bytes())
+impl External {
+    /// A fresh token of theirs.
+    pub(super) async fn mint(&self, wire: &Wire) -> Result<SecretValue> {
+        self.subject.token(wire).await
+    }
+
+    /// Exchanges one, and who it makes us
+    /// (<https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token>).
+    pub(super) async fn exchange(&self, wire: &Wire, token: &SecretValue) -> Result<(Granted, String)> {
+        let audience = &self.audience;
+        let body = json!({
+            "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "requestedTokenType": "urn:ietf:params:oauth:token-type:access_token",
+            "audience": audience,
+            "scope": super::SCOPE,
+            "subjectTokenType": self.token_type,
+            "subjectToken": token.expose_text().unwrap_or_default(),
+        });
+        let sent = |name: &str| jwt::claim(token, name).unwrap_or_else(|| "?".into());
+        let advice = format!(
+            "we sent iss={}, sub={}, aud={}: the provider {audience} must have this issuer, allow this audience, and \
+             its attribute condition must be true for these claims",
+            sent("iss"),
+            sent("sub"),
+            sent("aud")
+        );
+        let what = "the exchange of this run's token";
+        let answer = wire.json(what, &advice, &self.token_url, &body, None).await?;
+        Ok((wire::granted(what, answer.to_string().as_bytes())?, principal(audience, token)))
+    }
 }
 
 /// The member of the pool that a token makes us, when the pool maps `google.subject` to `sub`

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::hosts::{Cloud, Hosts};
 use crate::limiter::{Limiter, Repeat, quota};
+use crate::oidc::Heard;
 use crate::provider::gcp::GcpShared;
 use crate::provider::gcp::error::{Codes, unanswered};
 use crate::provider::{Error, ErrorKind, Result};
@@ -47,6 +48,8 @@ pub(in super::super) struct Wire {
     limiter: Arc<Limiter>,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
+    /// The code of the latest answer.
+    heard: Heard,
 }
 
 /// Scheme and authority of an address.
@@ -59,7 +62,7 @@ impl Wire {
     pub(super) fn new(hosts: Hosts, shared: &GcpShared) -> Result<Self> {
         let (limiter, clock, disk) = (Arc::clone(&shared.limiter), Arc::clone(&shared.clock), Arc::clone(&shared.disk));
         let http = crate::http::builder().build().map_err(|error| unanswered("the login", &error))?;
-        Ok(Self { http, near: OnceLock::new(), hosts, limiter, clock, disk })
+        Ok(Self { http, near: OnceLock::new(), hosts, limiter, clock, disk, heard: Heard::default() })
     }
 
     /// The client, which loads the CA roots once for login and API.
@@ -86,6 +89,11 @@ impl Wire {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The code of the latest answer; empty if it was none or good.
+    pub(super) fn heard(&self) -> String {
+        self.heard.code()
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {
@@ -157,10 +165,16 @@ impl Wire {
     ) -> Result<Vec<u8>> {
         let request = &request;
         let once = || async move {
+            self.heard.note("");
             let answer = request().send().await.map_err(|error| unanswered(what, &error))?;
             let status = answer.status().as_u16();
             let body = bounded(what, answer).await?;
-            if status < 300 { Ok(body) } else { Err(refused(what, advice, status, &body)) }
+            if status < 300 {
+                return Ok(body);
+            }
+            let code = code_of(status, &body);
+            self.heard.note(code.as_str());
+            Err(refused(what, advice, status, &code))
         };
         self.limiter.run(SCOPE, &quota::GOOGLE_LOGIN, Repeat::Read, once).await
     }
@@ -186,16 +200,20 @@ pub(super) fn granted(what: &str, body: &[u8]) -> Result<Granted> {
     Ok(Granted { token: SecretValue::from(token), lives: Duration::from_secs(seconds) })
 }
 
-fn refused(what: &str, advice: &str, status: u16, body: &[u8]) -> Error {
+/// The code of a refusal, if it is one of Google's or of OAuth; else its status.
+fn code_of(status: u16, body: &[u8]) -> String {
     let codes = Codes::of(body);
     let oauth = serde_json::from_slice::<Json>(body).ok();
     let oauth = oauth.as_ref().and_then(|body| body.get("error")).and_then(Json::as_str);
     let oauth = oauth.and_then(|code| OAUTH_CODES.iter().find(|known| **known == code)).copied();
-    let shown = match (oauth, codes.status.as_str()) {
+    match (oauth, codes.status.as_str()) {
         (Some(code), _) => code.to_owned(),
         (None, "") => format!("HTTP {status}"),
         (None, code) => code.to_owned(),
-    };
+    }
+}
+
+fn refused(what: &str, advice: &str, status: u16, shown: &str) -> Error {
     if status == 429 {
         return Error::new(ErrorKind::Throttled(None), format!("Google throttles {what} ({shown})"));
     }

@@ -27,8 +27,8 @@ pub(crate) struct Pool {
     pub(crate) allowed_audience: String,
     /// The issuer's keys by their id, in PEM: an uploaded JWKS.
     pub(crate) keys: BTreeMap<String, String>,
-    /// The attribute condition.
-    pub(crate) subject: String,
+    /// The attribute condition: one of these.
+    pub(crate) subjects: Vec<String>,
 }
 
 /// Who is known.
@@ -48,6 +48,8 @@ pub(crate) struct SignIn {
     tokens: BTreeMap<String, String>,
     /// Each token given, by the way it was had.
     pub(crate) given: Vec<(&'static str, String)>,
+    /// How often an exchange was asked for.
+    pub(crate) exchanges: usize,
     /// What `/idtoken` answers.
     pub(crate) issued_token: Option<String>,
     /// How long tokens live, in seconds; an hour when missing.
@@ -93,7 +95,10 @@ impl SignIn {
         }
         let answer = match (method.as_str(), path) {
             ("POST", "/token") => self.oauth(&form(&text).into_iter().collect()),
-            ("POST", "/v1/token") => self.exchange(&text),
+            ("POST", "/v1/token") => {
+                self.exchanges += 1;
+                self.exchange(&text)
+            }
             ("GET", "/idtoken") => {
                 return Some(self.issued(headers));
             }
@@ -166,7 +171,7 @@ impl SignIn {
         let valid = verified(&token, key, &pool.allowed_audience, &pool.issuer).ok_or((400, "invalid_grant"))?;
         let subject = valid["sub"].as_str().unwrap_or_default();
         // The attribute condition.
-        if subject != pool.subject {
+        if !pool.subjects.iter().any(|one| one == subject) {
             return Err((401, "unauthorized_client"));
         }
         let members = pool.audience.split("/providers/").next().unwrap_or_default();
