@@ -16,7 +16,6 @@ use super::session::{Depth, Session, Workspace};
 use super::show::plural;
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::{ProviderBlock, ProviderKind};
-use crate::oidc::Phase;
 use crate::provider::{Error, ErrorKind, Identity, Listed, Provider};
 use crate::secret::SecretValue;
 use crate::target::{TargetKind, TargetSettings};
@@ -231,7 +230,7 @@ fn kinds(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<
 
 fn connect(session: &Session, block: &ProviderBlock, args: &ImportArgs) -> Result<Arc<dyn Provider>, Exit> {
     let folder = session.common.file.parent().unwrap_or(Path::new(""));
-    let store = session.connecting(folder, args.calls, &[], Phase::Sync).one(block);
+    let store = session.connecting(folder, args.calls, &[], None).one(block);
     store.iter().for_each(|store| session.connected.add(store));
     store.ok_or_else(|| {
         let reason = format!("providers of kind `{}` are not built into this version", block.kind.as_str());

@@ -23,6 +23,7 @@ mod signal;
 mod sync;
 mod test;
 mod trust;
+mod trusted;
 pub mod variables;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use super::args::{Backoff, CallArgs, Common, RateLimit, StoreArgs};
 use super::console::{Console, Tone};
 use super::exit::Exit;
 use super::show::plural;
+use super::trusted::{LEFT_OUT, may_sync};
 use crate::apply::{FileLedger, LedgerError};
 use crate::clock::{Clock, Entropy};
 use crate::connect::federation::Federation;
@@ -333,7 +334,7 @@ impl Session {
     /// # Errors
     /// [`Exit::Invalid`] if a selected store is not told how to log in; it was told already.
     pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
-        let stores = self.connect(workspace, args, Phase::Sync);
+        let stores = self.connect(workspace, args, None);
         let manifest = &workspace.manifest;
         let secrets = manifest.secrets.iter().filter(|secret| scope.selects(secret));
         let targets = secrets.flat_map(|secret| &secret.targets).filter(|target| selects(manifest, scope, target));
@@ -341,7 +342,7 @@ impl Session {
         // What is not built cannot be used, whatever is set.
         let built = used.iter().filter(|index| stores.get(**index).is_some_and(Option::is_some));
         let blocks = built.filter_map(|index| manifest.providers.get(*index));
-        let federation = Federation::read(&self.environment, Phase::Sync);
+        let federation = Federation::read(&self.environment, self.phase());
         let findings: Vec<Diagnostic> = blocks.flat_map(|block| lacks(block, &federation)).map(missing).collect();
         if findings.is_empty() {
             return Ok(stores);
@@ -355,10 +356,16 @@ impl Session {
         ENDPOINT_VARIABLES.iter().filter_map(|name| self.environment.filled(name))
     }
 
+    /// As whom commands other than `ci` come.
+    pub(super) fn phase(&self) -> Phase {
+        if may_sync(&self.environment) { Phase::Sync } else { Phase::Plan }
+    }
+
     /// Connects every provider block with its identity for a phase, those that lack a setting as
-    /// stores that refuse.
+    /// stores that refuse. Only `ci`, which has judged its event, names a phase; without one the
+    /// environment decides, and remote stores refuse where a pull request steers the run.
     #[must_use]
-    pub fn connect(&self, workspace: &Workspace, args: &StoreArgs, phase: Phase) -> Stores {
+    pub fn connect(&self, workspace: &Workspace, args: &StoreArgs, phase: Option<Phase>) -> Stores {
         let connect = self.connecting(&workspace.folder, args.calls, &args.allowed_hosts, phase);
         let stores = connect.all(&workspace.manifest);
         stores.iter().flatten().for_each(|store| self.connected.add(store));
@@ -389,14 +396,14 @@ impl Session {
         })
     }
 
-    /// What stores are connected with: how calls are paced, how often one is tried, and how the wait grows.
+    /// What stores are connected with, the phase as for [`Session::connect`]: how calls are paced, how often one is tried, and how the wait grows.
     #[must_use]
     pub(super) fn connecting<'a>(
         &'a self,
         folder: &'a Path,
         calls: CallArgs,
         allowed_hosts: &[String],
-        phase: Phase,
+        phase: Option<Phase>,
     ) -> Connect<'a> {
         let retry = limiter::RetryPolicy {
             attempts_max: calls.retry_max_attempts,
@@ -423,7 +430,8 @@ impl Session {
             limiter,
             clock: &self.clock,
             tokens: Some(tokens),
-            federation: Federation::read(environment, phase),
+            federation: Federation::read(environment, phase.unwrap_or_else(|| self.phase())),
+            withheld: (phase.is_none() && !may_sync(environment)).then_some(LEFT_OUT),
             denials: Arc::clone(&self.denials),
             mask,
         }

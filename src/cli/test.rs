@@ -14,8 +14,8 @@ use super::args::StoreArgs;
 use super::console::{Console, Tone};
 use super::exit::Exit;
 use super::session::{Depth, Session, Workspace};
+use super::trusted::{LEFT_OUT, may_sync};
 use crate::manifest::{ProviderBlock, ProviderKind};
-use crate::oidc::Phase;
 use crate::plan::observe::place;
 use crate::provider::{Error, ErrorKind, Identity, Probe, Provider, Reading, Result};
 use crate::target::{Place, TargetSettings};
@@ -23,8 +23,8 @@ use crate::target::{Place, TargetSettings};
 /// What one provider answered.
 struct Answer<'a> {
     block: &'a ProviderBlock,
-    /// `None` is not built.
-    identity: Option<Result<Identity>>,
+    /// Why it was not asked, if it was not.
+    identity: std::result::Result<Result<Identity>, &'static str>,
     milliseconds: u128,
     vaults: Vec<Vault>,
 }
@@ -38,7 +38,7 @@ struct Vault {
 
 impl Answer<'_> {
     fn is_failure(&self) -> bool {
-        matches!(self.identity, Some(Err(_))) || self.vaults.iter().any(|vault| vault.error.is_some())
+        matches!(self.identity, Ok(Err(_))) || self.vaults.iter().any(|vault| vault.error.is_some())
     }
 }
 
@@ -46,7 +46,8 @@ impl Answer<'_> {
 pub(super) async fn test(session: &Session, args: &StoreArgs) -> std::result::Result<Exit, Exit> {
     let workspace = session.open(Depth::NAMES)?;
     let scope = session.scope(&workspace.manifest, args)?;
-    let stores = session.connect(&workspace, args, Phase::Sync);
+    let stores = session.connect(&workspace, args, None);
+    let trusted = may_sync(&session.environment);
     let named = |block: &ProviderBlock| {
         let is_name = |name: &String| *name == block.alias.value || name == block.kind.as_str();
         scope.providers.is_empty() || scope.providers.iter().any(is_name)
@@ -55,9 +56,11 @@ pub(super) async fn test(session: &Session, args: &StoreArgs) -> std::result::Re
     let asked = blocks.filter(|((_, block), _)| named(block)).map(|((index, block), store)| {
         let vaults = vaults(&workspace, index);
         async move {
+            let not_asked = |why| Answer { block, identity: Err(why), milliseconds: 0, vaults: Vec::new() };
             match store {
+                None => not_asked(NOT_BUILT),
+                Some(_) if !trusted && block.kind != ProviderKind::Local => not_asked(LEFT_OUT),
                 Some(store) => ask(block, store.as_ref(), vaults).await,
-                None => Answer { block, identity: None, milliseconds: 0, vaults: Vec::new() },
             }
         }
     });
@@ -87,7 +90,7 @@ async fn ask<'a>(block: &'a ProviderBlock, store: &dyn Provider, vaults: Vec<(St
         let error = seen.and_then(std::result::Result::err).filter(|error| error.kind != ErrorKind::NotFound);
         Vault { url, error, milliseconds: started.elapsed().as_millis() }
     }));
-    Answer { block, identity: Some(identity), milliseconds, vaults: vaults.await }
+    Answer { block, identity: Ok(identity), milliseconds, vaults: vaults.await }
 }
 
 /// The vaults that targets of a provider name, each with one place in it.
@@ -119,13 +122,13 @@ fn tell(console: &Console, answer: &Answer<'_>) {
     let title = if alias == kind { alias.to_owned() } else { format!("{alias} ({kind})") };
     let good = console.paint(Tone::Good, "✓");
     match identity {
-        Some(Ok(identity)) => {
+        Ok(Ok(identity)) => {
             let local = block.kind == ProviderKind::Local;
             let time = if local { String::new() } else { format!(" in {milliseconds} ms") };
             console.line(&format!("{good} {title}: {}{time}", describe(identity, local)));
         }
-        Some(Err(error)) => refused(console, block, &title, error),
-        None => console.line(&format!("{} {title}: {NOT_BUILT}", console.paint(Tone::Warn, "!"))),
+        Ok(Err(error)) => refused(console, block, &title, error),
+        Err(why) => console.line(&format!("{} {title}: {why}", console.paint(Tone::Warn, "!"))),
     }
     for Vault { url, error, milliseconds } in vaults {
         match error {
@@ -161,10 +164,10 @@ fn row(answer: &Answer<'_>) -> Json {
         json!({ "error": error.message, "problem": problem, "next": next })
     };
     match identity {
-        Some(Ok(identity)) => add(json!({ "account": identity.account, "principal": identity.principal,
+        Ok(Ok(identity)) => add(json!({ "account": identity.account, "principal": identity.principal,
             "region": identity.region, "milliseconds": milliseconds })),
-        Some(Err(error)) => add(failure(error)),
-        None => add(json!({ "ok": false, "error": NOT_BUILT })),
+        Ok(Err(error)) => add(failure(error)),
+        Err(why) => add(json!({ "ok": false, "error": why })),
     }
     if !vaults.is_empty() {
         let vaults = vaults.iter().map(|Vault { url, error, milliseconds }| match error {

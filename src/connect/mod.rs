@@ -66,6 +66,8 @@ pub struct Connect<'a> {
     pub denials: Arc<Denials>,
     /// Hides credentials in the log of a job.
     pub mask: Mask,
+    /// Why no remote store may be asked, if none may: each then answers every call with it.
+    pub withheld: Option<&'static str>,
 }
 
 impl Connect<'_> {
@@ -79,6 +81,9 @@ impl Connect<'_> {
     #[must_use]
     pub fn one(&self, block: &ProviderBlock) -> Option<Arc<dyn Provider>> {
         let store = self.complete(block)?;
+        if let Some(why) = self.withheld.filter(|_| block.kind != ProviderKind::Local) {
+            return Some(Arc::new(Unset::new(store, format!("the provider `{}` is {why}", block.alias.value))));
+        }
         Some(match lacks(block, &self.federation).first() {
             Some(lack) => Arc::new(Unset::new(store, format!("{} (line {})", lack.value, lack.span.line))),
             None => store,

@@ -11,6 +11,8 @@ mod phases;
 mod refused;
 mod third_party;
 #[cfg(feature = "vault")]
+mod untrusted;
+#[cfg(feature = "vault")]
 mod vault;
 
 use std::collections::BTreeMap;

@@ -96,7 +96,7 @@ impl Job<'_> {
     async fn drift_of(&self, unit: &Unit) -> Result<Drift, Exit> {
         let workspace = self.declared(unit)?;
         let opened = self.opened(unit).await;
-        let stores = self.session.connect(&workspace, &self.store_args(), Phase::Sync);
+        let stores = self.session.connect(&workspace, &self.store_args(), Some(Phase::Sync));
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
         let scope = Scope { local_left_out: self.local_left_out(), ..Scope::default() };
         let request = Request {

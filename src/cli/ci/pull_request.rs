@@ -266,7 +266,7 @@ impl Job<'_> {
         let session = self.session;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let workspace = Workspace { source: source.clone(), manifest: manifest.clone(), warnings: Vec::new(), folder };
-        let stores = session.connect(&workspace, &self.store_args(), phase);
+        let stores = session.connect(&workspace, &self.store_args(), Some(phase));
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
         let opened = if self.forge.is_some() { self.opened(unit).await } else { Opened::default() };
         let scope = Scope { local_left_out: self.local_left_out(), offline, ..Scope::default() };

@@ -177,7 +177,7 @@ impl Job<'_> {
         Ok(Work {
             workspace,
             steering: &checked.steering,
-            stores: self.session.connect(workspace, &self.store_args(), kind.phase()),
+            stores: self.session.connect(workspace, &self.store_args(), Some(kind.phase())),
             identities: Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key()),
             ledger,
             opened,

@@ -7,7 +7,6 @@ use crate::cli::show::plural;
 use crate::connect::federation::Federation;
 use crate::connect::lacks;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::oidc::Phase;
 use crate::trust::workflows;
 
 /// Where GitHub looks for workflows.
@@ -51,7 +50,7 @@ pub(super) fn secretfile(session: &Session) -> (Option<Workspace>, Vec<Row>) {
         let text = "`metadata.project` is not set, so two Secretfiles without it take each other's objects for theirs";
         rows.push(Row::warning(AREA, text, "set it before the first sync, and keep it"));
     }
-    let federation = Federation::read(&session.environment, Phase::Sync);
+    let federation = Federation::read(&session.environment, session.phase());
     for lack in manifest.providers.iter().flat_map(|block| lacks(block, &federation)) {
         let text = format!("{name}:{}: {}", lack.span.line, lack.value);
         rows.push(Row::warning(AREA, text, "set it in the environment of the run"));

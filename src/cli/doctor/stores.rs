@@ -5,9 +5,9 @@ use futures_util::future::join_all;
 use super::Row;
 use crate::cli::args::{Backoff, CallArgs, RateLimit};
 use crate::cli::session::{Session, Workspace};
+use crate::cli::trusted::{LEFT_OUT, may_sync};
 use crate::connect::lacks;
 use crate::manifest::ProviderKind;
-use crate::oidc::Phase;
 
 /// Somebody waits for the answer, so a store is not tried for long.
 const TRIES: u32 = 2;
@@ -18,10 +18,8 @@ pub(super) async fn stores(session: &Session, workspace: Option<&Workspace>) -> 
     };
     let calls =
         CallArgs { rate_limit: RateLimit::Auto, retry_max_attempts: TRIES, retry_backoff: Backoff::Exponential };
-    // In the job of a pull request it comes as the plan's role, never as one that may write.
-    let pull_request = session.environment.filled("GITHUB_EVENT_NAME") == Some("pull_request");
-    let phase = if pull_request { Phase::Plan } else { Phase::Sync };
-    let connect = session.connecting(&workspace.folder, calls, &[], phase);
+    let trusted = may_sync(&session.environment);
+    let connect = session.connecting(&workspace.folder, calls, &[], None);
     let (stores, federation) = (connect.all(&workspace.manifest), &connect.federation);
     let remote =
         workspace.manifest.providers.iter().zip(&stores).filter(|(block, _)| block.kind != ProviderKind::Local);
@@ -30,6 +28,9 @@ pub(super) async fn stores(session: &Session, workspace: Option<&Workspace>) -> 
         let Some(store) = store else {
             return Row::skipped("stores", format!("{alias}: not built into this version"));
         };
+        if !trusted {
+            return Row::skipped("stores", format!("{alias}: {LEFT_OUT}"));
+        }
         if !lacks(block, federation).is_empty() {
             return Row::skipped("stores", format!("{alias}: not asked, since it lacks a setting"));
         }

@@ -83,6 +83,7 @@ impl FakeActions {
     pub(crate) fn env(&self) -> BTreeMap<String, String> {
         let pairs = [
             ("GITHUB_ACTIONS", "true".to_owned()),
+            ("GITHUB_EVENT_NAME", "push".to_owned()),
             ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/idtoken/77?api-version=2.0", self.url)),
             ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", BEARER.to_owned()),
         ];
