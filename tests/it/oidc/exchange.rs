@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 use super::{AUDIENCE, BOTH, LOGIN, MAIN, MORE, PLAN_ROLE, SYNC_ROLE, Stage, expired, keyless, with_auth};
 use crate::canary::Canary;
 use crate::fake::actions::Answer;
