@@ -21,6 +21,11 @@ pub(super) fn permissions(session: &Session, args: &PermissionsArgs) -> Result<E
     };
     let phases = args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![Phase::from(phase)]);
     let clouds = args.cloud.map_or_else(|| Cloud::ALL.to_vec(), |cloud| vec![Cloud::from(cloud)]);
+    let refused: Vec<_> = clouds.iter().flat_map(|cloud| permissions::refused(&workspace.manifest, *cloud)).collect();
+    if !refused.is_empty() {
+        session.findings(&workspace.source, &refused);
+        return Err(Exit::Invalid);
+    }
     let mut found: Vec<(Cloud, Generated)> = Vec::new();
     for cloud in clouds {
         for phase in &phases {

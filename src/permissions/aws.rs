@@ -16,7 +16,7 @@ use self::keys::Keys;
 use super::{Account, Use, aliases, file_name};
 use crate::manifest::ProviderBlock;
 use crate::target::{ParameterType, SecretsManagerSettings, SsmParameterSettings, TargetSettings};
-use crate::trust::{Document, Generated, Phase};
+use crate::trust::{Document, Generated, Phase, shell_argument};
 
 /// Longest managed policy, in characters that are not blank
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
@@ -56,7 +56,7 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
         let blocks: Vec<&ProviderBlock> = uses.iter().map(|one| one.block).collect();
         // A plan has a role of its own, whichever the provider block names.
         let named = role.and_then(|role| role.rsplit('/').next()).filter(|_| phase == Phase::Sync);
-        let role_name = named.map_or_else(|| format!("secretzero-{}", phase.as_str()), str::to_owned);
+        let role_name = named.map_or_else(|| format!("secretzero-{}", phase.as_str()), shell_argument);
         let whose = if several { format!("  # for {}", aliases(&blocks)) } else { String::new() };
         generated.steps.push(format!(
             "aws iam put-role-policy --role-name {role_name} --policy-name secretzero --policy-document file://{name}{whose}"

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Account, Use};
 use crate::target::TargetSettings;
-use crate::trust::{Document, Generated, Phase};
+use crate::trust::{Document, Generated, Phase, shell_argument};
 
 /// Versions and tags of a secret, without the value.
 const SECRET_PLAN: &[&str] = &["Microsoft.KeyVault/vaults/secrets/readMetadata/action"];
@@ -104,8 +104,8 @@ fn assignments(vaults: &BTreeMap<&str, BTreeSet<String>>, phase: Phase, group: &
         let _ = write!(
             text,
             "az role assignment create --role 'SecretZero {phase}' \\\n  --assignee-object-id \"$PRINCIPAL_ID\" \
-             --assignee-principal-type ServicePrincipal \\\n  --scope \
-             {group}/providers/Microsoft.KeyVault/vaults/{vault}/{object}\n"
+             --assignee-principal-type ServicePrincipal \\\n  --scope {}\n",
+            shell_argument(&format!("{group}/providers/Microsoft.KeyVault/vaults/{vault}/{object}"))
         );
     }
     Document { name: format!("azure-{phase}-assignments.sh"), text }

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use super::{Account, Use};
 use crate::manifest::ProviderBlock;
 use crate::target::{SecretManagerSettings, TargetSettings};
-use crate::trust::{Document, Generated, Phase};
+use crate::trust::google::cel_text;
+use crate::trust::{Document, Generated, Phase, shell_argument, shell_word};
 
 /// Most secrets in one condition: each takes two terms, and a condition 12 operators between its terms
 /// (<https://cloud.google.com/iam/quotas>).
@@ -73,12 +74,11 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     }
     let mut text = String::new();
     for (project, Project { secrets, members }) in &projects {
-        let _ = writeln!(text, "gcloud iam roles create {role} --project={project} --file={name}");
+        let word = shell_argument(project);
+        let _ = writeln!(text, "gcloud iam roles create {role} --project={word} --file={name}");
         if phase == Phase::Sync {
-            let _ = writeln!(
-                text,
-                "gcloud iam roles create secretzeroCreate --project={project} --file=gcp-create-role.yaml"
-            );
+            let _ =
+                writeln!(text, "gcloud iam roles create secretzeroCreate --project={word} --file=gcp-create-role.yaml");
         }
         let placeholder = if several { format!("PROJECT_NUMBER_OF_{project}") } else { "PROJECT_NUMBER".to_owned() };
         let conditions = conditions(secrets, number.unwrap_or(&placeholder));
@@ -87,7 +87,7 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
                 bind(&mut text, project, member, "secretzeroCreate", "None");
             }
             for condition in &conditions {
-                let condition = format!("'expression={condition},title=secretzero-{}'", phase.as_str());
+                let condition = shell_word(&format!("expression={condition},title=secretzero-{}", phase.as_str()));
                 bind(&mut text, project, member, &role, &condition);
             }
         }
@@ -107,8 +107,10 @@ fn role_document(name: &str, title: &str, permissions: &[&str]) -> Document {
 fn bind(text: &mut String, project: &str, member: &str, role: &str, condition: &str) {
     let _ = write!(
         text,
-        "gcloud projects add-iam-policy-binding {project} \\\n  --member=serviceAccount:{member} \\\n  \
-         --role=projects/{project}/roles/{role} \\\n  --condition={condition}\n"
+        "gcloud projects add-iam-policy-binding {} \\\n  --member={} \\\n  --role={} \\\n  --condition={condition}\n",
+        shell_argument(project),
+        shell_argument(&format!("serviceAccount:{member}")),
+        shell_argument(&format!("projects/{project}/roles/{role}")),
     );
 }
 
@@ -123,7 +125,8 @@ fn conditions(secrets: &[&SecretManagerSettings], number: &str) -> Vec<String> {
     let ids: BTreeSet<&str> = secrets.iter().map(|secret| secret.secret_id.as_str()).collect();
     let term = |id: &&str| {
         let name = format!("projects/{number}/secrets/{id}");
-        format!("resource.name == \"{name}\" || resource.name.startsWith(\"{name}/versions/\")")
+        let (whole, versions) = (cel_text(&name), cel_text(&format!("{name}/versions/")));
+        format!("resource.name == {whole} || resource.name.startsWith({versions})")
     };
     let terms: Vec<String> = ids.iter().map(term).collect();
     terms.chunks(SECRETS_PER_CONDITION).map(|terms| terms.join(" || ")).collect()

@@ -9,6 +9,7 @@ mod azure;
 mod google;
 mod vault;
 
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, ProviderBlock, ProviderKind, Target};
 use crate::target::TargetSettings;
 use crate::trust::{Cloud, Generated, Phase};
@@ -41,6 +42,12 @@ pub fn permissions(manifest: &Manifest, cloud: Cloud, phase: Phase, account: &Ac
         Cloud::Gcp => google::permissions(&uses, phase, account),
         Cloud::Vault => vault::permissions(&uses, phase),
     })
+}
+
+/// What no rights of a cloud can name exactly, so that they would open more than the Secretfile holds.
+#[must_use]
+pub fn refused(manifest: &Manifest, cloud: Cloud) -> Vec<Diagnostic> {
+    if cloud == Cloud::Vault { vault::refused(manifest) } else { Vec::new() }
 }
 
 /// A target with the block it is reached through.

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Use, aliases, file_name};
-use crate::manifest::ProviderBlock;
+use crate::diagnostic::{Diagnostic, Severity, quote};
+use crate::manifest::{Manifest, ProviderBlock};
 use crate::target::TargetSettings;
-use crate::trust::{Document, Generated, Phase};
+use crate::trust::{Document, Generated, Phase, shell_argument};
 
 /// Paths with their capabilities.
 type Paths = BTreeMap<String, BTreeSet<&'static str>>;
@@ -37,11 +38,47 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase) -> Generated {
         let name = file_name(&format!("vault-{}-policy", phase.as_str()), index, "hcl");
         let blocks: Vec<&ProviderBlock> = uses.iter().map(|one| one.block).collect();
         let whose = if several { format!("  # for {}", aliases(&blocks)) } else { String::new() };
-        let namespace = namespace.map(|namespace| format!("-namespace={namespace} ")).unwrap_or_default();
+        let namespace = namespace
+            .map(|namespace| format!("{} ", shell_argument(&format!("-namespace={namespace}"))))
+            .unwrap_or_default();
         generated.steps.push(format!("vault policy write {namespace}secretzero-{} {name}{whose}", phase.as_str()));
         generated.documents.push(Document { name, text: hcl(&paths) });
     }
     generated
+}
+
+/// What a path of a policy cannot say: `*` and `+` stand for the paths of others, `{{` and `${` are filled in
+/// by the server, and the rest ends the text
+/// (<https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax>).
+const NOT_IN_A_PATH: [&str; 6] = ["\"", "\\", "*", "+", "{{", "${"];
+
+/// Targets that no policy can name exactly, with their secrets and lines.
+pub(super) fn refused(manifest: &Manifest) -> Vec<Diagnostic> {
+    let targets = manifest.secrets.iter().flat_map(|secret| secret.targets.iter().map(move |target| (secret, target)));
+    let findings = targets.flat_map(|(secret, target)| {
+        let named = match &target.settings {
+            TargetSettings::Kv(kv) => [("mount_point", &kv.mount_point), ("path", &kv.path)],
+            TargetSettings::DatabaseRole(role) => {
+                [("database_mount", &role.database_mount), ("role_name", &role.role_name)]
+            }
+            TargetSettings::TransitKey(key) => [("mount_point", &key.mount_point), ("key_name", &key.key_name)],
+            _ => return Vec::new(),
+        };
+        let odd = |text: &str| {
+            let found = NOT_IN_A_PATH.into_iter().find(|odd| text.contains(odd));
+            found.or_else(|| text.contains(char::is_control).then_some("a control character"))
+        };
+        let finding = |(setting, text): (&str, &String)| {
+            let message = format!("no policy can name `{setting}` exactly, since {} is in it", quote(odd(text)?));
+            let help = "give it another name; such a policy would open more than this secret".to_owned();
+            let (span, name) = (target.span_of(setting), secret.name.value.clone());
+            let message = format!("{}: {message}", quote(&name));
+            let secret = Some(name);
+            Some(Diagnostic { code: "odd-path", severity: Severity::Error, message, span, help: Some(help), secret })
+        };
+        named.into_iter().filter_map(finding).collect()
+    });
+    findings.collect()
 }
 
 fn grant(paths: &mut Paths, path: &str, capabilities: &[&'static str]) {
@@ -97,6 +134,7 @@ fn target(paths: &mut Paths, settings: &TargetSettings, phase: Phase, generated:
 fn hcl(paths: &Paths) -> String {
     let mut text = String::new();
     for (path, capabilities) in paths {
+        let path = path.replace('\\', r"\\").replace('"', r#"\""#);
         let list: Vec<String> = capabilities.iter().map(|capability| format!("\"{capability}\"")).collect();
         let blank = if text.is_empty() { "" } else { "\n" };
         let _ = write!(text, "{blank}path \"{path}\" {{\n  capabilities = [{}]\n}}\n", list.join(", "));

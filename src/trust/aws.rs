@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Account, Document, Forge, Generated, Phase, Trusted, or_placeholder, pretty, subjects};
+use super::{Account, Document, Forge, Generated, Phase, Trusted, or_placeholder, pretty, shell_argument, subjects};
 
 /// What AWS's own clients ask for.
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
@@ -46,8 +46,9 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let name = format!("aws-{phase}-trust.json");
     let steps = vec![
         format!(
-            "aws iam create-open-id-connect-provider --url {} --client-id-list {audience}  # once for the account",
-            trusted.issuer
+            "aws iam create-open-id-connect-provider --url {} --client-id-list {}  # once for the account",
+            shell_argument(&trusted.issuer),
+            shell_argument(&audience)
         ),
         format!("aws iam create-role --role-name secretzero-{phase} --assume-role-policy-document file://{name}"),
         format!("secretzero permissions --cloud aws --phase {phase}  # prints what this role may do"),

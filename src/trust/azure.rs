@@ -28,7 +28,7 @@ pub(super) fn generate(trusted: &Trusted) -> Generated {
             && let Some(fields) = credential.as_object_mut()
         {
             fields.remove("subject");
-            let matching = format!("claims['sub'] matches '{subject}'");
+            let matching = format!("claims['sub'] matches '{}'", subject.replace('\'', ""));
             fields.insert("claimsMatchingExpression".into(), json!({ "value": matching, "languageVersion": 1 }));
             generated.say(
                 "at GitLab the token of a merge request bears its branch, which no exact subject can tell: this is a \

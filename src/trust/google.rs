@@ -4,7 +4,9 @@
 //! its pool, so in a shared one a plan's token would do for the sync.
 //! <https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines>
 
-use super::{Account, Document, Forge, Generated, Phase, Trusted, or_placeholder, shell_word, subjects};
+use super::{
+    Account, Document, Forge, Generated, Phase, Trusted, or_placeholder, shell_argument, shell_word, subjects,
+};
 
 /// Longest `google.subject`, in bytes (<https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools.providers>).
 const SUBJECT_BYTES_MAX: usize = 127;
@@ -34,7 +36,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
          gcloud iam workload-identity-pools providers create-oidc {provider} \\\n  {place} --workload-identity-pool={pool} \\\n  \
          --issuer-uri={issuer} \\\n{audiences}  --attribute-mapping={mapping} \\\n  --attribute-condition={condition}\n\
          gcloud iam service-accounts create secretzero-{phase} --project={project_word}\n\
-         gcloud iam service-accounts add-iam-policy-binding {email} --project={project_word} \\\n  \
+         gcloud iam service-accounts add-iam-policy-binding {email_word} --project={project_word} \\\n  \
          --role=roles/iam.workloadIdentityUser \\\n  --member={member}\n",
         title = shell_word(&format!("SecretZero {phase}")),
         provider = trusted.forge.as_str(),
@@ -44,10 +46,13 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
         condition = shell_word(&condition(trusted)),
         project_word = shell_word(&project),
         member = shell_word(&member),
+        email_word = shell_argument(&email),
     );
     let mut generated = Generated::default();
     generated.documents.push(Document { name: format!("gcp-{phase}-trust.sh"), text });
-    generated.steps.push(format!("secretzero permissions --cloud gcp --phase {phase}  # prints what {email} may do"));
+    generated
+        .steps
+        .push(format!("secretzero permissions --cloud gcp --phase {phase}  # prints what {} may do", one_line(&email)));
     if account.number.is_none() {
         generated.say(
             "`gcloud projects describe PROJECT_ID --format='value(projectNumber)'` tells the number of the project",
@@ -101,6 +106,11 @@ fn condition(trusted: &Trusted) -> String {
     terms.join(" && ")
 }
 
-fn cel_text(text: &str) -> String {
+/// A text for a comment of a shell, which a line end would end.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+pub(crate) fn cel_text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#))
 }

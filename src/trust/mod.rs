@@ -7,7 +7,7 @@
 
 mod aws;
 mod azure;
-mod google;
+pub(crate) mod google;
 pub mod lint;
 mod subject;
 mod vault;
@@ -232,6 +232,12 @@ fn pretty(document: &serde_json::Value) -> String {
 }
 
 /// A text as one word of a shell.
-fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The same, bare where no shell finds anything in it but a word.
+pub(crate) fn shell_argument(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@=,+%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { shell_word(text) }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Account, Document, Forge, Generated, Phase, Trusted, pretty, subjects};
+use super::{Account, Document, Forge, Generated, Phase, Trusted, pretty, shell_argument, subjects};
 
 /// Stands for what our own exchanges ask for: the address of the server, as the provider's `url` has it.
 const AUDIENCE: &str = "VAULT_ADDR";
@@ -39,10 +39,11 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let (file, rules) = (format!("vault-{phase}-role.json"), format!("vault-{phase}-token.hcl"));
     let steps = vec![
         format!(
-            "vault write auth/{mount}/config oidc_discovery_url={issuer} bound_issuer={issuer} jwt_supported_algs=RS256  # once",
-            issuer = trusted.issuer
+            "vault write {} oidc_discovery_url={issuer} bound_issuer={issuer} jwt_supported_algs=RS256  # once",
+            shell_argument(&format!("auth/{mount}/config")),
+            issuer = shell_argument(&trusted.issuer)
         ),
-        format!("vault write auth/{mount}/role/secretzero-{phase} @{file}"),
+        format!("vault write {} @{file}", shell_argument(&format!("auth/{mount}/role/secretzero-{phase}"))),
         format!(
             "secretzero permissions --cloud vault --phase {phase}  # prints the whole policy {policy} for a Secretfile"
         ),

@@ -69,6 +69,8 @@ mod oidc;
 mod overtaken;
 #[cfg(feature = "aws")]
 mod permissions;
+#[cfg(all(feature = "aws", feature = "gcp", feature = "github", feature = "vault"))]
+mod planted;
 mod policies;
 mod providers;
 #[cfg(all(feature = "aws", feature = "github"))]

@@ -147,3 +147,70 @@ fn the_rights_of_aws_are_those_that_the_readme_lists() {
     assert_eq!(of(&policy("plan")), listed(&rows[0]));
     assert_eq!(of(&policy("sync")), listed(&rows[0]).union(&listed(&rows[1])).cloned().collect());
 }
+
+/// A Secretfile whose Vault path, namespace or project is somebody's own text.
+fn hostile(provider: &str, target: &str) -> Sandbox {
+    Sandbox::with(&format!(
+        "metadata: {{project: shop}}\nproviders:\n  store: {provider}\nsecrets:\n  - name: bait\n    kind: random_string\n    \
+         targets:\n      - {target}\n"
+    ))
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn a_path_that_would_open_more_than_its_secret_is_refused_with_its_line() {
+    let provider = "{kind: vault, auth: {kind: token, config: {url: 'https://vault.example.com', token: x}}}";
+    for path in ["shop/*", "+/token", "a\" { capabilities = [\"sudo\"] } path \"b", "a\\b", "{{identity.entity.id}}/x"]
+    {
+        let target = format!("{{provider: store, kind: kv, config: {{path: '{path}'}}}}");
+        let ran = hostile(provider, &target).expect(3, &["permissions"]);
+        assert!(ran.stdout.is_empty(), "{path}: {ran:?}");
+        assert!(ran.stderr.contains("Secretfile.yml:8") && ran.stderr.contains("bait"), "{path}: {ran:?}");
+    }
+}
+
+const INJECTION: &str = "x; touch pwned #$(touch pwned)`touch pwned`'";
+
+/// The texts of a shell, run by one whose commands do nothing.
+fn run_by_a_shell(sandbox: &Sandbox, text: &str) {
+    let script = format!("gcloud() {{ :; }}; vault() {{ :; }}; az() {{ :; }}; aws() {{ :; }}\n{text}\n");
+    let folder = sandbox.path(".");
+    let done = std::process::Command::new("bash").args(["-c", &script]).current_dir(folder).status().unwrap();
+    assert!(done.success(), "{script}");
+    assert!(!sandbox.path("pwned").exists(), "{script}");
+}
+
+#[test]
+fn no_name_of_a_secretfile_becomes_a_command_of_the_shell() {
+    let text = INJECTION.replace('\'', "''");
+    let google =
+        format!("{{kind: gcp, auth: {{kind: ambient, config: {{project_id: '{text}', service_account: '{text}'}}}}}}");
+    let vault = format!(
+        "{{kind: vault, auth: {{kind: token, config: {{url: 'https://vault.example.com', token: x, namespace: '{text}'}}}}}}"
+    );
+    let role = format!(
+        "{{kind: aws, auth: {{kind: assume_role, config: {{region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/{text}'}}}}}}"
+    );
+    for (provider, target) in [
+        (google, "{provider: store, kind: secret_manager, config: {secret_id: bait}}"),
+        (vault, "{provider: store, kind: kv, config: {path: bait}}"),
+        (role, "{provider: store, kind: secrets_manager, config: {name: bait}}"),
+    ] {
+        let sandbox = hostile(&provider, target);
+        let ran = sandbox.run(&["permissions", "--format", "json"]);
+        if ran.code == Some(3) {
+            continue;
+        }
+        let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        for cloud in said["clouds"].as_array().unwrap() {
+            for step in cloud["steps"].as_array().unwrap() {
+                run_by_a_shell(&sandbox, step.as_str().unwrap());
+            }
+            for document in cloud["documents"].as_array().unwrap() {
+                if document["name"].as_str().unwrap().ends_with(".sh") {
+                    run_by_a_shell(&sandbox, document["text"].as_str().unwrap());
+                }
+            }
+        }
+    }
+}

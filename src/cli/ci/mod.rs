@@ -12,6 +12,7 @@ mod gone;
 mod hint;
 pub mod inputs;
 mod lock;
+mod planted;
 mod pull_request;
 mod read;
 pub mod ref_ledger;

@@ -197,6 +197,10 @@ impl Job<'_> {
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
         let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), &manifest);
         let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
+        let offline = match (offline, &standard.providers, review.number) {
+            (None, Some(providers), Some(_)) => self.planted(unit, &review.base, providers).await,
+            (offline, ..) => offline,
+        };
         let steering = steering(&manifest);
         let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
