@@ -100,11 +100,12 @@ mod tests {
         let mut item = Item { tags: Some([(MARK_KEY.to_owned(), mark)].into()), ..Item::default() };
         item.attributes.exp = Some(60);
         let part = Part::Secret(&settings);
-        assert_eq!(observed(Some(part), &item), desired(part));
+        let end = |item: &Item| observed(Some(part), item).remove("expires_on");
+        assert_eq!(end(&item), desired(part).remove("expires_on"));
         item.attributes.exp = Some(61);
-        assert_eq!(observed(Some(part), &item).get("expires_on").map(String::as_str), Some("1970-01-01T00:01:01Z"));
+        assert_eq!(end(&item).as_deref(), Some("1970-01-01T00:01:01Z"));
         item.tags = None;
         item.attributes.exp = Some(60);
-        assert_ne!(observed(Some(part), &item), desired(part), "nobody knows when the value was made");
+        assert_ne!(end(&item), desired(part).remove("expires_on"), "nobody knows when the value was made");
     }
 }

@@ -143,7 +143,8 @@ async fn a_secret_that_a_dead_run_left_empty_is_filled_by_the_next() {
     assert_eq!(write(&dying, &at, &text("lost"), 1, Expect::Absent).await, Err(ErrorKind::Indeterminate));
     fake.revive();
     let next = provider(&fake);
-    assert_eq!(look(&next, &at, Reading::Each).await, None, "no value stands there");
+    let claimed = look(&next, &at, Reading::Each).await.unwrap();
+    assert_eq!(claimed.version, "", "it is claimed, and no value stands there");
     // Another generation id: the next run knows nothing of the dead one's.
     let mut options = options(&next, &at, 1, Expect::Absent).await;
     options.generation.id = "another".into();

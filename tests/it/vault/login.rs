@@ -236,7 +236,7 @@ async fn a_namespace_of_the_file_is_where_everything_happens() {
 
 /// The method knows the role `plan` alone, so whoever comes as another is refused.
 #[tokio::test]
-async fn a_plan_with_a_signed_token_of_its_own_comes_as_the_plans_role() {
+async fn a_signed_token_of_its_own_is_shown_as_the_role_of_a_sync_and_in_a_pull_request_not_at_all() {
     let bao = Bao::start().await;
     let issuer = with_jwt(&bao).await;
     let role = bao.get("auth/jwt/role/sync").await;
@@ -253,11 +253,11 @@ async fn a_plan_with_a_signed_token_of_its_own_comes_as_the_plans_role() {
         let ran = sandbox.run(&["doctor"]);
         format!("{}{}", ran.stdout, ran.stderr)
     };
-    let said = doctor("role: sync, plan_role: plan", "pull_request");
+    let said = doctor("role: plan, plan_role: sync", "push");
     assert!(said.contains("vault: answers, as ") && said.contains("jwt-repo:acme/shop at"), "{said}");
     let said = doctor("role: sync, plan_role: plan", "push");
     assert!(said.contains("role `sync`"), "{said}");
     proxy.forget();
-    let said = doctor("role: plan", "pull_request");
+    let said = doctor("role: plan, plan_role: plan", "pull_request");
     assert!(!said.contains("vault: answers") && proxy.asked().is_empty(), "{said}");
 }
