@@ -25,7 +25,7 @@ use super::{
 use crate::hosts::Hosts;
 use crate::limiter::{Limiter, RateLimit, RetryPolicy};
 use crate::locator::Locator;
-use crate::mark::Generation;
+use crate::mark::{Generation, MARK_KEY};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, Place, SecretsManagerSettings, SsmParameterSettings, TargetKind, TargetSettings};
 use session::Session;
@@ -117,6 +117,19 @@ impl AwsProvider {
     async fn session(&self) -> Result<&Session> {
         self.session.get_or_try_init(|| Session::open(&self.settings, &self.shared)).await
     }
+}
+
+/// The mark and the declared tags, or those of them that `changed` names, as names and values.
+fn tagged<'t>(
+    declared: &'t BTreeMap<String, String>,
+    changed: Option<&'t [String]>,
+    mark: &'t str,
+) -> impl Iterator<Item = (&'t str, &'t str)> {
+    let wanted = move |key: &str| {
+        changed.is_none_or(|changed| changed.iter().any(|name| name.strip_prefix("tag:") == Some(key)))
+    };
+    let theirs = declared.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    std::iter::once((MARK_KEY, mark)).chain(theirs.filter(move |(key, _)| wanted(key)))
 }
 
 /// A prefix with and without the `/` that begins the names of SSM's hierarchies; none for everything.

@@ -9,11 +9,11 @@ use aws_sdk_secretsmanager::types::Tag;
 use aws_smithy_types::Blob;
 
 use super::super::session::Session;
+use super::super::tagged;
 use super::VALUE_BYTES_MAX;
 use super::observe::{describe, state};
 use super::replicas::{replica, replicate};
 use crate::limiter::{Repeat, quota};
-use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Value};
 use crate::target::SecretsManagerSettings;
@@ -157,11 +157,7 @@ pub(in super::super) async fn restore(session: &Session, settings: &SecretsManag
 
 /// The mark and the declared tags, or those of them that changed.
 fn tags(declared: &BTreeMap<String, String>, changed: Option<&[String]>, mark: &str) -> Vec<Tag> {
-    let wanted =
-        |key: &str| changed.is_none_or(|changed| changed.iter().any(|name| name.strip_prefix("tag:") == Some(key)));
-    let ours = std::iter::once((MARK_KEY, mark));
-    let theirs = declared.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.as_str(), value.as_str()));
-    ours.chain(theirs).map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+    tagged(declared, changed, mark).map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
 fn expected(name: &str, current: &Observed, version: &str) -> Result<()> {

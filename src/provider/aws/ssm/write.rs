@@ -12,10 +12,10 @@ use aws_sdk_ssm::types::{
 
 use super::super::attributes::{tier_name, type_name};
 use super::super::session::Session;
+use super::super::tagged;
 use super::observe::metadata;
 use super::{ADVANCED_BYTES_MAX, STANDARD_BYTES_MAX, get};
 use crate::limiter::{Repeat, quota};
-use crate::mark::MARK_KEY;
 use crate::provider::{Error, ErrorKind, Expect, Result, VersionId, WriteOptions};
 use crate::secret::{SecretValue, Value};
 use crate::target::{ParameterTier, ParameterType, SsmParameterSettings};
@@ -197,12 +197,9 @@ async fn tag(session: &Session, settings: &SsmParameterSettings, changed: &[Stri
 
 /// The mark and the declared tags, or those of them that changed.
 fn tags(declared: &BTreeMap<String, String>, changed: Option<&[String]>, mark: &str) -> Vec<Tag> {
-    let wanted =
-        |key: &str| changed.is_none_or(|changed| changed.iter().any(|name| name.strip_prefix("tag:") == Some(key)));
-    let ours = std::iter::once((MARK_KEY, mark));
-    let theirs = declared.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.as_str(), value.as_str()));
     // A tag fails to build only without key or value; both are here.
-    ours.chain(theirs).filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok()).collect()
+    let tags = tagged(declared, changed, mark);
+    tags.filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok()).collect()
 }
 
 fn unexpected(settings: &SsmParameterSettings, why: &str) -> Error {
