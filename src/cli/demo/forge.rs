@@ -20,6 +20,8 @@ pub(super) struct DemoForge {
 
 struct Repository {
     tip: String,
+    /// The newest commit of the pull request.
+    head: String,
     secretfile: String,
     merged: bool,
     comment: Option<String>,
@@ -32,6 +34,7 @@ impl DemoForge {
     pub(super) fn new(secretfile: &str) -> Self {
         let state = Repository {
             tip: String::new(),
+            head: String::new(),
             secretfile: secretfile.to_owned(),
             merged: false,
             comment: None,
@@ -43,6 +46,11 @@ impl DemoForge {
 
     fn with<T>(&self, act: impl FnOnce(&mut Repository) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Moves the branch of the pull request.
+    pub(super) fn propose(&self, sha: &str) {
+        self.with(|repository| sha.clone_into(&mut repository.head));
     }
 
     /// Moves the default branch.
@@ -112,7 +120,7 @@ impl Forge for DemoForge {
             open: !repository.merged,
             merged: repository.merged,
             draft: false,
-            head_sha: repository.tip.clone(),
+            head_sha: repository.head.clone(),
             head_repository_id: Some(1),
             base_ref: "main".into(),
             base_sha: repository.tip.clone(),

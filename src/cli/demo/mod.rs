@@ -74,6 +74,7 @@ impl Stage<'_> {
     }
 
     async fn pull_request(&self, text: &str, commit: &str) -> Result<Exit, Exit> {
+        self.forge.propose(&sha(commit));
         let repository = Some(Repository { id: 1, full_name: "demo/shop".into() });
         let event = Event::PullRequest(PullRequestEvent {
             number: PULL,

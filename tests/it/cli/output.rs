@@ -262,6 +262,7 @@ fn the_demo_plays_the_main_job() {
     let ran = sandbox.expect(0, &["demo"]);
     insta::assert_snapshot!("demo", ordered(&stable(&ran.stdout)).replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     assert!(ran.stdout.contains("### SecretZero · `Secretfile.yml`"), "the comments are not shown");
+    assert!(!ran.stdout.contains("Planned offline"), "the plan that everybody gets is shown: {}", ran.stdout);
     assert_eq!(ran.stderr, "");
     assert_eq!(std::fs::read_dir(sandbox.path(".")).unwrap().count(), 0, "it leaves something behind");
 }
