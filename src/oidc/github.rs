@@ -10,7 +10,7 @@ use reqwest::{Client, Response, StatusCode};
 use super::{Mask, TokenSource};
 use crate::certificate::distrusted;
 use crate::hosts::Url;
-use crate::http;
+use crate::http::{self, Unread};
 use crate::limiter::{Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
@@ -99,16 +99,12 @@ fn refusal(status: StatusCode, retry_after: Option<&reqwest::header::HeaderValue
 }
 
 /// The member `value` of the answer.
-async fn read(mut response: Response) -> Result<SecretValue> {
+async fn read(response: Response) -> Result<SecretValue> {
     let unreadable = || Error::new(ErrorKind::Unavailable, "GitHub's token issuer answered something unreadable");
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_BYTES_MAX {
-            return Err(unreadable());
-        }
-    }
-    let answer = SecretValue::new(bytes);
+    let answer = http::body(response, ANSWER_BYTES_MAX).await.map(SecretValue::new).map_err(|unread| match unread {
+        Unread::Lost(error) => lost(&error),
+        Unread::TooLarge => unreadable(),
+    })?;
     let answer: Answer = serde_json::from_slice(answer.expose()).map_err(|_| unreadable())?;
     Ok(SecretValue::from(answer.value)).and_then(|token| if token.is_empty() { Err(unreadable()) } else { Ok(token) })
 }

@@ -8,6 +8,7 @@ use reqwest::{Method, Response};
 use serde_json::Value as Json;
 
 use super::error::{self, Attempt};
+use crate::http::Unread;
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -160,15 +161,11 @@ async fn answer(response: Response, attempt: &Attempt<'_>) -> Result<Answer> {
     }
 }
 
-async fn body(mut response: Response, attempt: &Attempt<'_>) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| error::of_line(attempt, &error))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(attempt.foreign());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn body(response: Response, attempt: &Attempt<'_>) -> Result<Vec<u8>> {
+    crate::http::body(response, ANSWER_BYTES_MAX).await.map_err(|unread| match unread {
+        Unread::Lost(error) => error::of_line(attempt, &error),
+        Unread::TooLarge => attempt.foreign(),
+    })
 }
 
 #[cfg(test)]
