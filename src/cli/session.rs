@@ -348,6 +348,10 @@ impl Session {
     /// [`Exit::Invalid`] if a selected store is not told how to log in; it was told already.
     pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
         let stores = self.connect(workspace, args, None);
+        if !may_sync(&self.environment) {
+            // Nobody is asked, so nothing is missing.
+            return Ok(stores);
+        }
         let manifest = &workspace.manifest;
         let secrets = manifest.secrets.iter().filter(|secret| scope.selects(secret));
         let targets = secrets.flat_map(|secret| &secret.targets).filter(|target| selects(manifest, scope, target));

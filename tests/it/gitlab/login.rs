@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::clouds::{AWS, AZURE, Clouds, ROLE, VAULT, google, inputs};
+use super::clouds::{AWS, AZURE, Clouds, ROLE, google, inputs};
 use super::pipeline::{Event, Pipeline};
 use crate::fake::jwt::now;
 
@@ -15,7 +15,7 @@ async fn a_sync_logs_in_everywhere_and_the_next_one_changes_nothing() {
     let tokens = clouds.tokens(&job, Event::PUSH, &json!({}));
     let (ran, checkout) = clouds.run_with(&job, Event::PUSH, &tokens);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.contains("Configuration is valid"), "{ran:?}");
+    assert!(ran.stdout.contains("All provider settings are there"), "no VAULT_TOKEN is missing: {ran:?}");
     let values = clouds.values().await;
     assert!(values.iter().all(|value| value == &values[0] && !value.is_empty()), "one value everywhere");
 
@@ -33,7 +33,7 @@ async fn a_sync_logs_in_everywhere_and_the_next_one_changes_nothing() {
 
     // A file on the runner is nobody's, and that is told.
     assert_eq!(checkout.read(".env"), "");
-    assert!(format!("{}{}", ran.stdout, ran.stderr).contains("local files belong to the machine"), "{ran:?}");
+    assert!(ran.stderr.contains("1 target left out (.env): local files belong to the machine"), "{ran:?}");
 
     // The next job starts from a new checkout, without any lock: the marks in the stores tell what is there.
     let effects = clouds.effects();
@@ -99,8 +99,8 @@ async fn a_broken_rule_stops_every_job_before_it_logs_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_the_files_environments_can_be_named() {
     let (mut clouds, mut inputs) = (Clouds::new().await, inputs());
-    clouds.secretfile.push_str("environments: {'north west': {}, south: {}}\n");
-    inputs["environment"] = json!("north west");
+    clouds.secretfile.push_str("environments: {north-west: {}, south: {}}\n");
+    inputs["environment"] = json!("north-west");
     let (ran, _) = clouds.run(&Pipeline::with(&inputs), "secretzero-sync", Event::PUSH);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let first = clouds.effects();
@@ -128,7 +128,7 @@ async fn a_token_that_expired_is_told_as_one_that_gitlab_does_not_renew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cloud_without_a_token_of_its_own_is_sent_none() {
+async fn a_cloud_whose_token_is_for_somebody_else_is_sent_none() {
     let (clouds, pipeline) = (Clouds::new().await, Pipeline::with(&inputs()));
     let job = pipeline.job("secretzero-sync");
     let all = clouds.tokens(&job, Event::PUSH, &json!({}));
@@ -161,7 +161,7 @@ async fn a_cloud_without_a_token_of_its_own_is_sent_none() {
     let (ran, _) = clouds.run_with(&job, Event::PUSH, &std::collections::BTreeMap::new());
     assert_eq!((ran.code, clouds.asked()), (Some(4), before), "{ran:?}");
     let said = format!("{}{}", ran.stdout, ran.stderr);
-    assert!(said.contains(&format!("`id_tokens: {{SECRETZERO_ID_TOKEN: {{aud: \"{VAULT}\"}}}}`")), "{said}");
+    assert!(said.contains("has no ID token") && said.contains("`id_tokens: {SECRETZERO_"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
