@@ -5,6 +5,7 @@ use serde_json::json;
 use super::clouds::{AWS, AZURE, Clouds, ROLE, google, inputs};
 use super::pipeline::{Event, Pipeline};
 use crate::fake::jwt::now;
+use crate::sandbox::Sandbox;
 
 const LOGIN: &str = "AssumeRoleWithWebIdentity";
 
@@ -42,6 +43,13 @@ async fn a_sync_logs_in_everywhere_and_the_next_one_changes_nothing() {
     assert!(ran.stdout.contains("Nothing to change; 4 targets as declared"), "{ran:?}");
     assert_eq!(clouds.values().await, values);
     assert!(checkout.read(".gitsecrets.lock").contains("\"gen\": 1"), "rebuilt: {}", checkout.read(".gitsecrets.lock"));
+
+    // Unless it is asked for.
+    let mut with_files = inputs();
+    with_files["local_files"] = json!(true);
+    let (ran, checkout) = clouds.run(&Pipeline::with(&with_files), "secretzero-sync", Event::PUSH);
+    assert_eq!((ran.code, clouds.effects()), (Some(0), effects), "{ran:?}");
+    assert!(checkout.read(".env").contains("PASSWORD="), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +193,7 @@ async fn what_the_readme_shows_logs_in_and_stores() {
 #[test]
 fn the_generated_trust_is_that_of_the_jobs_token() {
     let job = Event::PUSH.variables();
-    let ran = crate::sandbox::Sandbox::new().env(job).expect(
+    let ran = Sandbox::new().env(job).expect(
         0,
         &["trust", "generate", "--forge", "gitlab", "--cloud", "aws", "--phase", "sync", "--account", "123456789012"],
     );
@@ -196,4 +204,24 @@ fn the_generated_trust_is_that_of_the_jobs_token() {
     ] {
         assert!(ran.stdout.contains(said), "{said}: {ran:?}");
     }
+}
+
+#[test]
+fn doctor_names_the_tokens_of_a_job() {
+    let doctor = |event: Event, tokens: &[(&str, &str)]| {
+        let sandbox = Sandbox::with("providers: {local: {kind: local}}\nsecrets: []\n");
+        let ran = sandbox.env(event.variables()).env(tokens.iter().copied()).run(&["doctor", "--offline"]);
+        (ran.code, format!("{}{}", ran.stdout, ran.stderr))
+    };
+    let (_, said) = doctor(Event::MERGE_REQUEST, &[]);
+    assert!(said.contains("a merge request's needs none"), "{said}");
+    let (_, said) = doctor(Event::PUSH, &[]);
+    assert!(said.contains("no ID token, so it needs keys") && said.contains("id_tokens:"), "{said}");
+    // {"aud":"sts.amazonaws.com"}
+    let token = "e30.eyJhdWQiOiJzdHMuYW1hem9uYXdzLmNvbSJ9.c2ln";
+    let (_, said) = doctor(Event::PUSH, &[("SECRETZERO_AWS_ID_TOKEN", token)]);
+    assert!(said.contains("SECRETZERO_AWS_ID_TOKEN is for sts.amazonaws.com"), "{said}");
+    assert!(!said.contains("c2ln"), "{said}");
+    let (code, said) = doctor(Event::PUSH, &[("SECRETZERO_AWS_ID_TOKEN", "$NOT_EXPANDED")]);
+    assert!(code == Some(1) && said.contains("holds no ID token") && !said.contains("NOT_EXPANDED"), "{said}");
 }
