@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::refused::{explained, is_told_without_a_token, policy};
+use super::refused::{explained, is_told_without_a_token, policy, stand_in_their_masks_alone};
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired};
 use crate::vault::{Bao, Proxy};
 
@@ -54,6 +54,7 @@ async fn a_plan_and_a_sync_log_in_at_vault_as_themselves() {
     let ran = stage.push_of(&secretfile(proxy.url(), &["one"]), INPUTS);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!bao.knows(&proxy.token()).await, "the token outlived the run");
+    stand_in_their_masks_alone(&ran, [proxy.token()]);
     assert_eq!(stage.actions.audiences(), ["https://vault.example"]);
 
     let (pull, head) = stage.pull(&secretfile(proxy.url(), &["one", "two"]));
