@@ -141,3 +141,49 @@ async fn a_token_that_expired_on_its_way_to_vault_is_minted_once_again() {
     assert_eq!((stage.actions.requests(), logins(&proxy)), (2, 2), "once, not for ever");
     assert!(explained(&ran, "Vault at").contains("clocks differ"), "{ran:?}");
 }
+
+/// A token that some other step of the job asked for.
+async fn asked_for_before(stage: &Stage) -> String {
+    let variable = |name: &str| stage.job.cloud[name].clone();
+    let url = format!("{}&audience=https://vault.example", variable("ACTIONS_ID_TOKEN_REQUEST_URL"));
+    let request = reqwest::Client::new().get(url).bearer_auth(variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    answer["value"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_that_the_block_names_logs_in_as_the_role_of_the_phase() {
+    let (bao, mut stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let named = |roles: &str, names: &[&str]| {
+        let auth = format!("kind: oidc\n      config: {{url: '{}', {roles}, jwt: '${{CI_JWT}}'}}", proxy.url());
+        let old = format!("kind: token\n      config: {{url: '{}', token: '${{VAULT_TOKEN}}'}}", proxy.url());
+        let text = secretfile(proxy.url(), names);
+        assert!(text.contains(&old));
+        text.replace(&old, &auth)
+    };
+    let (both, one) = ("role: sync, plan_role: plan", "role: sync");
+    let jwt = asked_for_before(&stage).await;
+    stage.job.cloud.insert("CI_JWT".into(), jwt);
+    let ran = stage.push_of(&named(both, &["one"]), &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+
+    // Only the plan's role takes the token of a pull request.
+    let (pull, head) = stage.pull(&named(both, &["one", "two"]));
+    let jwt = asked_for_before(&stage).await;
+    stage.job.cloud.insert("CI_JWT".into(), jwt);
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[]);
+    assert_eq!((ran.code, logins(&proxy)), (Some(0), 1), "{ran:?}");
+    assert!(!stage.comment(pull).contains("Planned offline"), "{}", stage.comment(pull));
+    assert!(!proxy.asked().iter().any(|asked| asked.path.starts_with("secret/data/")), "a plan reads no value");
+
+    // With the sync's role alone nobody is asked, whatever token there is.
+    stage.github.commit("main", &[("Secretfile.yml", named(one, &["one"]).as_bytes())]);
+    let (pull, head) = stage.pull(&named(one, &["one", "two"]));
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[]);
+    assert_eq!((ran.code, proxy.asked().len()), (Some(0), 0), "{ran:?}");
+    assert!(stage.comment(pull).contains("Planned offline"));
+}
