@@ -101,8 +101,7 @@ fn a_provider_whose_condition_has_the_older_form_of_the_subject() {
 
     // What is shown admits exactly this run.
     let part = |begin: &str, end: &str| said.split_once(begin).unwrap().1.split_once(end).unwrap().0.to_owned();
-    let (subject, member) = (part("assertion.sub == '\\''", "'"), part("--member '", "'"));
-    let subject = subject.trim_end_matches('\\').to_owned();
+    let (subject, member) = (part("assertion.sub == \"", "\""), part("--member '", "'"));
     gcp.trust(|sign_in| {
         sign_in.pools[0].subjects = vec![subject];
         sign_in.lends = [(member, SYNC.to_owned())].into();
