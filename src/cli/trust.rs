@@ -10,6 +10,7 @@ use super::repository;
 use super::session::Session;
 use super::show::plural;
 use crate::diagnostic::{Diagnostic, Severity, Source, render};
+use crate::hosts::aws_partition;
 use crate::trust::lint::{Known, Linted, compare, lint};
 use crate::trust::{Account, Cloud, Forge, Form, Generated, Phase, Repository, Trusted, audience_at, generate};
 
@@ -98,11 +99,9 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
 
 fn account(session: &Session, args: &GenerateArgs) -> Account {
     let region = session.environment.filled("AWS_REGION").unwrap_or_default();
-    let partitions = [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")];
-    let partition = partitions.into_iter().find(|(prefix, _)| region.starts_with(prefix));
     Account {
         id: args.account.clone(),
-        partition: partition.map(|(_, name)| name.to_owned()),
+        partition: Some(aws_partition(region).to_owned()),
         number: args.project_number.clone(),
         mount: args.mount.as_ref().map(|mount| mount.trim_matches('/').to_owned()),
     }
