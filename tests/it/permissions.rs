@@ -225,6 +225,10 @@ fn a_path_that_would_open_more_than_its_secret_is_refused_with_its_line() {
         assert!(ran.stdout.is_empty(), "{path}: {ran:?}");
         assert!(ran.stderr.contains("Secretfile.yml:8") && ran.stderr.contains("bait"), "{path}: {ran:?}");
     }
+    // Within a segment it is a letter like others.
+    let plus = "{provider: store, kind: kv, config: {path: 'lang/c++'}}";
+    let ran = hostile(provider, plus).expect(0, &["permissions"]);
+    assert!(ran.stdout.contains("secret/data/lang/c++"), "{ran:?}");
 }
 
 const INJECTION: &str = "x; touch pwned #$(touch pwned)`touch pwned`'";
