@@ -18,8 +18,9 @@ use tokio::sync::Mutex;
 
 use super::error::{Attempt, explain};
 use crate::clock::Clock;
+use crate::hosts;
 use crate::limiter::{Limiter, Repeat, quota};
-use crate::oidc::{Exchange, Heard, Mask, Phase, Refusals, Refused, TokenSource};
+use crate::oidc::{Exchange, Heard, Phase, Refused, TokenSource, Trades};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -47,10 +48,8 @@ pub struct WebIdentity {
     pub policy_arns: Vec<String>,
     /// Who vouches for this run.
     pub tokens: Arc<dyn TokenSource>,
-    /// What the run is about to do, and where a refusal is kept.
-    pub refusals: Refusals,
-    /// Hides the credentials.
-    pub mask: Mask,
+    /// What the run is about to do, where a refusal is kept, and who hides the credentials.
+    pub trades: Trades,
     /// Tells when they expire.
     pub clock: Arc<dyn Clock>,
 }
@@ -81,8 +80,8 @@ impl Login {
         limiter: &Arc<Limiter>,
         region: &str,
     ) -> Result<Self> {
-        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.refusals.phase()))?;
-        let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), partition(region));
+        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.trades.phase()))?;
+        let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), hosts::aws_partition(region));
         if of_role != of_region {
             let message = format!(
                 "the role {role_arn} is of the partition `{of_role}`, and the region {region} of `{of_region}`: choose a \
@@ -113,7 +112,7 @@ impl Login {
         let exchange = Exchange::Aws { role_arn: self.role_arn.clone() };
         let mint = || self.with.tokens.token(audience);
         let ask = |token| self.assume(token);
-        self.with.refusals.trade(exchange, mint, ask).await
+        self.with.trades.trade(exchange, mint, ask).await
     }
 
     async fn assume(&self, token: SecretValue) -> Result<Held, Refused> {
@@ -143,7 +142,7 @@ impl Login {
             heard.refused(Error::new(ErrorKind::Unavailable, message), |_| false)
         })?;
         for secret in [&given.secret_access_key, &given.session_token] {
-            (self.with.mask)(&SecretValue::from(secret.as_str()));
+            self.with.trades.hide(&SecretValue::from(secret.as_str()));
         }
         let expires = SystemTime::try_from(given.expiration).ok();
         let now = self.with.clock.now();
@@ -190,6 +189,33 @@ impl ProvideCredentials for Credentialed {
             given
         };
         future::ProvideCredentials::new(answer)
+    }
+}
+
+/// Another source of credentials, whose every answer is hidden.
+pub(super) struct Hiding<P> {
+    pub(super) from: P,
+    pub(super) trades: Trades,
+}
+
+impl<P: std::fmt::Debug> std::fmt::Debug for Hiding<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hiding").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl<P: ProvideCredentials> ProvideCredentials for Hiding<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let given = self.from.provide_credentials().await?;
+            for secret in [Some(given.secret_access_key()), given.session_token()].into_iter().flatten() {
+                self.trades.hide(&SecretValue::from(secret));
+            }
+            Ok(given)
+        })
     }
 }
 
@@ -272,22 +298,6 @@ fn of_exchange(error: Error, code: &str, role_arn: &str) -> Error {
     }
 }
 
-/// The partition of a region, by its prefix
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>; the
-/// list is the one that the SDKs carry).
-fn partition(region: &str) -> &'static str {
-    const BY_PREFIX: &[(&str, &str)] = &[
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -300,13 +310,6 @@ mod tests {
         assert_eq!(renewal(at(0), at(3600)), at(3480));
         assert_eq!(renewal(at(0), at(10)), at(5));
         assert!(renewal(at(10), at(0)) <= at(10), "what has expired is renewed at once");
-    }
-
-    #[test]
-    fn a_region_has_a_partition() {
-        for (region, wanted) in [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
-            assert_eq!(partition(region), wanted);
-        }
     }
 
     #[test]

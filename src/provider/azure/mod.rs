@@ -35,7 +35,7 @@ use crate::hosts::{Cloud, Hosts};
 use crate::limiter::Limiter;
 use crate::locator::Locator;
 use crate::mark::Generation;
-use crate::oidc::{Refusals, TokenSource};
+use crate::oidc::{TokenSource, Trades};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, KeyVaultCertificateSettings, KeyVaultSettings, Place, TargetKind, TargetSettings};
 use model::Collection;
@@ -77,7 +77,8 @@ pub struct AzureSettings {
     pub client_secret: Option<SecretValue>,
     /// Where Entra is asked; else `AZURE_AUTHORITY_HOST`, else the public cloud.
     pub authority_host: Option<String>,
-    /// The audience that the CI system's token is made for; `api://AzureADTokenExchange` when missing.
+    /// The audience that the CI system's token is made for; that of the login's cloud when missing, such as
+    /// `api://AzureADTokenExchange`.
     pub audience: Option<String>,
     /// Where requests for every vault go instead of the vault itself.
     pub endpoint_url: Option<String>,
@@ -87,8 +88,8 @@ pub struct AzureSettings {
     pub environment: Environment,
     /// Who vouches for this run.
     pub tokens: Option<Arc<dyn TokenSource>>,
-    /// What the run is about to do, and where a refused token is kept.
-    pub refusals: Refusals,
+    /// What the run is about to do, and where a refused token is kept, and who hides what is given.
+    pub trades: Trades,
 }
 
 /// What the Azure providers of one run share: quotas and connections.

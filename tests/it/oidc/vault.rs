@@ -3,18 +3,18 @@
 
 use serde_json::json;
 
-use super::refused::{explained, is_told_without_a_token, policy};
+use super::refused::{explained, is_told_without_a_token, policy, stand_in_their_masks_alone};
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired};
-use crate::vault::{Bao, Proxy};
+use crate::vault::{Bao, Proxy, ProxyFault};
 
-const INPUTS: &[(&str, &str)] =
+pub(super) const INPUTS: &[(&str, &str)] =
     &[("vault_role", "sync"), ("vault_plan_role", "plan"), ("vault_audience", "https://vault.example")];
 
 /// Metadata and nothing else.
 const PLAN: &str = r#"path "secret/metadata/*" { capabilities = ["read", "list"] }"#;
 const SYNC: &str = r#"path "secret/*" { capabilities = ["create", "read", "update", "patch", "list"] }"#;
 
-fn secretfile(url: &str, names: &[&str]) -> String {
+pub(super) fn secretfile(url: &str, names: &[&str]) -> String {
     let secrets = names.iter().map(|name| {
         format!(
             "  - name: {name}\n    kind: random_string\n    targets:\n      - provider: vault\n        kind: kv\n        \
@@ -31,6 +31,10 @@ fn secretfile(url: &str, names: &[&str]) -> String {
 async fn trusting(bao: &Bao, stage: &Stage) {
     bao.post("sys/auth/jwt", json!({ "type": "jwt" })).await;
     trusting_key(bao, stage).await;
+    roles(bao).await;
+}
+
+pub(super) async fn roles(bao: &Bao) {
     for (name, policy, subject) in [("plan", PLAN, PULL_REQUEST), ("sync", SYNC, MAIN)] {
         bao.policy(name, policy).await;
         let role = json!({
@@ -41,7 +45,7 @@ async fn trusting(bao: &Bao, stage: &Stage) {
     }
 }
 
-async fn trusting_key(bao: &Bao, stage: &Stage) {
+pub(super) async fn trusting_key(bao: &Bao, stage: &Stage) {
     let config = json!({ "jwt_validation_pubkeys": [stage.actions.pem()], "bound_issuer": ISSUER });
     bao.post("auth/jwt/config", config).await;
 }
@@ -54,6 +58,7 @@ async fn a_plan_and_a_sync_log_in_at_vault_as_themselves() {
     let ran = stage.push_of(&secretfile(proxy.url(), &["one"]), INPUTS);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!bao.knows(&proxy.token()).await, "the token outlived the run");
+    stand_in_their_masks_alone(&ran, [proxy.token()]);
     assert_eq!(stage.actions.audiences(), ["https://vault.example"]);
 
     let (pull, head) = stage.pull(&secretfile(proxy.url(), &["one", "two"]));
@@ -96,7 +101,7 @@ async fn with_one_role_only_vault_is_not_asked_for_a_pull_request() {
 }
 
 /// How often a login was asked for.
-fn logins(proxy: &Proxy) -> usize {
+pub(super) fn logins(proxy: &Proxy) -> usize {
     proxy.asked().iter().filter(|asked| asked.path == "auth/jwt/login").count()
 }
 
@@ -116,7 +121,8 @@ async fn a_role_that_is_bound_to_the_older_form_of_the_subject() {
 
     // What is shown admits exactly this run.
     bao.post("auth/jwt/role/sync", policy(&said)).await;
-    bao.policy("secretzero-sync", SYNC).await;
+    let own = r#"path "auth/token/*" { capabilities = ["read", "update"] }"#;
+    bao.policy("secretzero-sync", &format!("{SYNC}\n{own}")).await;
     let ran = stage.push_of(&text, INPUTS);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
@@ -139,4 +145,68 @@ async fn a_token_that_expired_on_its_way_to_vault_is_minted_once_again() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!((stage.actions.requests(), logins(&proxy)), (2, 2), "once, not for ever");
     assert!(explained(&ran, "Vault at").contains("clocks differ"), "{ran:?}");
+}
+
+/// A token that some other step of the job asked for.
+async fn asked_for_before(stage: &Stage) -> String {
+    let variable = |name: &str| stage.job.cloud[name].clone();
+    let url = format!("{}&audience=https://vault.example", variable("ACTIONS_ID_TOKEN_REQUEST_URL"));
+    let request = reqwest::Client::new().get(url).bearer_auth(variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    answer["value"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_that_the_block_names_logs_in_as_the_role_of_the_phase() {
+    let (bao, mut stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let named = |roles: &str, names: &[&str]| {
+        let auth = format!("kind: oidc\n      config: {{url: '{}', {roles}, jwt: '${{CI_JWT}}'}}", proxy.url());
+        let old = format!("kind: token\n      config: {{url: '{}', token: '${{VAULT_TOKEN}}'}}", proxy.url());
+        let text = secretfile(proxy.url(), names);
+        assert!(text.contains(&old));
+        text.replace(&old, &auth)
+    };
+    let (both, one) = ("role: sync, plan_role: plan", "role: sync");
+    let jwt = asked_for_before(&stage).await;
+    stage.job.cloud.insert("CI_JWT".into(), jwt);
+    let ran = stage.push_of(&named(both, &["one"]), &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+
+    // Only the plan's role takes the token of a pull request.
+    let (pull, head) = stage.pull(&named(both, &["one", "two"]));
+    let jwt = asked_for_before(&stage).await;
+    stage.job.cloud.insert("CI_JWT".into(), jwt);
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[]);
+    assert_eq!((ran.code, logins(&proxy)), (Some(0), 1), "{ran:?}");
+    assert!(!stage.comment(pull).contains("Planned offline"), "{}", stage.comment(pull));
+    assert!(!proxy.asked().iter().any(|asked| asked.path.starts_with("secret/data/")), "a plan reads no value");
+
+    // With the sync's role alone nobody is asked, whatever token there is.
+    stage.github.commit("main", &[("Secretfile.yml", named(one, &["one"]).as_bytes())]);
+    let (pull, head) = stage.pull(&named(one, &["one", "two"]));
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[]);
+    assert_eq!((ran.code, proxy.asked().len()), (Some(0), 0), "{ran:?}");
+    assert!(stage.comment(pull).contains("Planned offline"));
+}
+
+#[tokio::test]
+async fn a_long_run_logs_in_again_with_a_new_token() {
+    let (bao, stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let short = json!({
+        "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["https://vault.example"], "bound_subject": MAIN,
+        "token_policies": ["sync"], "token_ttl": "1s", "token_max_ttl": "1s",
+    });
+    bao.post("auth/jwt/role/sync", short).await;
+    let proxy = bao.proxy();
+    // The server asks to wait for longer than the token lives.
+    proxy.fail("POST", "secret/data/shop/one", 1, ProxyFault::Status(429, Some(2)));
+    let ran = stage.push_of(&secretfile(proxy.url(), &["one", "two"]), INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(logins(&proxy) > 1, "{:?}", proxy.asked());
+    assert_eq!(stage.actions.requests(), logins(&proxy), "a token is good for one exchange");
 }
