@@ -53,12 +53,21 @@ enum Place {
     File(&'static str, PathBuf),
 }
 
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Self::Variable(name, _) => name,
+            Self::File(name, _) => name,
+        }
+    }
+}
+
 /// All of them.
 pub(super) struct Presented {
     places: Vec<Place>,
     disk: Arc<dyn Disk>,
     mask: Mask,
-    /// What to write into the job of GitLab's where none fits; nothing elsewhere.
+    /// Whether a job of GitLab's declares them.
     gitlab: bool,
 }
 
@@ -108,6 +117,17 @@ impl Presented {
         self.places.is_empty()
     }
 
+    /// Why none of them is for an audience, and what to do about it.
+    fn lacks(&self, audience: &str, seen: &[String]) -> Error {
+        let remedy = match self.gitlab {
+            true => format!("give the job {}", declaration(audience)),
+            false => "declare one with this audience".to_owned(),
+        };
+        let seen = seen.join(", ");
+        let message = format!("no ID token of this run is for the audience `{audience}`: {seen}; {remedy}");
+        Error::new(ErrorKind::Unauthenticated, message)
+    }
+
     /// A token as it stands now; a cluster replaces its files while we run.
     fn read(&self, place: &Place) -> std::result::Result<SecretValue, String> {
         let (name, path) = match place {
@@ -142,8 +162,12 @@ impl TokenSource for Presented {
             (self.mask)(&token);
             let name = place.name();
             match Claims::of(&token).map(|claims| claims.audiences()) {
-                Ok(audiences) if audiences == [audience] => return Ok(token),
-                Ok(audiences) if audiences.iter().any(|one| one == audience) => shared = shared.or(Some(token)),
+                Ok(audiences) if audiences.iter().any(|one| one == audience) => {
+                    if audiences.len() == 1 || name == FILE {
+                        return Ok(token);
+                    }
+                    shared = shared.or(Some(token));
+                }
                 Ok(audiences) => {
                     let audiences = crate::diagnostic::plain(&audiences.join(", "));
                     seen.push(format!("that of {name} is for {audiences}"));
@@ -152,27 +176,6 @@ impl TokenSource for Presented {
             }
         }
         shared.ok_or_else(|| self.lacks(audience, &seen))
-    }
-}
-
-impl Place {
-    fn name(&self) -> &str {
-        match self {
-            Self::Variable(name, _) => name,
-            Self::File(name, _) => name,
-        }
-    }
-}
-
-impl Presented {
-    fn lacks(&self, audience: &str, seen: &[String]) -> Error {
-        let remedy = match self.gitlab {
-            true => format!("give the job {}", declaration(audience)),
-            false => "declare one with this audience".to_owned(),
-        };
-        let seen = seen.join(", ");
-        let message = format!("no ID token of this run is for the audience `{audience}`: {seen}; {remedy}");
-        Error::new(ErrorKind::Unauthenticated, message)
     }
 }
 

@@ -127,6 +127,10 @@ fn cause(claims: &Claims, phase: Phase) -> String {
             true => "the subject is of a form of its own, as a customised one is; the policy must name it in full, \
                      letter for letter"
                 .to_owned(),
+            false if claims.is_gitlab() => format!(
+                "the policy names another project or branch than `{subject}`, or letters in another case, or another \
+                 audience or issuer; if this is not the default branch, rather run there than admit it"
+            ),
             false => format!("the policy names another subject than `{subject}`, or another audience or issuer"),
         };
     };

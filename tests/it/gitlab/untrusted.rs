@@ -47,5 +47,6 @@ async fn the_token_of_another_branch_is_refused_by_every_cloud() {
     for cloud in ["AWS refused", "Microsoft Entra refused", "Google refused", "Vault at"] {
         assert!(said.contains(cloud), "{cloud}: {said}");
     }
-    assert!(said.contains("project_path:octo/demo:ref_type:branch:ref:change"), "{said}");
+    let cause = "another project or branch than `project_path:octo/demo:ref_type:branch:ref:change`";
+    assert!(said.contains(cause) && said.contains("rather run there than admit it"), "{said}");
 }
