@@ -6,6 +6,7 @@
 
 use data_encoding::HEXLOWER;
 use secretzero::oidc::Phase;
+use secretzero::trust::of_service;
 use serde_json::{Map, Value as Json, json};
 
 /// How long a token is good, in seconds.
@@ -128,19 +129,12 @@ pub enum Refusal {
     Nameless(&'static str),
 }
 
-/// What clouds are told to trust. A colon within a part is `%3A`, so that no part can look like two.
-#[must_use]
-pub fn subject(forge: &str, repository_id: u64, environment: &str, phase: Phase) -> String {
-    let part = |text: &str| text.replace('%', "%25").replace(':', "%3A");
-    let environment = if environment.is_empty() { "default".to_owned() } else { part(environment) };
-    format!("secretzero:{}:{repository_id}:env:{environment}:phase:{}", part(forge), phase.as_str())
-}
-
 impl Run {
     /// Everything that a token says, at a moment.
     pub(super) fn claims(&self, issuer: &str, audience: &str, now: i64, unique: [u8; 16]) -> Result<Json, Refusal> {
         self.check()?;
-        let subject = subject(&self.forge, self.repository_id, &self.environment, self.phase);
+        let id = self.repository_id.to_string();
+        let subject = of_service(&self.forge, &id, &self.environment, self.phase.as_str());
         if subject.len() > SUBJECT_BYTES_MAX {
             return Err(Refusal::Long(subject));
         }

@@ -22,7 +22,7 @@ use secretzero::provider;
 use secretzero::secret::SecretValue;
 use serde_json::{Value as Json, json};
 
-pub use claims::{Cleared, Refusal, Run, SUBJECT_BYTES_MAX, TOKEN_SECONDS, Trigger, subject};
+pub use claims::{Cleared, Refusal, Run, SUBJECT_BYTES_MAX, TOKEN_SECONDS, Trigger};
 pub use ring::{Entry, Ring, Schedule, State};
 
 use keys::SigningKey;

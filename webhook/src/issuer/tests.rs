@@ -9,6 +9,7 @@ use secretzero::clock::SystemEntropy;
 use secretzero::disk::SystemDisk;
 use secretzero::oidc::Phase;
 use secretzero::oidc::claims::Claims;
+use secretzero::trust::of_service;
 
 use super::*;
 
@@ -139,8 +140,8 @@ fn a_token_says_what_the_run_is_for_one_audience_and_ten_minutes() {
 
 #[test]
 fn a_part_of_a_subject_cannot_look_like_two_nor_be_too_long() {
-    assert_eq!(subject("ghes.corp", 1, "", Phase::Plan), "secretzero:ghes.corp:1:env:default:phase:plan");
-    assert_eq!(subject("a", 1, "x:phase:sync", Phase::Plan), "secretzero:a:1:env:x%3Aphase%3Async:phase:plan");
+    assert_eq!(of_service("ghes.corp", "1", "", "plan"), "secretzero:ghes.corp:1:env:default:phase:plan");
+    assert_eq!(of_service("a", "1", "x:phase:sync", "plan"), "secretzero:a:1:env:x%3Aphase%3Async:phase:plan");
     let issuer = Bench::new().open().unwrap();
     let long = Run { environment: "e".repeat(100), ..run(Phase::Plan, pull(false), Cleared::default()) };
     assert!(issuer.token(&long, "vault").err().unwrap().to_string().contains("more than 127 bytes"));
