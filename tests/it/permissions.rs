@@ -1,9 +1,15 @@
-//! The least rights: as texts for the specification's examples, and enforced by somebody else's IAM.
+//! The least rights: as texts for the specification's examples, and enforced: by somebody else's IAM where
+//! there is one, else by fakes that follow the vendors' tables.
 
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "vault")]
 mod bao;
 mod enforced;
+#[cfg(feature = "gcp")]
+mod google;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -87,15 +93,46 @@ fn keys_are_used_through_their_store_alone_and_each_role_has_a_policy() {
     insta::assert_snapshot!("rights_with_keys", rights(KEYED, &["--phase", "sync"]));
 }
 
+/// What is printed for one request.
+struct Printed {
+    /// Commands that a person types.
+    steps: Vec<String>,
+    /// Files by their names.
+    documents: BTreeMap<String, String>,
+}
+
+impl Printed {
+    fn of(secretfile: &str, args: &[&str]) -> Self {
+        let sandbox = Sandbox::with(secretfile).env(VARIABLES);
+        let ran = sandbox.expect(0, &[&["permissions", "--format", "json"], args].concat());
+        let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let clouds = said["clouds"].as_array().unwrap();
+        let all = |name: &str| clouds.iter().flat_map(|cloud| cloud[name].as_array().unwrap()).collect::<Vec<_>>();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let documents = all("documents").into_iter().map(|one| (text(&one["name"]), text(&one["text"]))).collect();
+        Self { steps: all("steps").into_iter().map(text).collect(), documents }
+    }
+
+    /// The words of each command, in the order in which they are to be run: the steps, then the scripts. A
+    /// shell takes them apart, with these variables.
+    fn commands(&self, variables: &[(&str, &str)]) -> Vec<Vec<String>> {
+        let scripts = self.documents.iter().filter(|(name, _)| name.ends_with(".sh")).map(|(_, text)| text);
+        let text: Vec<&str> = self.steps.iter().chain(scripts).map(String::as_str).collect();
+        // Each command writes down its words, and ends with what is in none of them.
+        let recorder = r#"record() { printf '%s\0' "$@" $'\x1e'; }; az() { record az "$@"; }; gcloud() { record gcloud "$@"; }"#;
+        let script = format!("set -eu\n{recorder}\n{}", text.join("\n"));
+        let mut shell = std::process::Command::new("bash");
+        let output = shell.args(["-c", &script]).envs(variables.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+        let recorded = String::from_utf8(output.stdout).unwrap();
+        let commands = recorded.split_terminator("\x1e\0");
+        commands.map(|words| words.split_terminator('\0').map(str::to_owned).collect()).collect()
+    }
+}
+
 /// The texts of one request by their names.
 fn documents(secretfile: &str, args: &[&str]) -> Vec<(String, String)> {
-    let sandbox = Sandbox::with(secretfile).env(VARIABLES);
-    let ran = sandbox.expect(0, &[&["permissions", "--format", "json"], args].concat());
-    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let clouds = said["clouds"].as_array().unwrap().iter();
-    let documents = clouds.flat_map(|cloud| cloud["documents"].as_array().unwrap().clone());
-    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    documents.map(|one| (text(&one["name"]), text(&one["text"]))).collect()
+    Printed::of(secretfile, args).documents.into_iter().collect()
 }
 
 /// Our own lint looks for rights that read or write, and finds none in a plan's.
