@@ -25,7 +25,9 @@ fn secretfile(step: usize) -> String {
     let team = if step == 0 { "core" } else { "edge" };
     let place = |at: usize| {
         let keep = if at == 0 { ", keep_versions: 1" } else { "" };
-        format!("\n      - {{provider: gcp, kind: secret_manager, config: {{secret_id: shop-{at}, labels: {{team: {team}}}{keep}}}}}")
+        format!(
+            "\n      - {{provider: gcp, kind: secret_manager, config: {{secret_id: shop-{at}, labels: {{team: {team}}}{keep}}}}}"
+        )
     };
     let places: String = (0..PLACES + usize::from(step >= 2)).map(place).collect();
     format!(
@@ -59,9 +61,8 @@ fn permissions(phase: &str) -> BTreeSet<String> {
     files.flat_map(of).collect()
 }
 
-/// Does what is printed for a phase, word by word.
-fn administer(iam: &mut Iam, phase: &str) {
-    let printed = printed(phase);
+/// Does what is printed, word by word.
+fn follow(iam: &mut Iam, printed: &Printed) {
     for command in printed.commands(&[]) {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let flag = |name: &str| {
@@ -70,7 +71,7 @@ fn administer(iam: &mut Iam, phase: &str) {
         };
         let done = match words[..] {
             ["gcloud", "iam", "roles", "create", id, _, _] => {
-                iam.create_role(id, flag("project"), &role(&printed, flag("file")))
+                iam.create_role(id, flag("project"), &role(printed, flag("file")))
             }
             ["gcloud", "projects", "add-iam-policy-binding", PROJECT, _, _, _] => {
                 iam.bind(None, flag("member"), flag("role"), expression(flag("condition")))
@@ -103,7 +104,7 @@ impl Stage {
     /// One with what is printed for both phases.
     fn printed() -> Self {
         let gcp = FakeGcp::start();
-        gcp.govern(|iam| ["plan", "sync"].iter().for_each(|phase| administer(iam, phase)));
+        gcp.govern(|iam| ["plan", "sync"].iter().for_each(|phase| follow(iam, &printed(phase))));
         let sandbox = Sandbox::new().env(gcp.env());
         Self { gcp, sandbox }
     }
@@ -238,7 +239,9 @@ async fn the_plans_principal_is_refused_every_value_and_every_write() {
     use reqwest::Method;
     let stage = Stage::printed();
     assert_eq!(stage.run(SYNC, 0, &["sync"]).code, Some(0));
-    stage.gcp.edit(|world| world.create("others", serde_json::json!({ "replication": { "automatic": {} } }).as_object().unwrap().clone()));
+    stage.gcp.edit(|world| {
+        world.create("others", serde_json::json!({ "replication": { "automatic": {} } }).as_object().unwrap().clone())
+    });
     for (method, below, permission) in [
         (Method::GET, "/shop-0/versions/latest:access", "versions.access"),
         (Method::GET, "/shop-0/versions/1:access", "versions.access"),
@@ -287,4 +290,28 @@ async fn the_predefined_roles_do_as_well() {
     assert!(!stage.answered(PLAN).iter().any(|asked| asked.permission == "versions.access"));
     assert_eq!(stage.ask(MACHINE, Method::GET, "/shop-0/versions/latest:access").await.0, 200);
     assert_eq!(stage.ask(MACHINE, Method::GET, "/shop-1/versions/latest:access").await.0, 403);
+}
+
+/// A policy takes so many conditions of one role only; the fake holds to it.
+#[test]
+fn hundreds_of_secrets_are_bound_by_several_roles() {
+    let place =
+        |at: usize| format!("\n      - {{provider: gcp, kind: secret_manager, config: {{secret_id: shop-{at}}}}}");
+    let places: String = (0..250).map(place).collect();
+    let many = secretfile(0).split_once("    targets:").unwrap().0.to_owned() + "    targets:" + &places;
+    let gcp = FakeGcp::start();
+    gcp.govern(|iam| {
+        for phase in ["plan", "sync"] {
+            follow(iam, &Printed::of(&many, &["--phase", phase, "--cloud", "gcp", "--project-number", NUMBER]));
+        }
+    });
+    let stage = Stage { sandbox: Sandbox::new().env(gcp.env()), gcp };
+    stage.sandbox.write("Secretfile.yml", &many);
+    for (principal, args) in
+        [(SYNC, &["sync", "--rate-limit", "off"][..]), (PLAN, &["sync", "--dry-run", "--rate-limit", "off"])]
+    {
+        stage.gcp.trust(|sign_in| sign_in.machine = Some(principal.to_owned()));
+        stage.sandbox.expect(0, args);
+    }
+    assert_eq!(stage.gcp.edit(|world| world.secrets.len()), 250);
 }

@@ -10,8 +10,8 @@ use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, Validation};
 use serde_json::{Value as Json, json};
 
-use super::{Request, object_id};
 use super::world::{TENANT, World};
+use super::{Request, object_id};
 
 /// Hosts of Entra with the resource that their tokens are for.
 pub(super) const CLOUDS: &[(&str, &str, &str)] = &[

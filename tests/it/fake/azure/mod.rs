@@ -304,7 +304,8 @@ async fn handle(
     let path = uri.path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     let query = form(uri.query().unwrap_or_default().as_bytes());
     let parsed = serde_json::from_slice(&body).unwrap_or_default();
-    let request = Request { method: method.to_string(), host, path, query, headers, body: parsed, ..Request::default() };
+    let request =
+        Request { method: method.to_string(), host, path, query, headers, body: parsed, ..Request::default() };
     let answer = shared.lock().unwrap_or_else(PoisonError::into_inner).answer(request, &body);
     // Hanging up: unlike a panic, this prints nothing.
     answer.unwrap_or_else(|| std::panic::resume_unwind(Box::new("hung up")))
