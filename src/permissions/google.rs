@@ -16,6 +16,10 @@ use crate::trust::{Document, Generated, Phase, shell_argument, shell_word};
 /// (<https://cloud.google.com/iam/quotas>).
 const SECRETS_PER_CONDITION: usize = 6;
 
+/// Most bindings of one role to one principal that only their conditions tell apart (the same page); beyond
+/// it another role has the same permissions.
+const CONDITIONS_PER_ROLE: usize = 20;
+
 /// What a plan calls on a secret.
 const PLAN: &[&str] = &["secretmanager.secrets.get", "secretmanager.versions.get", "secretmanager.versions.list"];
 /// What a sync calls on it beside that.
@@ -75,25 +79,34 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     let mut text = String::new();
     for (project, Project { secrets, members }) in &projects {
         let word = shell_argument(project);
-        let _ = writeln!(text, "gcloud iam roles create {role} --project={word} --file={name}");
+        let placeholder = if several { format!("PROJECT_NUMBER_OF_{project}") } else { "PROJECT_NUMBER".to_owned() };
+        let conditions = conditions(secrets, number.unwrap_or(&placeholder));
+        let bound: Vec<(String, &[String])> = roles(&role, &conditions).collect();
+        for (role, _) in &bound {
+            let _ = writeln!(text, "gcloud iam roles create {role} --project={word} --file={name}");
+        }
         if phase == Phase::Sync {
             let _ =
                 writeln!(text, "gcloud iam roles create secretzeroCreate --project={word} --file=gcp-create-role.yaml");
         }
-        let placeholder = if several { format!("PROJECT_NUMBER_OF_{project}") } else { "PROJECT_NUMBER".to_owned() };
-        let conditions = conditions(secrets, number.unwrap_or(&placeholder));
         for member in members {
             if phase == Phase::Sync {
                 bind(&mut text, project, member, "secretzeroCreate", "None");
             }
-            for condition in &conditions {
+            for (role, condition) in bound.iter().flat_map(|(role, of)| of.iter().map(move |one| (role, one))) {
                 let condition = shell_word(&format!("expression={condition},title=secretzero-{}", phase.as_str()));
-                bind(&mut text, project, member, &role, &condition);
+                bind(&mut text, project, member, role, &condition);
             }
         }
     }
     generated.documents.push(Document { name: format!("gcp-{}-bindings.sh", phase.as_str()), text });
     generated
+}
+
+/// `role`, `role2`, … with as many conditions as each takes.
+fn roles<'c>(role: &'c str, conditions: &'c [String]) -> impl Iterator<Item = (String, &'c [String])> {
+    let numbered = conditions.chunks(CONDITIONS_PER_ROLE).enumerate();
+    numbered.map(move |(at, of)| (if at == 0 { role.to_owned() } else { format!("{role}{}", at + 1) }, of))
 }
 
 fn role_document(name: &str, title: &str, permissions: &[&str]) -> Document {
