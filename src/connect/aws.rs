@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
-use crate::oidc::{Phase, Refusals};
+use crate::oidc::{Phase, Trades};
 use crate::provider::Provider;
 use crate::provider::aws::{AuthKind, AwsProvider, AwsSettings, AwsShared, WebIdentity};
 
@@ -56,8 +56,7 @@ fn web_identity(with: &Connect<'_>, block: &ProviderBlock) -> Option<WebIdentity
         session_policy: block.text("session_policy"),
         policy_arns: policy_arns.collect(),
         tokens: Arc::clone(with.tokens.as_ref()?),
-        refusals: Refusals::new(&with.denials, with.federation.phase),
-        mask: Arc::clone(&with.mask),
+        trades: Trades::new(&with.denials, with.federation.phase, &with.mask),
         clock: Arc::clone(with.clock),
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
-use crate::oidc::{Phase, Refusals};
+use crate::oidc::{Phase, Trades};
 use crate::provider::Provider;
 use crate::provider::azure::{AuthKind, AzureProvider, AzureSettings, AzureShared};
 
@@ -33,7 +33,7 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<d
         hosts: with.hosts.clone(),
         environment: with.environment.clone(),
         tokens: with.tokens.clone(),
-        refusals: Refusals::new(&with.denials, with.federation.phase),
+        trades: Trades::new(&with.denials, with.federation.phase, &with.mask),
     };
     Some(Arc::new(AzureProvider::sharing(settings, AzureShared::new(Arc::clone(&with.limiter)))))
 }

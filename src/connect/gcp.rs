@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Connect, Settings as _};
 use crate::clock::SystemClock;
 use crate::manifest::ProviderBlock;
-use crate::oidc::Refusals;
+use crate::oidc::Trades;
 use crate::provider::Provider;
 use crate::provider::gcp::{AuthKind, GcpProvider, GcpSettings, GcpShared};
 
@@ -43,7 +43,7 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<d
         disk: Arc::clone(with.disk),
         clock: Arc::new(SystemClock),
         tokens: with.tokens.clone(),
-        refusals: Refusals::new(&with.denials, with.federation.phase),
+        trades: Trades::new(&with.denials, with.federation.phase, &with.mask),
     };
     Some(Arc::new(GcpProvider::new(settings, shared)))
 }

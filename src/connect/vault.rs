@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Connect, Settings as _};
 use crate::manifest::ProviderBlock;
-use crate::oidc::{Phase, Refusals};
+use crate::oidc::{Phase, Trades};
 use crate::provider::Provider;
 use crate::provider::vault::{Login, Signed, VaultProvider, VaultSettings, VaultShared};
 use crate::secret::SecretValue;
@@ -42,8 +42,8 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Option<Arc<d
     let (limiter, disk, tokens) = (Arc::clone(&with.limiter), Arc::clone(with.disk), with.tokens.clone());
     // What is explained is a role of the JWT method; that of Kubernetes has other ones.
     let denials = if block.auth_kind == "kubernetes" { Arc::default() } else { Arc::clone(&with.denials) };
-    let refusals = Refusals::new(&denials, with.federation.phase);
-    Some(Arc::new(VaultProvider::new(settings, VaultShared { limiter, disk, tokens, refusals })))
+    let trades = Trades::new(&denials, with.federation.phase, &with.mask);
+    Some(Arc::new(VaultProvider::new(settings, VaultShared { limiter, disk, tokens, trades })))
 }
 
 /// A login with the run's own token, as the role that the block or the inputs name for this phase.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use denial::{Denial, Denials, Exchange};
-pub use trade::{Heard, Refusals, Refused};
+pub use trade::{Heard, Refused, Trades};
 
 use crate::disk::Disk;
 use crate::environment::Environment;

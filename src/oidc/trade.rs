@@ -1,21 +1,23 @@
 //! One trade of a token for a credential: what is final is asked once, what expired is minted again
-//! once, and a refusal is kept for its explanation.
+//! once, a refusal is kept for its explanation, and what was gained is hidden.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::claims::Claims;
-use super::{Denial, Denials, Exchange, Phase};
+use super::{Denial, Denials, Exchange, Mask, Phase};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
-/// The refusals of one provider block, and what its run is about to do.
+/// The trades of one provider block: what its run is about to do, what was refused, and who hides
+/// what was given.
 #[derive(Clone, Default)]
-pub struct Refusals {
+pub struct Trades {
     denials: Arc<Denials>,
     phase: Phase,
     /// The answer that will not change during the run.
     last: Arc<OnceLock<Error>>,
+    mask: Option<Mask>,
 }
 
 /// Why a cloud gave no credential: what to say, and whether another token could help.
@@ -53,11 +55,18 @@ impl Heard {
     }
 }
 
-impl Refusals {
+impl Trades {
     /// For one block; what it is refused is told with the other blocks' refusals.
     #[must_use]
-    pub fn new(denials: &Arc<Denials>, phase: Phase) -> Self {
-        Self { denials: Arc::clone(denials), phase, last: Arc::default() }
+    pub fn new(denials: &Arc<Denials>, phase: Phase, mask: &Mask) -> Self {
+        Self { denials: Arc::clone(denials), phase, last: Arc::default(), mask: Some(Arc::clone(mask)) }
+    }
+
+    /// Hides a credential that was given; before anybody else sees it.
+    pub fn hide(&self, credential: &SecretValue) {
+        if let Some(mask) = &self.mask {
+            mask(credential);
+        }
     }
 
     /// What the run is about to do.
@@ -154,7 +163,7 @@ mod tests {
     }
 
     /// Asks with tokens that say which one they are; tells how often was minted and asked.
-    async fn after(refusals: &Refusals, answers: &[Option<Refused>], same: bool) -> (Result<usize>, usize, usize) {
+    async fn after(trades: &Trades, answers: &[Option<Refused>], same: bool) -> (Result<usize>, usize, usize) {
         let (minted, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (minted_ref, asked_ref) = (&minted, &asked);
         let mint = move || async move {
@@ -165,7 +174,7 @@ mod tests {
             let number = asked_ref.fetch_add(1, Ordering::SeqCst);
             answers.get(number).cloned().flatten().map_or(Ok(number), Err)
         };
-        let traded = refusals.trade(exchange(), mint, ask).await;
+        let traded = trades.trade(exchange(), mint, ask).await;
         (traded, minted.into_inner(), asked.into_inner())
     }
 
@@ -176,28 +185,28 @@ mod tests {
     #[tokio::test]
     async fn what_expired_is_minted_again_once() {
         let expired = || refused(ErrorKind::Unauthenticated, true);
-        let refusals = Refusals::default();
-        assert_eq!(after(&refusals, &[expired()], false).await, (Ok(1), 2, 2));
-        assert!(refusals.last().is_none() && refusals.denials.all().is_empty());
-        let (traded, minted, asked) = after(&refusals, &[expired(), expired(), None], false).await;
+        let trades = Trades::default();
+        assert_eq!(after(&trades, &[expired()], false).await, (Ok(1), 2, 2));
+        assert!(trades.last().is_none() && trades.denials.all().is_empty());
+        let (traded, minted, asked) = after(&trades, &[expired(), expired(), None], false).await;
         assert_eq!((traded.is_err(), minted, asked), (true, 2, 2));
-        let (traded, minted, asked) = after(&Refusals::default(), &[expired(), None], true).await;
+        let (traded, minted, asked) = after(&Trades::default(), &[expired(), None], true).await;
         assert_eq!((traded.is_err(), minted, asked), (true, 2, 1), "the same token is no other one");
     }
 
     #[tokio::test]
     async fn what_is_final_is_asked_once_and_told_once() {
-        let refusals = Refusals::default();
+        let trades = Trades::default();
         let no = || refused(ErrorKind::Unauthenticated, false);
         for (minted, asked) in [(1, 1), (0, 0)] {
-            let (traded, mints, asks) = after(&refusals, &[no(), no()], false).await;
+            let (traded, mints, asks) = after(&trades, &[no(), no()], false).await;
             assert_eq!((traded.is_err(), mints, asks), (true, minted, asked));
         }
-        assert_eq!(refusals.denials.all().len(), 1);
-        let refusals = Refusals::default();
+        assert_eq!(trades.denials.all().len(), 1);
+        let trades = Trades::default();
         let outage = || refused(ErrorKind::Unavailable, false);
-        assert!(after(&refusals, &[outage()], false).await.0.is_err());
-        assert_eq!(after(&refusals, &[], false).await, (Ok(0), 1, 1), "an outage passes");
-        assert!(refusals.denials.all().is_empty());
+        assert!(after(&trades, &[outage()], false).await.0.is_err());
+        assert_eq!(after(&trades, &[], false).await, (Ok(0), 1, 1), "an outage passes");
+        assert!(trades.denials.all().is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! <https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust>
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Document, Generated, Trusted, pretty, subjects};
 
@@ -17,13 +17,8 @@ pub(super) fn generate(trusted: &Trusted) -> Generated {
         let form = if subject.contains('@') { "-ids" } else { "" };
         let name = format!("secretzero-{phase}{form}");
         let description = format!("The {phase} of {}", trusted.repository.path);
-        let mut credential = json!({
-            "name": name,
-            "issuer": trusted.issuer,
-            "subject": subject,
-            "description": description,
-            "audiences": [audience],
-        });
+        let mut credential = credential(&name, &trusted.issuer, &subject, std::slice::from_ref(&audience));
+        credential["description"] = json!(description);
         if subject.contains('*')
             && let Some(fields) = credential.as_object_mut()
         {
@@ -51,4 +46,9 @@ pub(super) fn generate(trusted: &Trusted) -> Generated {
         );
     }
     generated
+}
+
+/// A federated credential for one exact subject.
+pub(crate) fn credential(name: &str, issuer: &str, subject: &str, audiences: &[String]) -> Json {
+    json!({ "name": name, "issuer": issuer, "subject": subject, "audiences": audiences })
 }

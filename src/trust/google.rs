@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Longest `google.subject`, in bytes (<https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools.providers>).
-const SUBJECT_BYTES_MAX: usize = 127;
+pub(crate) const SUBJECT_BYTES_MAX: usize = 127;
 
 /// The events on which a sync runs; `pull_request_target` bears the default branch's ref as well.
 const SYNC_EVENTS: &str = r#"["push", "schedule", "workflow_dispatch", "issue_comment"]"#;

@@ -5,12 +5,12 @@
 //! plan trusts pull requests, that of the sync the default branch or a protected environment, and neither
 //! trusts what the other does.
 
-mod aws;
-mod azure;
+pub(crate) mod aws;
+pub(crate) mod azure;
 pub(crate) mod google;
 pub mod lint;
 mod subject;
-mod vault;
+pub(crate) mod vault;
 pub mod workflows;
 
 pub use subject::{Form, subjects};
@@ -226,8 +226,16 @@ fn or_placeholder(value: Option<&String>, placeholder: &str) -> String {
     value.cloned().unwrap_or_else(|| placeholder.to_owned())
 }
 
+/// One text, or a list of several, as policies write it.
+fn one_or_all(texts: &[String]) -> serde_json::Value {
+    match texts {
+        [one] => serde_json::json!(one),
+        several => serde_json::json!(several),
+    }
+}
+
 /// JSON as people write it, with a line end.
-fn pretty(document: &serde_json::Value) -> String {
+pub(crate) fn pretty(document: &serde_json::Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(document).unwrap_or_default())
 }
 

@@ -22,20 +22,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let mount = account.mount.as_deref().unwrap_or("jwt");
     let audience = trusted.audience.clone().unwrap_or_else(|| AUDIENCE.to_owned());
     let policy = format!("secretzero-{phase}");
-    let role = json!({
-        "role_type": "jwt",
-        "user_claim": "sub",
-        "bound_audiences": [audience],
-        "bound_claims_type": "string",
-        "bound_claims": claims(trusted),
-        "token_policies": [policy],
-        "token_ttl": "10m",
-        "token_max_ttl": "1h",
-        "token_no_default_policy": true,
-        "clock_skew_leeway": LEEWAY_SECONDS,
-        "expiration_leeway": LEEWAY_SECONDS,
-        "not_before_leeway": LEEWAY_SECONDS,
-    });
+    let role = role(phase, &[audience], claims(trusted));
     let (file, rules) = (format!("vault-{phase}-role.json"), format!("vault-{phase}-token.hcl"));
     let steps = vec![
         format!(
@@ -58,6 +45,24 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
         );
     }
     generated
+}
+
+/// A role for tokens that say all of this, with the policy of a phase.
+pub(crate) fn role(phase: &str, audiences: &[String], claims: Json) -> Json {
+    json!({
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_audiences": audiences,
+        "bound_claims_type": "string",
+        "bound_claims": claims,
+        "token_policies": [format!("secretzero-{phase}")],
+        "token_ttl": "10m",
+        "token_max_ttl": "1h",
+        "token_no_default_policy": true,
+        "clock_skew_leeway": LEEWAY_SECONDS,
+        "expiration_leeway": LEEWAY_SECONDS,
+        "not_before_leeway": LEEWAY_SECONDS,
+    })
 }
 
 /// What a token must say; a list means any of its values.

@@ -17,7 +17,7 @@ use secretzero::disk::SystemDisk;
 use secretzero::environment::Environment;
 use secretzero::limiter::{Limiter, RateLimit, RetryPolicy};
 use secretzero::mark::Mark;
-use secretzero::oidc::Refusals;
+use secretzero::oidc::Trades;
 use secretzero::provider::Provider;
 use secretzero::provider::gcp::{GcpProvider, GcpSettings, GcpShared};
 use secretzero::secret::Shape;
@@ -43,7 +43,7 @@ pub(crate) fn shared() -> GcpShared {
         disk: Arc::new(SystemDisk),
         clock: Arc::new(SystemClock),
         tokens: None,
-        refusals: Refusals::default(),
+        trades: Trades::default(),
     }
 }
 

@@ -2,7 +2,9 @@
 //! (<https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token>,
 //! <https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines>).
 
-use super::{About, Claims, quoted};
+use super::{About, Claims};
+use crate::trust::google::{SUBJECT_BYTES_MAX, cel_text};
+use crate::trust::{shell_argument, shell_word};
 
 /// The token was exchanged, and the service account lends nothing to whom it stands for.
 pub(super) const LENDS_NOTHING: &str = "PERMISSION_DENIED";
@@ -49,22 +51,36 @@ pub(super) fn policy(code: &str, provider: &str, service_account: Option<&str>, 
     let (pool_path, name) = provider.split_once("/providers/").unwrap_or((provider, "PROVIDER"));
     let pool = pool_path.rsplit('/').next().unwrap_or("POOL");
     let number = pool_path.split('/').skip_while(|part| *part != "projects").nth(1).unwrap_or("PROJECT_NUMBER");
-    let subject = claims.subject();
-    let condition = quoted(&format!("assertion.sub == '{}'", subject.replace('\'', "\\'")));
-    let audiences = quoted(&claims.audiences().join(","));
+    let condition = shell_word(&format!("assertion.sub == {}", cel_text(&claims.subject())));
+    let (claim, subject) = identity(claims);
     let provider = format!(
-        "gcloud iam workload-identity-pools providers update-oidc {name} --project {number} --location global \
-         --workload-identity-pool {pool} --issuer-uri {} --allowed-audiences {audiences} --attribute-mapping \
-         google.subject=assertion.sub --attribute-condition {condition}\n",
-        quoted(&claims.issuer()),
+        "gcloud iam workload-identity-pools providers update-oidc {} --project {} --location global \
+         --workload-identity-pool {} --issuer-uri {} --allowed-audiences {} --attribute-mapping \
+         google.subject=assertion.{claim} --attribute-condition {condition}\n",
+        shell_argument(name),
+        shell_argument(number),
+        shell_argument(pool),
+        shell_word(&claims.issuer()),
+        shell_word(&claims.audiences().join(",")),
     );
     let mut commands = if code == LENDS_NOTHING { String::new() } else { provider };
     if let Some(account) = service_account {
-        let member = quoted(&format!("principal://iam.googleapis.com/{pool_path}/subject/{subject}"));
+        let member = shell_word(&format!("principal://iam.googleapis.com/{pool_path}/subject/{subject}"));
         commands.push_str(&format!(
-            "gcloud iam service-accounts add-iam-policy-binding {account} --role roles/iam.workloadIdentityUser --member \
-             {member}\n"
+            "gcloud iam service-accounts add-iam-policy-binding {} --role roles/iam.workloadIdentityUser --member \
+             {member}\n",
+            shell_argument(account)
         ));
     }
     commands
+}
+
+/// The claim that stands for the run at Google: its subject, or where that is too long its repository.
+fn identity(claims: &Claims) -> (&'static str, String) {
+    let subject = claims.subject();
+    let repository = |claim: &'static str| claims.text(claim).map(|number| (claim, number));
+    match subject.len() > SUBJECT_BYTES_MAX {
+        true => repository("repository_id").or_else(|| repository("project_id")).unwrap_or(("sub", subject)),
+        false => ("sub", subject),
+    }
 }

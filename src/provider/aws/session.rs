@@ -14,6 +14,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{Builder as HttpBuilder, ConnectorBuilder, proxy::ProxyConfig, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -24,7 +25,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::error::{Attempt, explain};
 use super::gate::Gate;
-use super::web_identity::{Credentialed, Login, WebIdentity};
+use super::web_identity::{Credentialed, Hiding, Login, WebIdentity};
 use super::{AuthKind, AwsSettings, AwsShared};
 use crate::limiter::{ApiClass, Limiter, Repeat, quota};
 use crate::provider::{Error, ErrorKind, Identity, Result};
@@ -190,7 +191,11 @@ async fn configure(settings: &AwsSettings, shared: &AwsShared, region: &Region, 
     if let Some(external_id) = &settings.external_id {
         provider = provider.external_id(external_id);
     }
-    let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider.build().await);
+    let from = provider.build().await;
+    let provider = match &settings.web_identity {
+        Some(with) => SharedCredentialsProvider::new(Hiding { from, trades: with.trades.clone() }),
+        None => SharedCredentialsProvider::new(from),
+    };
     // A login of our own needs no cache of the SDK's, but the role that it assumes does.
     let cache = IdentityCache::lazy().build();
     Ok(config.into_builder().credentials_provider(provider).identity_cache(cache).build())
@@ -202,7 +207,7 @@ async fn vouched(config: SdkConfig, with: &WebIdentity, shared: &AwsShared, regi
     let sts = aws_sdk_sts::Client::new(&addressed(&config, "STS"));
     let login = Login::new(with, sts, &shared.limiter, region.as_ref())?;
     login.credentials().await?;
-    let provider = aws_credential_types::provider::SharedCredentialsProvider::new(Credentialed(Arc::new(login)));
+    let provider = SharedCredentialsProvider::new(Credentialed(Arc::new(login)));
     Ok(config.into_builder().credentials_provider(provider).identity_cache(IdentityCache::no_cache()).build())
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use super::error::{Attempt, explain};
 use crate::clock::Clock;
 use crate::limiter::{Limiter, Repeat, quota};
-use crate::oidc::{Exchange, Heard, Mask, Phase, Refusals, Refused, TokenSource};
+use crate::oidc::{Exchange, Heard, Phase, Refused, TokenSource, Trades};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -47,10 +47,8 @@ pub struct WebIdentity {
     pub policy_arns: Vec<String>,
     /// Who vouches for this run.
     pub tokens: Arc<dyn TokenSource>,
-    /// What the run is about to do, and where a refusal is kept.
-    pub refusals: Refusals,
-    /// Hides the credentials.
-    pub mask: Mask,
+    /// What the run is about to do, where a refusal is kept, and who hides the credentials.
+    pub trades: Trades,
     /// Tells when they expire.
     pub clock: Arc<dyn Clock>,
 }
@@ -81,7 +79,7 @@ impl Login {
         limiter: &Arc<Limiter>,
         region: &str,
     ) -> Result<Self> {
-        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.refusals.phase()))?;
+        let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.trades.phase()))?;
         let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), partition(region));
         if of_role != of_region {
             let message = format!(
@@ -113,7 +111,7 @@ impl Login {
         let exchange = Exchange::Aws { role_arn: self.role_arn.clone() };
         let mint = || self.with.tokens.token(audience);
         let ask = |token| self.assume(token);
-        self.with.refusals.trade(exchange, mint, ask).await
+        self.with.trades.trade(exchange, mint, ask).await
     }
 
     async fn assume(&self, token: SecretValue) -> Result<Held, Refused> {
@@ -143,7 +141,7 @@ impl Login {
             heard.refused(Error::new(ErrorKind::Unavailable, message), |_| false)
         })?;
         for secret in [&given.secret_access_key, &given.session_token] {
-            (self.with.mask)(&SecretValue::from(secret.as_str()));
+            self.with.trades.hide(&SecretValue::from(secret.as_str()));
         }
         let expires = SystemTime::try_from(given.expiration).ok();
         let now = self.with.clock.now();
@@ -190,6 +188,33 @@ impl ProvideCredentials for Credentialed {
             given
         };
         future::ProvideCredentials::new(answer)
+    }
+}
+
+/// Another source of credentials, whose every answer is hidden.
+pub(super) struct Hiding<P> {
+    pub(super) from: P,
+    pub(super) trades: Trades,
+}
+
+impl<P: std::fmt::Debug> std::fmt::Debug for Hiding<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hiding").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl<P: ProvideCredentials> ProvideCredentials for Hiding<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let given = self.from.provide_credentials().await?;
+            for secret in [Some(given.secret_access_key()), given.session_token()].into_iter().flatten() {
+                self.trades.hide(&SecretValue::from(secret));
+            }
+            Ok(given)
+        })
     }
 }
 

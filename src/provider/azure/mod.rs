@@ -35,7 +35,7 @@ use crate::hosts::{Cloud, Hosts};
 use crate::limiter::Limiter;
 use crate::locator::Locator;
 use crate::mark::Generation;
-use crate::oidc::{Refusals, TokenSource};
+use crate::oidc::{TokenSource, Trades};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, KeyVaultCertificateSettings, KeyVaultSettings, Place, TargetKind, TargetSettings};
 use model::Collection;
@@ -87,8 +87,8 @@ pub struct AzureSettings {
     pub environment: Environment,
     /// Who vouches for this run.
     pub tokens: Option<Arc<dyn TokenSource>>,
-    /// What the run is about to do, and where a refused token is kept.
-    pub refusals: Refusals,
+    /// What the run is about to do, and where a refused token is kept, and who hides what is given.
+    pub trades: Trades,
 }
 
 /// What the Azure providers of one run share: quotas and connections.

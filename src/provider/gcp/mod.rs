@@ -34,7 +34,7 @@ use crate::hosts::Hosts;
 use crate::limiter::Limiter;
 use crate::locator::Locator;
 use crate::mark::Generation;
-use crate::oidc::{Refusals, TokenSource};
+use crate::oidc::{TokenSource, Trades};
 use crate::secret::{Shape, Value};
 use crate::target::{Attributes, Place, Replication, SecretManagerSettings, TargetKind, TargetSettings};
 use session::{At, Session};
@@ -88,8 +88,8 @@ pub struct GcpShared {
     pub clock: Arc<dyn Clock>,
     /// Who vouches for this run.
     pub tokens: Option<Arc<dyn TokenSource>>,
-    /// What the run is about to do, and where a refused token is kept.
-    pub refusals: Refusals,
+    /// What the run is about to do, and where a refused token is kept, and who hides what is given.
+    pub trades: Trades,
 }
 
 /// Secret Manager with one identity.

@@ -71,7 +71,7 @@ pub(super) async fn log_in(session: &Session) -> Result<Token> {
             };
             let (mint, path) = (|| signed(session, from), &path);
             let ask = |jwt| async move { vouched(session, path, role.as_deref(), &jwt).await };
-            session.shared.refusals.trade(exchange, mint, ask).await
+            session.shared.trades.trade(exchange, mint, ask).await
         }
         Login::None => Err(Error::new(ErrorKind::Unauthenticated, "the Vault provider is not told how to log in")),
     }
@@ -101,7 +101,9 @@ async fn ask(session: &Session, path: String, body: Json, repeat: Repeat, sent: 
     })?;
     let seconds = answer.auth("lease_duration").as_u64().unwrap_or(0);
     let renewable = answer.auth("renewable").as_bool().unwrap_or(false);
-    Ok(Token::granted(SecretValue::from(text), seconds, renewable))
+    let text = SecretValue::from(text);
+    session.shared.trades.hide(&text);
+    Ok(Token::granted(text, seconds, renewable))
 }
 
 /// Prolongs a token; false if another one is needed.

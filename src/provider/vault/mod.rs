@@ -30,7 +30,7 @@ use crate::hosts::Hosts;
 use crate::limiter::Limiter;
 use crate::locator::Locator;
 use crate::mark::Generation;
-use crate::oidc::{Refusals, TokenSource};
+use crate::oidc::{TokenSource, Trades};
 use crate::secret::{SecretValue, Shape, Value};
 use crate::target::{Attributes, KvSettings, Place, TargetKind, TargetSettings};
 use session::Session;
@@ -110,8 +110,8 @@ pub struct VaultShared {
     pub disk: Arc<dyn Disk>,
     /// Who vouches for this run.
     pub tokens: Option<Arc<dyn TokenSource>>,
-    /// What the run is about to do, and where a refused token is kept.
-    pub refusals: Refusals,
+    /// What the run is about to do, and where a refused token is kept, and who hides what is given.
+    pub trades: Trades,
 }
 
 /// One namespace of one server, with one login.

@@ -3,7 +3,7 @@
 
 use jsonwebtoken::DecodingKey;
 
-use super::refused::{explained, is_told_without_a_token, policy};
+use super::refused::{explained, is_told_without_a_token, policy, stand_in_their_masks_alone};
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired, secretfile};
 use crate::fake::azure::{Application, FakeAzure, TENANT, VAULT};
 
@@ -59,6 +59,7 @@ fn a_plan_and_a_sync_log_in_at_entra_as_themselves() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!((holders(&azure), logins(&azure)), (vec![SYNC.to_owned()], 1));
     assert_eq!(stage.actions.audiences(), [AUDIENCE]);
+    stand_in_their_masks_alone(&ran, azure.edit(|world| world.tokens.keys().cloned().collect::<Vec<_>>()));
 
     let (pull, head) = stage.pull(&text(&["one", "two"]));
     azure.edit(|world| world.tokens.clear());

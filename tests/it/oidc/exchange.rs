@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::refused::stand_in_their_masks_alone;
 use super::{AUDIENCE, BOTH, LOGIN, MAIN, MORE, PLAN_ROLE, SYNC_ROLE, Stage, expired, keyless, with_auth};
 use crate::canary::Canary;
 use crate::fake::actions::Answer;
@@ -116,12 +117,7 @@ fn tokens_and_session_keys_are_masked_before_anything_else_and_stand_nowhere() {
     let minted = stage.actions.minted();
     let token = minted.last().unwrap();
     let secrets = [token.as_str(), "canary-session-secret", "canary-session-token"];
-    for secret in secrets {
-        let masked = format!("::add-mask::{secret}");
-        assert_eq!(ran.stdout.matches(secret).count(), 1, "{secret} stands in its mask alone");
-        assert!(ran.stdout.lines().any(|line| line == masked), "{secret}");
-        assert!(!ran.stderr.contains(secret), "{secret}");
-    }
+    stand_in_their_masks_alone(&ran, secrets);
     let first = ran.stdout.lines().next().unwrap();
     assert_eq!(first, format!("::add-mask::{token}"), "before anything else is said");
     for (path, text) in files(&stage) {
@@ -256,6 +252,7 @@ fn a_role_that_is_assumed_next_is_assumed_as_the_tokens_role() {
         requests.map(|request| request.body["RoleArn"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!((stage.roles(), assumed(&stage)), (vec![SYNC_ROLE.to_owned()], vec![next.to_owned()]));
+    stand_in_their_masks_alone(&ran, ["canary-assumed-secret", "canary-assumed-token"]);
     let (pull, head) = stage.pull(&format!("{auth}{MORE}"));
     stage.pull_request(pull, &head, BOTH);
     assert_eq!((stage.roles(), assumed(&stage)), (vec![PLAN_ROLE.to_owned()], vec![format!("{next}-plan")]));

@@ -1,7 +1,7 @@
 //! The same inputs at Google: a pool's provider takes the run's token, and a plan borrows from the plan's
 //! service account and a sync from the sync's. A Secretfile with `ambient` need not change.
 
-use super::refused::{explained, is_told_without_a_token};
+use super::refused::{explained, is_told_without_a_token, stand_in_their_masks_alone};
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired, secretfile};
 use crate::fake::gcp::FakeGcp;
 use crate::fake::gcp::sign_in::Pool;
@@ -60,6 +60,9 @@ fn a_plan_and_a_sync_borrow_from_their_own_service_accounts() {
     let ran = stage.push_of(&text(&["one"]), INPUTS);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(given(&gcp), [member(MAIN), SYNC.to_owned()]);
+    let tokens = gcp.trust(|sign_in| sign_in.tokens());
+    assert_eq!(tokens.len(), 2, "the pool's and the one that the account lent");
+    stand_in_their_masks_alone(&ran, tokens);
     assert_eq!(stage.actions.audiences(), [format!("https://iam.googleapis.com/{PROVIDER}")]);
 
     let (pull, head) = stage.pull(&text(&["one", "two"]));
@@ -98,8 +101,7 @@ fn a_provider_whose_condition_has_the_older_form_of_the_subject() {
 
     // What is shown admits exactly this run.
     let part = |begin: &str, end: &str| said.split_once(begin).unwrap().1.split_once(end).unwrap().0.to_owned();
-    let (subject, member) = (part("assertion.sub == '\\''", "'"), part("--member '", "'"));
-    let subject = subject.trim_end_matches('\\').to_owned();
+    let (subject, member) = (part("assertion.sub == \"", "\""), part("--member '", "'"));
     gcp.trust(|sign_in| {
         sign_in.pools[0].subjects = vec![subject];
         sign_in.lends = [(member, SYNC.to_owned())].into();

@@ -24,6 +24,20 @@ pub(super) fn policy(text: &str) -> serde_json::Value {
     serde_json::from_str(&text[text.find("\n    {").unwrap()..]).unwrap()
 }
 
+/// The runner is told to hide each of these, and is told nothing else of them.
+pub(super) fn stand_in_their_masks_alone<S: AsRef<str>>(
+    ran: &crate::sandbox::Ran,
+    secrets: impl IntoIterator<Item = S>,
+) {
+    for secret in secrets {
+        let secret = secret.as_ref();
+        let masked = format!("::add-mask::{secret}");
+        assert_eq!(ran.stdout.matches(secret).count(), 1, "{secret} stands in its mask alone");
+        assert!(ran.stdout.lines().any(|line| line == masked), "{secret}");
+        assert!(!ran.stderr.contains(secret), "{secret}");
+    }
+}
+
 /// The summary tells of the refusal as well, and nothing that is printed holds a token's signature.
 pub(super) fn is_told_without_a_token(stage: &Stage, ran: &crate::sandbox::Ran, said: &[&str]) {
     let summary = stage.sandbox.read("summary");

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::refused::{explained, is_told_without_a_token, policy};
+use super::refused::{explained, is_told_without_a_token, policy, stand_in_their_masks_alone};
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired};
 use crate::vault::{Bao, Proxy};
 
@@ -54,6 +54,7 @@ async fn a_plan_and_a_sync_log_in_at_vault_as_themselves() {
     let ran = stage.push_of(&secretfile(proxy.url(), &["one"]), INPUTS);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!bao.knows(&proxy.token()).await, "the token outlived the run");
+    stand_in_their_masks_alone(&ran, [proxy.token()]);
     assert_eq!(stage.actions.audiences(), ["https://vault.example"]);
 
     let (pull, head) = stage.pull(&secretfile(proxy.url(), &["one", "two"]));
@@ -116,7 +117,8 @@ async fn a_role_that_is_bound_to_the_older_form_of_the_subject() {
 
     // What is shown admits exactly this run.
     bao.post("auth/jwt/role/sync", policy(&said)).await;
-    bao.policy("secretzero-sync", SYNC).await;
+    let own = r#"path "auth/token/*" { capabilities = ["read", "update"] }"#;
+    bao.policy("secretzero-sync", &format!("{SYNC}\n{own}")).await;
     let ran = stage.push_of(&text, INPUTS);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
@@ -139,4 +141,50 @@ async fn a_token_that_expired_on_its_way_to_vault_is_minted_once_again() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!((stage.actions.requests(), logins(&proxy)), (2, 2), "once, not for ever");
     assert!(explained(&ran, "Vault at").contains("clocks differ"), "{ran:?}");
+}
+
+/// A token that some other step of the job asked for.
+async fn asked_for_before(stage: &Stage) -> String {
+    let variable = |name: &str| stage.job.cloud[name].clone();
+    let url = format!("{}&audience=https://vault.example", variable("ACTIONS_ID_TOKEN_REQUEST_URL"));
+    let request = reqwest::Client::new().get(url).bearer_auth(variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    answer["value"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_that_the_block_names_logs_in_as_the_role_of_the_phase() {
+    let (bao, mut stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let proxy = bao.proxy();
+    let named = |roles: &str, names: &[&str]| {
+        let auth = format!("kind: oidc\n      config: {{url: '{}', {roles}, jwt: '${{CI_JWT}}'}}", proxy.url());
+        let old = format!("kind: token\n      config: {{url: '{}', token: '${{VAULT_TOKEN}}'}}", proxy.url());
+        let text = secretfile(proxy.url(), names);
+        assert!(text.contains(&old));
+        text.replace(&old, &auth)
+    };
+    let (both, one) = ("role: sync, plan_role: plan", "role: sync");
+    let jwt = asked_for_before(&stage).await;
+    stage.job.cloud.insert("CI_JWT".into(), jwt);
+    let ran = stage.push_of(&named(both, &["one"]), &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+
+    // Only the plan's role takes the token of a pull request.
+    let (pull, head) = stage.pull(&named(both, &["one", "two"]));
+    let jwt = asked_for_before(&stage).await;
+    stage.job.cloud.insert("CI_JWT".into(), jwt);
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[]);
+    assert_eq!((ran.code, logins(&proxy)), (Some(0), 1), "{ran:?}");
+    assert!(!stage.comment(pull).contains("Planned offline"), "{}", stage.comment(pull));
+    assert!(!proxy.asked().iter().any(|asked| asked.path.starts_with("secret/data/")), "a plan reads no value");
+
+    // With the sync's role alone nobody is asked, whatever token there is.
+    stage.github.commit("main", &[("Secretfile.yml", named(one, &["one"]).as_bytes())]);
+    let (pull, head) = stage.pull(&named(one, &["one", "two"]));
+    proxy.forget();
+    let ran = stage.pull_request(pull, &head, &[]);
+    assert_eq!((ran.code, proxy.asked().len()), (Some(0), 0), "{ran:?}");
+    assert!(stage.comment(pull).contains("Planned offline"));
 }

@@ -52,7 +52,7 @@ impl Odd {
                 limiter,
                 disk: Arc::new(SystemDisk),
                 tokens: None,
-                refusals: secretzero::oidc::Refusals::default(),
+                trades: secretzero::oidc::Trades::default(),
             },
         )
     }

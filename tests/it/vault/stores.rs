@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secretzero::disk::SystemDisk;
 use secretzero::limiter::{Limiter, RateLimit, RetryPolicy};
-use secretzero::oidc::Refusals;
+use secretzero::oidc::Trades;
 use secretzero::provider::vault::{Login, VaultProvider, VaultSettings, VaultShared};
 use secretzero::provider::{ErrorKind, Expect, Provider, Reading};
 use secretzero::secret::{SecretValue, Shape};
@@ -43,8 +43,8 @@ pub(super) fn provider(url: &str, namespace: &str, token: &str) -> VaultProvider
     };
     let retry = RetryPolicy { first_delay: Duration::from_millis(1), ..RetryPolicy::default() };
     let limiter = Arc::new(Limiter::new(retry, RateLimit::Off));
-    let (disk, refusals) = (Arc::new(SystemDisk), Refusals::default());
-    VaultProvider::new(settings, VaultShared { limiter, disk, tokens: None, refusals })
+    let (disk, trades) = (Arc::new(SystemDisk), Trades::default());
+    VaultProvider::new(settings, VaultShared { limiter, disk, tokens: None, trades })
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use super::{AuthKind, AzureSettings};
 use crate::environment::Environment;
 use crate::hosts::Hosts;
 use crate::limiter::Limiter;
-use crate::oidc::{Exchange, Refusals, TokenSource};
+use crate::oidc::{Exchange, TokenSource, Trades};
 use crate::provider::{Error, ErrorKind, Identity, Result};
 use crate::secret::SecretValue;
 use claims::Claims;
@@ -146,7 +146,7 @@ pub(super) struct Login {
     hosts: Hosts,
     http: Http,
     limiter: Arc<Limiter>,
-    refusals: Refusals,
+    trades: Trades,
     /// By scope; whoever finds none fetches it while the others wait.
     tokens: Mutex<HashMap<String, Arc<Token>>>,
 }
@@ -161,9 +161,9 @@ impl Login {
         for name in machine::ADDRESS_VARIABLES {
             hosts = settings.environment.filled(name).into_iter().fold(hosts, Hosts::naming);
         }
-        let (environment, refusals) = (settings.environment.clone(), settings.refusals.clone());
+        let (environment, trades) = (settings.environment.clone(), settings.trades.clone());
         let tokens = Mutex::default();
-        Self { sources: sources(settings), authority, environment, hosts, http, limiter, refusals, tokens }
+        Self { sources: sources(settings), authority, environment, hosts, http, limiter, trades, tokens }
     }
 
     /// A variable of the run.
@@ -221,7 +221,10 @@ impl Login {
         let mut absent = Vec::new();
         for source in &self.sources {
             match self.ask(source, scope).await {
-                Ok(token) => return Ok(token),
+                Ok(token) => {
+                    self.trades.hide(&token.value);
+                    return Ok(token);
+                }
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Absent(why)) => absent.push(why),
             }
@@ -263,7 +266,7 @@ impl Login {
         let ask = |assertion: SecretValue| async move {
             self.exchange(tenant, client, scope, &entra::Proof::Assertion(&assertion)).await
         };
-        self.refusals.trade(exchange, mint, ask).await
+        self.trades.trade(exchange, mint, ask).await
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) use wire::origin;
 
 use super::{GcpSettings, GcpShared};
 use crate::oidc::claims::Claims;
-use crate::oidc::{Exchange, Refusals, Refused};
+use crate::oidc::{Exchange, Refused, Trades};
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 use source::{Base, External, Found};
@@ -49,7 +49,7 @@ pub(super) struct Login {
     base: Base,
     /// Where each service account that is put on top lends its token, in turn.
     lenders: Vec<String>,
-    refusals: Refusals,
+    trades: Trades,
     held: Mutex<Option<Held>>,
     principal: OnceLock<String>,
 }
@@ -72,8 +72,8 @@ impl Login {
         let wire = Wire::new(settings.hosts.clone(), shared)?;
         let Found { base, lenders, project, hosts } = source::find(settings, shared, &wire).await?;
         let wire = wire.naming(hosts);
-        let (refusals, held) = (shared.refusals.clone(), Mutex::new(None));
-        let login = Self { wire, base, lenders, refusals, held, principal: OnceLock::new() };
+        let (trades, held) = (shared.trades.clone(), Mutex::new(None));
+        let login = Self { wire, base, lenders, trades, held, principal: OnceLock::new() };
         Ok((login, project))
     }
 
@@ -108,7 +108,7 @@ impl Login {
             traded.await.map_err(|error| self.refused(error, &token))
         };
         let exchange = Exchange::Google { provider, service_account };
-        self.refusals.trade(exchange, || external.mint(&self.wire), ask).await
+        self.trades.trade(exchange, || external.mint(&self.wire), ask).await
     }
 
     /// Google has one code for a token that is too old and for one of an unknown issuer; its end tells.
@@ -122,9 +122,11 @@ impl Login {
     /// The token of the last service account in turn, each borrowed with the one before.
     async fn lent_all(&self, first: (Granted, String)) -> Result<(Granted, String)> {
         let (mut granted, mut who) = first;
+        self.trades.hide(&granted.token);
         for lender in &self.lenders {
             let email = source::email_of(lender).to_owned();
             granted = self.lent(lender, &granted.token, &who, &email).await?;
+            self.trades.hide(&granted.token);
             who = email;
         }
         Ok((granted, who))

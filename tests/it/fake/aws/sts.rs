@@ -56,8 +56,8 @@ fn assume(world: &mut World, form: &BTreeMap<String, String>) -> Result<String, 
     let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{}", get("RoleSessionName"));
     world.sessions.insert(key_id.clone(), arn.clone());
     let result = format!(
-        "<Credentials><AccessKeyId>{key_id}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
-         <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+        "<Credentials><AccessKeyId>{key_id}</AccessKeyId><SecretAccessKey>canary-assumed-secret</SecretAccessKey>\
+         <SessionToken>canary-assumed-token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
          <AssumedRoleUser><Arn>{arn}</Arn><AssumedRoleId>AROATEST:x</AssumedRoleId></AssumedRoleUser>"
     );
     Ok(answer("AssumeRole", &result))

@@ -69,6 +69,11 @@ impl SignIn {
     }
 
     /// Takes every token back.
+    /// All tokens that are good.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        self.tokens.keys().cloned().collect()
+    }
+
     pub(crate) fn revoke_all(&mut self) {
         self.tokens.clear();
     }
