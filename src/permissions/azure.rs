@@ -101,7 +101,8 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     // By vault.
     let assigned: BTreeMap<_, _> = objects.names.iter().map(|object| (object, names)).chain(whole).collect();
     generated.documents.push(assignments(&assigned, phase, &group));
-    generated.say("the vaults must use Azure RBAC (`az keyvault update --enable-rbac-authorization true`); access policies know no metadata alone");
+    // <https://learn.microsoft.com/azure/key-vault/general/assign-access-policy>
+    generated.say("the vaults must use Azure RBAC (`az keyvault update --enable-rbac-authorization true`); an access policy opens all that a vault holds");
     generated.say("an assignment to the vault itself instead lets it be listed: fewer requests, and the names of all that it holds");
     generated.say(match phase {
         Phase::Plan => "the built-in role `Key Vault Reader` would do as well; it reads the vaults' settings beside",

@@ -82,14 +82,18 @@ impl Stage {
     fn printed() -> Self {
         let stage = Self::new();
         stage.azure.edit(|world| {
-            administer(world, "plan", PLAN);
-            administer(world, "sync", SYNC);
+            administer(world, "plan", PLAN, &secretfile(2));
+            administer(world, "sync", SYNC, &secretfile(2));
         });
         stage
     }
 
     fn run(&self, client: &str, step: usize, certificate: &Json, args: &[&str]) -> Ran {
-        self.sandbox.write("Secretfile.yml", &secretfile(step));
+        self.run_with(client, &secretfile(step), certificate, args)
+    }
+
+    fn run_with(&self, client: &str, secretfile: &str, certificate: &Json, args: &[&str]) -> Ran {
+        self.sandbox.write("Secretfile.yml", secretfile);
         let ca = self.sandbox.path("ca.pem").display().to_string();
         let mut environment: BTreeMap<String, String> =
             self.azure.env(&ca).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -155,9 +159,9 @@ fn delete(world: &mut World, name: &str) {
 }
 
 /// Does what is printed for a phase, word by word, for an application.
-fn administer(world: &mut World, phase: &str, client: &str) {
+fn administer(world: &mut World, phase: &str, client: &str, secretfile: &str) {
     let args = ["--phase", phase, "--cloud", "azure", "--subscription", SUBSCRIPTION, "--resource-group", GROUP];
-    let printed = Printed::of(&secretfile(2).replace("${CERTIFICATE}", "x"), &args);
+    let printed = Printed::of(&secretfile.replace("${CERTIFICATE}", "x"), &args);
     for command in printed.commands(&[("PRINCIPAL_ID", &object_id(client))]) {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let done = match words[..] {
@@ -359,14 +363,41 @@ fn a_plan_at_azure_needs_each_printed_right_and_says_which() {
         // The sync's role keeps it, as a person would take it from one of the two.
         stage.azure.edit(|world| world.rbac = Default::default());
         stage.azure.edit(|world| {
-            administer(world, "plan", PLAN);
+            administer(world, "plan", PLAN, &secretfile(2));
             assert!(world.rbac.without(&action), "{action}");
-            administer(world, "sync", SYNC);
+            administer(world, "sync", SYNC, &secretfile(2));
         });
         assert_eq!(stage.run(SYNC, 0, &first(), &["sync"]).code, Some(0));
         let ran = stage.plan(0);
         assert!(ran.code != Some(0) && is_told(&ran, told(&action)), "{action}: {ran:?}");
     }
+}
+
+#[test]
+fn certificates_alone_get_no_right_to_a_value_in_either_phase() {
+    let whole = secretfile(0);
+    let (head, certificate) = (whole.find("  - name: token").unwrap(), whole.find("  - name: certificate").unwrap());
+    let text = whole[..head].to_owned() + &whole[certificate..];
+    let stage = Stage::new();
+    stage.azure.edit(|world| {
+        administer(world, "plan", PLAN, &text);
+        administer(world, "sync", SYNC, &text);
+    });
+    let run = |client: &str, args: &[&str]| {
+        let ran = stage.run_with(client, &text, &first(), args);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    };
+    run(PLAN, &["sync", "--dry-run"]);
+    run(SYNC, &["sync"]);
+    run(SYNC, &["rotate", "--force", "--secret", "certificate"]);
+    run(PLAN, &["drift"]);
+    assert!(!stage.azure.requests().iter().any(|request| !request.denied && shows_a_value(request)));
+    stage.azure.edit(|world| {
+        for action in ["certificates/read", "secrets/readMetadata/action"] {
+            assert!(world.rbac.without(&format!("Microsoft.KeyVault/vaults/{action}")), "{action}");
+        }
+        assert!(!world.rbac.without("Microsoft.KeyVault/vaults/secrets/getSecret/action"));
+    });
 }
 
 /// What the notes beside the texts say of Microsoft's own roles.

@@ -192,6 +192,32 @@ fn either_phase_needs_each_printed_binding() {
     }
 }
 
+/// A condition names each secret twice: itself, for what is asked of it, and what its versions begin with.
+#[test]
+fn either_phase_needs_both_terms_of_a_condition() {
+    let name = format!("projects/{NUMBER}/secrets/shop-0");
+    for term in
+        [format!("resource.name == \"{name}\" || "), format!("resource.name.startsWith(\"{name}/versions/\") || ")]
+    {
+        let stage = Stage::printed();
+        stage.life().unwrap_or_else(|ran| panic!("{ran:?}"));
+        let [plan, sync] = ["plan", "sync"].map(|phase| {
+            let mut printed = printed(phase);
+            let script = printed.documents.get_mut(&format!("gcp-{phase}-bindings.sh")).unwrap();
+            assert!(script.contains(&term), "{script}");
+            *script = script.replace(&term, "");
+            printed
+        });
+        stage.gcp.govern(|iam| {
+            *iam = Iam::default();
+            [&plan, &sync].into_iter().for_each(|printed| follow(iam, printed));
+        });
+        for ran in [stage.plan(2), stage.run(SYNC, 2, &["rotate", "--force", "--secret", "token"])] {
+            assert!(ran.code != Some(0) && ran.stderr.contains("PERMISSION_DENIED"), "{term}: {ran:?}");
+        }
+    }
+}
+
 #[test]
 fn a_plan_at_google_works_with_exactly_the_printed_rights_and_reads_no_value() {
     let stage = Stage::printed();

@@ -135,7 +135,7 @@ impl Iam {
 
     /// Takes a permission out of every custom role; whether one had it.
     pub(crate) fn without(&mut self, permission: &str) -> bool {
-        self.custom.values_mut().map(|permissions| permissions.remove(permission)).fold(false, |any, one| any || one)
+        self.custom.values_mut().filter_map(|permissions| permissions.take(permission)).count() > 0
     }
 
     /// How many bindings there are.
