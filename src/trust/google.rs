@@ -21,8 +21,8 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let pool = format!("secretzero-{phase}");
     let place = format!("--project={} --location=global", shell_word(&project));
     let (attribute, value) = repository_attribute(trusted);
-    let long =
-        subjects(trusted).iter().any(|subject| subject.len() > SUBJECT_BYTES_MAX) || trusted.forge == Forge::Gitlab;
+    let long = subjects(trusted).iter().any(|subject| subject.text.len() > SUBJECT_BYTES_MAX)
+        || trusted.forge == Forge::Gitlab;
     let subject = if long { format!("assertion.{attribute}") } else { "assertion.sub".to_owned() };
     let mapping = format!("google.subject={subject},attribute.{attribute}=assertion.{attribute}");
     let member = format!(
@@ -99,7 +99,7 @@ fn condition(trusted: &Trusted) -> String {
     if let Some(environment) = trusted.environment.as_ref().filter(|_| trusted.phase == Phase::Sync) {
         terms.push(is("environment", environment));
     }
-    if trusted.hardened {
+    if trusted.asks_for_hosted() {
         let hosted = if trusted.forge == Forge::Github { "github-hosted" } else { "gitlab-hosted" };
         terms.push(is("runner_environment", hosted));
     }

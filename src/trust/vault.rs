@@ -75,7 +75,8 @@ fn claims(trusted: &Trusted) -> Json {
     };
     let subjects = subjects(trusted);
     // What a merge request's subject says is not known before; other claims tell it.
-    if subjects.iter().all(|subject| !subject.contains('*')) {
+    if subjects.iter().all(|subject| !subject.is_pattern) {
+        let subjects: Vec<String> = subjects.into_iter().map(|subject| subject.text).collect();
         claims.insert("sub".into(), json!(subjects));
     } else if repository.id.is_none() {
         claims.insert("project_path".into(), json!(repository.path));
@@ -96,7 +97,7 @@ fn claims(trusted: &Trusted) -> Json {
     {
         claims.insert("environment".into(), json!(environment));
     }
-    if trusted.hardened {
+    if trusted.asks_for_hosted() {
         let hosted = if trusted.forge == Forge::Github { "github-hosted" } else { "gitlab-hosted" };
         claims.insert("runner_environment".into(), json!(hosted));
     }

@@ -29,6 +29,7 @@ pub(super) fn about(code: &str) -> About {
     match code {
         "InvalidIdentityToken" | "InvalidIdentityTokenException" => About::Issuer,
         "ExpiredTokenException" | "ExpiredToken" => About::Times,
+        "IDPRejectedClaim" | "IDPRejectedClaimException" => About::Else,
         _ => About::Claims,
     }
 }
@@ -38,5 +39,5 @@ pub(super) fn policy(role_arn: &str, claims: &Claims) -> String {
     let mut parts = role_arn.split(':');
     let (partition, account) = (parts.nth(1).unwrap_or("aws"), parts.nth(2).unwrap_or("ACCOUNT_ID"));
     let (issuer, audiences, subjects) = (&claims.issuer(), &claims.audiences(), &[claims.subject()]);
-    Admitted { partition, account, issuer, audiences, subjects, repository_id: None }.policy()
+    Admitted { partition, account, issuer, audiences, subjects, is_pattern: false, repository_id: None }.policy()
 }
