@@ -214,7 +214,8 @@ mod tests {
         let variables = [("SECRETZERO_ID_TOKEN", aws.as_str()), ("OURS", &vault), (NAMES, "OURS, MORE")];
         assert_eq!(asked(&variables, "sts.amazonaws.com").await.0, Ok(aws.clone()));
         let (given, masked) = asked(&variables, "https://vault.example").await;
-        assert_eq!((given, masked), (Ok(vault.clone()), vec![vault]));
+        // It is for several, so the others are looked at as well.
+        assert_eq!((given, masked), (Ok(vault.clone()), vec![vault, aws]));
     }
 
     #[tokio::test]
