@@ -45,6 +45,24 @@ enum Place {
     File(&'static str, PathBuf),
 }
 
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Self::Variable(name, _) => name,
+            Self::File(name, _) => name,
+        }
+    }
+}
+
+/// What one of them says, without its signature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The variable that holds it or names its file.
+    pub name: String,
+    /// What it says, or why it is no token.
+    pub claims: std::result::Result<Claims, String>,
+}
+
 /// All of them.
 pub(super) struct Presented {
     places: Vec<Place>,
@@ -78,8 +96,17 @@ impl Presented {
         Self { places, disk: Arc::clone(disk), mask: Arc::clone(mask) }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.places.is_empty()
+    /// What each of them says.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let one = |place: &Place| {
+            let token = self.read(place);
+            let claims = token.and_then(|token| {
+                (self.mask)(&token);
+                Claims::of(&token).map_err(|error| format!("{}: {error}", place.name()))
+            });
+            Shown { name: place.name().to_owned(), claims }
+        };
+        self.places.iter().map(one).collect()
     }
 
     /// A token as it stands now; a cluster replaces its files while we run.
@@ -114,10 +141,7 @@ impl TokenSource for Presented {
                 }
             };
             (self.mask)(&token);
-            let name = match place {
-                Place::Variable(name, _) => name,
-                Place::File(name, _) => *name,
-            };
+            let name = place.name();
             match Claims::of(&token) {
                 Ok(claims) if claims.audiences().iter().any(|one| one == audience) => return Ok(token),
                 Ok(claims) => {

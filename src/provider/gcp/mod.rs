@@ -167,6 +167,10 @@ impl Provider for GcpProvider {
         })
     }
 
+    fn audience(&self) -> Option<String> {
+        login::audience(&self.settings)
+    }
+
     async fn identity(&self) -> Result<Identity> {
         Ok(self.session().await?.identity())
     }
