@@ -1,6 +1,12 @@
 //! `doctor` with the real binary: alone in a folder, in a job of a fake GitHub, and with workflows that
 //! are wrong.
 
+mod given;
+mod job;
+mod tokens;
+#[cfg(feature = "vault")]
+mod vault;
+
 use serde_json::Value as Json;
 
 use crate::fake::aws::FakeAws;
@@ -17,7 +23,7 @@ secrets:
       - {provider: aws, kind: secrets_manager, config: {name: doctor/token}}
 ";
 
-const WORKFLOW: &str = "on: pull_request
+pub(super) const WORKFLOW: &str = "on: pull_request
 permissions: {contents: read, pull-requests: write, checks: write}
 jobs:
   secretzero: {runs-on: ubuntu-latest, steps: [{uses: ./}, {run: secretzero ci}]}
@@ -37,7 +43,7 @@ fn job(github: &FakeGithub, aws: &FakeAws, permissions: &[(&str, &str)]) -> Sand
     sandbox
 }
 
-fn told(ran: &Ran) -> String {
+pub(super) fn told(ran: &Ran) -> String {
     let port = regex::Regex::new(r"127\.0\.0\.1:\d+").unwrap();
     port.replace_all(&ran.stdout, "127.0.0.1:PORT").into_owned()
 }

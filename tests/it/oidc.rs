@@ -2,18 +2,18 @@
 //! Google's STS as fakes that check what the real ones check.
 
 #[cfg(feature = "azure")]
-mod azure;
+pub(crate) mod azure;
 mod canaries;
 mod exchange;
 #[cfg(feature = "gcp")]
-mod google;
+pub(crate) mod google;
 mod phases;
-mod refused;
+pub(crate) mod refused;
 mod third_party;
 #[cfg(feature = "vault")]
 mod untrusted;
 #[cfg(feature = "vault")]
-mod vault;
+pub(crate) mod vault;
 
 use std::collections::BTreeMap;
 

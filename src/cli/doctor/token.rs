@@ -121,9 +121,15 @@ fn issuer(claims: &Claims) -> Issuer {
 /// What GitHub calls the context of a subject: an environment, a pull request or a ref.
 const CONTEXTS: [&str; 3] = ["environment:", "pull_request", "ref:refs/"];
 
+/// Whether a context is one of those and nothing else; a colon within one is written as `%3A`.
+fn is_standard(context: &str) -> bool {
+    let named = CONTEXTS.iter().any(|known| known.contains(':') && context.starts_with(known));
+    context == "pull_request" || (named && context.matches(':').count() == 1)
+}
+
 /// Which form the subject has.
 fn form(claims: &Claims) -> &'static str {
-    let standard = claims.github().filter(|subject| CONTEXTS.iter().any(|known| subject.context.starts_with(known)));
+    let standard = claims.github().filter(|subject| is_standard(&subject.context));
     match (issuer(claims), standard) {
         (Issuer::Github, Some(GithubSubject { ids: Some(_), .. })) => "by ids",
         (Issuer::Github, Some(_)) => "by names",

@@ -11,7 +11,7 @@ const PROVIDER: &str = "projects/442211009988/locations/global/workloadIdentityP
 const PLAN: &str = "plan@shop-prod.iam.gserviceaccount.com";
 const SYNC: &str = "sync@shop-prod.iam.gserviceaccount.com";
 
-const INPUTS: &[(&str, &str)] =
+pub(crate) const INPUTS: &[(&str, &str)] =
     &[("gcp_workload_identity_provider", PROVIDER), ("gcp_service_account", SYNC), ("gcp_plan_service_account", PLAN)];
 
 /// What `roles/secretmanager.viewer` grants of what a plan needs.
@@ -23,7 +23,13 @@ fn member(subject: &str) -> String {
 
 /// A Google whose pool trusts GitHub, and a repository whose jobs reach it.
 fn stage() -> (FakeGcp, Stage) {
-    let (gcp, mut stage) = (FakeGcp::start(), Stage::new());
+    let mut stage = Stage::new();
+    (joined(&mut stage), stage)
+}
+
+/// The same for a repository that there is.
+pub(crate) fn joined(stage: &mut Stage) -> FakeGcp {
+    let gcp = FakeGcp::start();
     gcp.trust(|sign_in| {
         sign_in.no_machine = true;
         sign_in.pools.push(Pool {
@@ -36,7 +42,7 @@ fn stage() -> (FakeGcp, Stage) {
         sign_in.lends = [(member(PULL_REQUEST), PLAN.into()), (member(MAIN), SYNC.into())].into();
     });
     stage.job.cloud.extend(gcp.endpoints());
-    (gcp, stage)
+    gcp
 }
 
 fn text(names: &[&str]) -> String {
