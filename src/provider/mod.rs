@@ -270,10 +270,10 @@ pub trait Provider: Send + Sync {
     }
 
     /// Whether this login could read the value of each place, in the order asked, as the store tells it
-    /// without any value being read; `None` where a store tells that only to those who may ask for
+    /// without any value being read; `None` where it does not tell, or only those who may ask for
     /// everybody's rights.
-    async fn could_read(&self, _at: &[&Place]) -> Result<Option<Vec<bool>>> {
-        Ok(None)
+    async fn could_read(&self, at: &[&Place]) -> Result<Vec<Option<bool>>> {
+        Ok(vec![None; at.len()])
     }
 
     /// Lets go of what was borrowed (a token that can be revoked); called once at the end.

@@ -58,10 +58,10 @@ async fn store_of(
     }
 }
 
-/// Whether whoever plans could read values. Vault tells every token what it may do. AWS tells that only
-/// to those who may call `iam:SimulatePrincipalPolicy`, and Azure only to those who may read role
-/// assignments (`Microsoft.Authorization/*/read`), which no plan needs; to try a read of a value instead
-/// would do the very thing that is to be ruled out. `trust lint` judges those rights by their text.
+/// Whether whoever plans could read values. Vault and Google tell every login what it may do itself. AWS
+/// tells that only to those who may call `iam:SimulatePrincipalPolicy`, and Azure only to those who may
+/// read role assignments (`Microsoft.Authorization/*/read`), which no plan needs; to try and read a value
+/// instead would do the very thing that is to be ruled out. `trust lint` judges those rights by their text.
 async fn readable(look: &Look, index: usize, alias: &str, store: &dyn Provider) -> Option<Row> {
     let of_secret = |secret: &Secret| {
         let here = secret.targets.iter().filter(|target| target.provider == index);
@@ -70,14 +70,16 @@ async fn readable(look: &Look, index: usize, alias: &str, store: &dyn Provider) 
     let places: Vec<(String, Place)> = look.workspace.manifest.secrets.iter().flat_map(of_secret).collect();
     let at: Vec<&Place> = places.iter().map(|(_, place)| place).collect();
     let could = match store.could_read(&at).await {
-        Ok(could) => could?,
+        Ok(could) => could,
         Err(error) => return Some(Row::warning(AREA, format!("{alias}: what the plan may read: {error}"), "")),
     };
-    let mut names: Vec<&str> =
-        places.iter().zip(&could).filter(|(_, could)| **could).map(|((name, _), _)| name.as_str()).collect();
+    let readable = places.iter().zip(&could).filter(|(_, could)| **could == Some(true));
+    let mut names: Vec<&str> = readable.map(|((name, _), _)| name.as_str()).collect();
     names.dedup();
     if names.is_empty() {
-        return Some(Row::good(AREA, format!("{alias}: the plan may read no value")));
+        // What is not told is not claimed.
+        let all = !could.is_empty() && could.iter().all(|could| *could == Some(false));
+        return all.then(|| Row::good(AREA, format!("{alias}: the plan may read no value")));
     }
     let more = names.len().saturating_sub(NAMES_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

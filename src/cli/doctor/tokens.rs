@@ -104,7 +104,7 @@ async fn minted(session: &Session, need: &Need<'_>, rows: &mut Vec<Row>, refused
     let look = match need.look {
         Ok(look) => look,
         Err(why) => {
-            rows.push(Row::skipped(AREA, format!("none is asked for, so not for `{}`: {why}", need.audience)));
+            rows.push(Row::skipped(AREA, format!("none is asked for `{}`: {why}", need.audience)));
             return;
         }
     };
@@ -165,7 +165,8 @@ fn shown(session: &Session, looks: &[Look], needs: &[Need<'_>], rows: &mut Vec<R
         }
     }
     let has = |need: &Need<'_>| all.iter().any(|one| audiences(one).contains(&need.audience));
-    rows.extend(needs.iter().filter(|need| !has(need)).map(|need| missing(session, need, needs, &all)));
+    let lacking: Vec<&Need<'_>> = needs.iter().filter(|need| !has(need)).collect();
+    rows.extend(lacking.iter().map(|need| missing(session, need, needs, &lacking, &all)));
 }
 
 fn audiences(shown: &Shown) -> Vec<String> {
@@ -173,7 +174,7 @@ fn audiences(shown: &Shown) -> Vec<String> {
 }
 
 /// A token that is not declared, with the text that declares it.
-fn missing(session: &Session, need: &Need<'_>, needs: &[Need<'_>], all: &[Shown]) -> Row {
+fn missing(session: &Session, need: &Need<'_>, needs: &[Need<'_>], lacking: &[&Need<'_>], all: &[Shown]) -> Row {
     let (audience, aliases) = (&need.audience, need.aliases());
     if session.environment.filled("GITLAB_CI").is_none() {
         // <https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection>
@@ -192,9 +193,10 @@ fn missing(session: &Session, need: &Need<'_>, needs: &[Need<'_>], all: &[Shown]
         }
         None => format!("no token of this job is for `{audience}`, which {aliases} asks for"),
     };
-    // What else needs the variable keeps its audience.
+    // One variable holds one token for all that its kind of store asks for; what is right of it stays.
     let kept = declared.into_iter().flatten().filter(|other| needs.iter().any(|need| need.audience == *other));
-    let audiences: Vec<String> = kept.chain([audience.clone()]).map(|one| quoted(&one)).collect();
+    let more = lacking.iter().filter(|other| other.kind == need.kind).map(|other| other.audience.clone());
+    let audiences: Vec<String> = kept.chain(more).map(|one| quoted(&one)).collect();
     let aud = match audiences.as_slice() {
         [one] => one.clone(),
         several => format!("[{}]", several.join(", ")),

@@ -185,7 +185,7 @@ impl Provider for VaultProvider {
         }
     }
 
-    async fn could_read(&self, at: &[&Place]) -> Result<Option<Vec<bool>>> {
+    async fn could_read(&self, at: &[&Place]) -> Result<Vec<Option<bool>>> {
         rights::could_read(self.session().await?, at).await
     }
 

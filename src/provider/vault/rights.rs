@@ -19,8 +19,9 @@ const PATHS_MAX: usize = 200;
 /// Capabilities that give a value away.
 const READING: [&str; 2] = ["read", "root"];
 
-/// Whether the token could read the value of each place; `None` if it may not even ask that.
-pub(super) async fn could_read(session: &Session, at: &[&Place]) -> Result<Option<Vec<bool>>> {
+/// Whether the token could read the value of each place; `None` where there is none, or if the token may
+/// not even ask that.
+pub(super) async fn could_read(session: &Session, at: &[&Place]) -> Result<Vec<Option<bool>>> {
     let paths: Vec<Option<String>> = at.iter().map(|place| value_path(place)).collect();
     let unique: BTreeSet<&String> = paths.iter().flatten().collect();
     let unique: Vec<&String> = unique.into_iter().collect();
@@ -28,7 +29,7 @@ pub(super) async fn could_read(session: &Session, at: &[&Place]) -> Result<Optio
     for some in unique.chunks(PATHS_MAX) {
         let request = Request::update("sys/capabilities-self".into(), json!({ "paths": some }));
         let answer = match session.call(&quota::VAULT_READ, Repeat::Read, request).await {
-            Err(error) if error.kind == ErrorKind::PermissionDenied => return Ok(None),
+            Err(error) if error.kind == ErrorKind::PermissionDenied => return Ok(vec![None; at.len()]),
             answer => answer?,
         };
         let reads = |path: &&&String| {
@@ -37,7 +38,7 @@ pub(super) async fn could_read(session: &Session, at: &[&Place]) -> Result<Optio
         };
         readable.extend(some.iter().filter(reads));
     }
-    Ok(Some(paths.iter().map(|path| path.as_ref().is_some_and(|path| readable.contains(path))).collect()))
+    Ok(paths.iter().map(|path| path.as_ref().map(|path| readable.contains(path))).collect())
 }
 
 /// Where the value of a place is read. That of a database role is made by the reading.

@@ -68,19 +68,30 @@ fn the_tokens_of_a_gitlab_job_are_read_and_what_is_missing_is_written_out() {
     for token in [aws, wrong] {
         assert!(token.split('.').all(|part| !format!("{}{}", ran.stdout, ran.stderr).contains(part)));
     }
-    // With what it asks for, one step after the other, nothing is missing any more.
-    let written = to_write(&ran);
-    assert_eq!(written[0], json!({ "id_tokens": { "SECRETZERO_VAULT_ID_TOKEN": { "aud": "https://vault.example" } } }));
-    let (sandbox, mut environment) =
-        job(&[("SECRETZERO_AWS_ID_TOKEN", &token(&key, &json!("sts.amazonaws.com"), 600))]);
-    for _ in 0..2 {
-        let ran = sandbox.run_with(&["doctor", "--offline"], &environment);
-        let written = to_write(&ran);
-        let declared = written[0]["id_tokens"]["SECRETZERO_VAULT_ID_TOKEN"]["aud"].clone();
-        environment.insert("SECRETZERO_VAULT_ID_TOKEN".into(), token(&key, &declared, 600));
-    }
+    // Written as the table says, nothing is missing any more.
+    let declared = json!(["https://vault.example", "https://other.example"]);
+    let wanted = json!({ "id_tokens": { "SECRETZERO_VAULT_ID_TOKEN": { "aud": declared } } });
+    assert_eq!(to_write(&ran), [wanted.clone(), wanted]);
+    let tokens = [json!("sts.amazonaws.com"), declared].map(|audience| token(&key, &audience, 600));
+    let (sandbox, environment) =
+        job(&[("SECRETZERO_AWS_ID_TOKEN", &tokens[0]), ("SECRETZERO_VAULT_ID_TOKEN", &tokens[1])]);
     let ran = sandbox.run_with(&["doctor", "--offline"], &environment);
     assert!(to_write(&ran).is_empty() && ran.stdout.contains("✓ Nothing is wrong\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_right_of_a_variable_stays_when_more_is_added() {
+    let (sandbox, environment) = job(&[(
+        "SECRETZERO_VAULT_ID_TOKEN",
+        &token(&Key::new("gitlab"), &json!(["https://vault.example", "old"]), 600),
+    )]);
+    let ran = sandbox.run_with(&["doctor", "--offline"], &environment);
+    let both = json!({ "aud": ["https://vault.example", "https://other.example"] });
+    let wanted = [
+        json!({ "id_tokens": { "SECRETZERO_AWS_ID_TOKEN": { "aud": "sts.amazonaws.com" } } }),
+        json!({ "id_tokens": { "SECRETZERO_VAULT_ID_TOKEN": both } }),
+    ];
+    assert_eq!(to_write(&ran), wanted, "{}", ran.stdout);
 }
 
 #[test]

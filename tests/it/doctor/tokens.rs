@@ -123,8 +123,14 @@ fn a_mint_that_is_refused_says_why_and_no_login_is_tried() {
     let stage = Stage::new();
     let ran = doctor(&stage, [Answer::Status(403)]);
     assert_eq!((ran.code, stage.actions.requests(), stage.logins().len()), (Some(1), 1, 0));
-    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"");
-    insta::assert_snapshot!(rows(&told(&ran), "stores"), @"");
+    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"
+    ✓ id-token    the job may ask for tokens
+    ✗ id-token    sts.amazonaws.com: aws needs a token, and GitHub gives this job no ID token (HTTP 403): check `permissions: id-token: write` and the `audience`; the right ends with the job
+                  → add `id-token: write` to the permissions of this very job, which the workflow that calls it must grant too
+    ");
+    insta::assert_snapshot!(rows(&told(&ran), "stores"), @"
+    · stores      aws: not asked, since there is no token to log in with
+    ");
 }
 
 #[test]
@@ -132,7 +138,14 @@ fn a_token_for_another_audience_than_was_asked_for_is_wrong() {
     let stage = Stage::new();
     let ran = doctor(&stage, [Answer::With(json!({ "aud": ["https://github.com/octo", "x"] }))]);
     assert_eq!(ran.code, Some(1));
-    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"");
+    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"
+    ✓ id-token    the job may ask for tokens
+    ✗ id-token    sts.amazonaws.com: asked for, and answered for `https://github.com/octo`, `x`: a cloud refuses it
+                  issuer:   https://token.actions.githubusercontent.com
+                  subject:  repo:octo/demo:ref:refs/heads/main (by names)
+                  shown by: aws, to arn:aws:iam::123456789012:role/secretzero-sync (sync)
+                  → the issuer, or a proxy before it, changes audiences; ask its operator
+    ");
     hidden(&stage, &ran, 2);
 }
 
@@ -174,7 +187,17 @@ fn a_subject_tells_its_form_and_what_it_leaves_out() {
     }
     let stage = Stage::new();
     let ran = doctor(&stage, [Answer::With(json!({ "sub": without, "runner_environment": "self-hosted" }))]);
-    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"");
+    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"
+    ✓ id-token    the job may ask for tokens
+    ✓ id-token    sts.amazonaws.com: lives 300 s, clock right within a minute
+                  issuer:   https://token.actions.githubusercontent.com
+                  subject:  repo:octo/demo:job_workflow_ref:octo/demo/.github/workflows/x.yml@refs/heads/main (customised)
+                  shown by: aws, to arn:aws:iam::123456789012:role/secretzero-sync (sync)
+    ! id-token    the subject names neither branch, pull request nor environment, so that every run has the same one: who opens a pull request is taken for the default branch
+                  → put `context` back into `include_claim_keys` of the repository's or organisation's `actions/oidc/customization/sub`, or let no role trust this subject alone
+    · id-token    the runner is self-hosted, and its subject is that of a hosted one
+                  → where that must make a difference, let the role condition on `runner_environment`
+    ");
 }
 
 #[test]
@@ -182,7 +205,10 @@ fn with_one_role_only_the_missing_input_is_named() {
     let stage = Stage::new();
     let environment = pushed(&stage, SECRETFILE, &BOTH[..1]);
     let ran = stage.sandbox.run_with(&["doctor"], &environment);
-    insta::assert_snapshot!(rows(&told(&ran), "roles"), @"");
+    insta::assert_snapshot!(rows(&told(&ran), "roles"), @"
+    ! roles       aws: pull requests are planned offline, since arn:aws:iam::123456789012:role/secretzero-sync may write and the input `aws_plan_role` is missing
+                  → set the input `aws_plan_role` to one that `secretzero trust generate --phase plan` tells the cloud to trust
+    ");
     let environment = pushed(&stage, SECRETFILE, &[BOTH[0], ("aws_plan_role", BOTH[0].1)]);
     let ran = stage.sandbox.run_with(&["doctor"], &environment);
     assert!(rows(&ran.stdout, "roles").contains("both plans and syncs"), "{}", ran.stdout);
@@ -224,7 +250,10 @@ fn a_job_without_tokens_says_whether_it_is_a_forks_or_lacks_the_permission() {
     own.retain(|name, _| !name.starts_with("ACTIONS_"));
     let ran = stage.sandbox.run_with(&["doctor"], &own);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"");
+    insta::assert_snapshot!(rows(&told(&ran), "id-token"), @"
+    ✗ id-token    the job may not ask for tokens, and needs them for aws
+                  → add `id-token: write` to its `permissions`
+    ");
     own.insert("GITHUB_ACTOR".into(), "dependabot[bot]".into());
     let ran = stage.sandbox.run_with(&["doctor"], &own);
     assert!(ran.code == Some(0) && ran.stdout.contains("Dependabot started this run"), "{ran:?}");

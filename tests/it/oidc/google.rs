@@ -15,7 +15,7 @@ pub(crate) const INPUTS: &[(&str, &str)] =
     &[("gcp_workload_identity_provider", PROVIDER), ("gcp_service_account", SYNC), ("gcp_plan_service_account", PLAN)];
 
 /// What `roles/secretmanager.viewer` grants of what a plan needs.
-const VIEWER: &[&str] = &["secrets.get", "secrets.list", "versions.get", "versions.list"];
+pub(crate) const VIEWER: &[&str] = &["secrets.get", "secrets.list", "versions.get", "versions.list"];
 
 fn member(subject: &str) -> String {
     format!("principal://iam.googleapis.com/{POOL}/subject/{subject}")
@@ -45,7 +45,7 @@ pub(crate) fn joined(stage: &mut Stage) -> FakeGcp {
     gcp
 }
 
-fn text(names: &[&str]) -> String {
+pub(crate) fn text(names: &[&str]) -> String {
     secretfile("{kind: gcp, auth: {kind: ambient, config: {project_id: shop-prod}}}", names, |name| {
         format!("{{provider: store, kind: secret_manager, config: {{secret_id: {name}}}}}")
     })
