@@ -50,8 +50,9 @@ impl Job<'_> {
         let text = plain(&table.text(console));
         // Names of files and branches are others', and none may be taken for a command.
         match workflow::inert(self.session.entropy.as_ref(), &text) {
-            Ok(inert) if self.session.masks != Masks::Nowhere => console.raw(inert.trim_end()),
-            _ => console.raw(&text),
+            _ if self.session.masks == Masks::Nowhere => console.raw(&text),
+            Ok(inert) => console.raw(inert.trim_end()),
+            Err(error) => self.say.warning(&format!("the table stands in the job summary only: {error}")),
         }
         self.say.summarise(&table.markdown());
     }

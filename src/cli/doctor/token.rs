@@ -171,3 +171,45 @@ fn planning_environment(claims: &Claims, phase: Phase) -> Option<Row> {
     );
     Some(Row::warning("id-token", text, "take `environment:` from the job that plans pull requests"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use data_encoding::BASE64URL_NOPAD;
+
+    use super::super::State;
+    use super::*;
+    use crate::secret::SecretValue;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn claims(iat: i64, nbf: i64) -> Claims {
+        let payload = json!({ "aud": "a", "iat": NOW + iat, "nbf": NOW + nbf, "exp": NOW + iat + 300 }).to_string();
+        Claims::of(&SecretValue::from(format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(payload.as_bytes())))).unwrap()
+    }
+
+    /// Which state the worst row has for a token of these times, against now.
+    fn worst(iat: i64, nbf: i64, fresh: bool) -> State {
+        let about = About { name: "a", audience: Some("a"), shown_to: &[], phase: Phase::Sync, fresh, now: NOW };
+        let table = super::super::Table::new(judge(&claims(iat, nbf), &about));
+        if table.count(State::Wrong) > 0 { State::Wrong } else { State::Good }
+    }
+
+    #[test]
+    fn a_minute_is_borne_and_a_second_more_is_not() {
+        for (iat, nbf, fresh, wanted) in [
+            (-60, -660, true, State::Good),
+            (-61, -661, true, State::Wrong),
+            (60, 0, true, State::Good),
+            (61, 0, true, State::Wrong),
+            (0, 61, true, State::Wrong),
+            // One that was there before may be old, but not of the future.
+            (-200, -205, false, State::Good),
+            (61, 0, false, State::Wrong),
+            (-300, -305, false, State::Wrong),
+        ] {
+            assert_eq!(worst(iat, nbf, fresh), wanted, "{iat} {nbf} {fresh}");
+        }
+    }
+}

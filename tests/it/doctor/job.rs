@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::fake::actions::Answer;
 use crate::fake::github::FakeGithub;
 use crate::oidc::{BOTH, LOGIN, PLAN_ROLE, SYNC_ROLE, Stage};
 use crate::sandbox::Ran;
@@ -69,6 +70,22 @@ fn in_a_pull_request_it_comes_as_the_plan_and_by_the_bases_word() {
     let ran = stage.pull_request(pull, &head, &inputs(&[]));
     assert_eq!((stage.asked_since(before), stage.logins().len()), (0, logins), "{ran:?}");
     assert!(table(&ran).contains("This pull request changes provider blocks"), "{}", ran.stdout);
+}
+
+#[test]
+fn an_environment_in_a_job_that_plans_is_told() {
+    let (stage, pull, head) = Stage::opened();
+    let named = json!({ "sub": "repo:octo/demo:environment:production", "environment": "production" });
+    stage.actions.next([Answer::With(named.clone())]);
+    let ran = stage.pull_request(pull, &head, &inputs(&[]));
+    assert!(table(&ran).contains("this job plans and names the environment `production`"), "{}", ran.stdout);
+    let ran = stage.pull_request(pull, &head, &inputs(&[]));
+    assert!(!table(&ran).contains("names the environment"), "{}", ran.stdout);
+    // The sync may.
+    stage.actions.next([Answer::With(named)]);
+    let ran = stage.push_of(BASE, &inputs(&[]));
+    assert!(table(&ran).contains("environment:production (by names)"), "{}", ran.stdout);
+    assert!(!table(&ran).contains("names the environment"), "{}", ran.stdout);
 }
 
 #[test]

@@ -128,9 +128,7 @@ fn a_mint_that_is_refused_says_why_and_no_login_is_tried() {
     ✗ id-token    sts.amazonaws.com: aws needs a token, and GitHub gives this job no ID token (HTTP 403): check `permissions: id-token: write` and the `audience`; the right ends with the job
                   → add `id-token: write` to the permissions of this very job, which the workflow that calls it must grant too
     ");
-    insta::assert_snapshot!(rows(&told(&ran), "stores"), @"
-    · stores      aws: not asked, since there is no token to log in with
-    ");
+    insta::assert_snapshot!(rows(&told(&ran), "stores"), @"· stores      aws: not asked, since there is no token to log in with");
 }
 
 #[test]
