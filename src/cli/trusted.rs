@@ -23,14 +23,47 @@ const PULL_REQUEST_REFS: &str = "refs/pull/";
 /// (<https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable>).
 const MERGE_REQUEST_SOURCES: [&str; 2] = ["merge_request_event", "external_pull_request_event"];
 
+/// What other CI systems set in the builds of pull requests, to a number or an address; some say `false`
+/// in all others.
+///
+/// | system | its page |
+/// |---|---|
+/// | AppVeyor | <https://www.appveyor.com/docs/environment-variables/> |
+/// | Azure Pipelines | <https://learn.microsoft.com/azure/devops/pipelines/build/variables> |
+/// | Bitbucket | <https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/> |
+/// | Buildkite | <https://buildkite.com/docs/pipelines/configure/environment-variables> |
+/// | CircleCI | <https://circleci.com/docs/reference/variables/> |
+/// | Cirrus CI | <https://cirrus-ci.org/guide/writing-tasks/#environment-variables> |
+/// | Drone | <https://docs.drone.io/pipeline/environment/reference/> |
+/// | Jenkins | <https://www.jenkins.io/doc/book/pipeline/multibranch/> |
+/// | Semaphore | <https://docs.semaphore.io/reference/env-vars> |
+/// | Travis CI | <https://docs.travis-ci.com/user/environment-variables/> |
+/// | Woodpecker | <https://woodpecker-ci.org/docs/usage/environment> |
+const PULL_REQUEST_VARIABLES: [&str; 11] = [
+    "APPVEYOR_PULL_REQUEST_NUMBER",
+    "SYSTEM_PULLREQUEST_PULLREQUESTID",
+    "BITBUCKET_PR_ID",
+    "BUILDKITE_PULL_REQUEST",
+    "CIRCLE_PULL_REQUEST",
+    "CIRRUS_PR",
+    "DRONE_PULL_REQUEST",
+    "CHANGE_ID",
+    "SEMAPHORE_GIT_PR_NUMBER",
+    "TRAVIS_PULL_REQUEST",
+    "CI_COMMIT_PULL_REQUEST",
+];
+
 /// Whether this run may sync: outside CI always; in a job of GitHub or GitLab only if no pull request
-/// steers it. An event that is not told counts as one that a pull request steers.
+/// steers it, where an event that is not told counts as one that a pull request steers; in another CI
+/// system unless it says that it builds a pull request.
 #[must_use]
 pub(super) fn may_sync(environment: &Environment) -> bool {
     let set = |name: &str| environment.filled(name).is_some();
     let github = set("GITHUB_ACTIONS") || set("GITHUB_EVENT_NAME");
     let gitlab = set("GITLAB_CI") || set("CI_PIPELINE_SOURCE");
-    (!github || github_may(environment)) && (!gitlab || gitlab_may(environment))
+    let elsewhere =
+        PULL_REQUEST_VARIABLES.iter().any(|name| environment.filled(name).is_some_and(|set| set != "false"));
+    !elsewhere && (!github || github_may(environment)) && (!gitlab || gitlab_may(environment))
 }
 
 fn github_may(environment: &Environment) -> bool {
@@ -67,6 +100,15 @@ mod tests {
             assert!(!may(&[("GITHUB_EVENT_NAME", event), ("GITHUB_REF", "refs/heads/main")]), "{event}");
         }
         assert!(!may(&[("GITHUB_ACTIONS", "true")]), "no event is told");
+    }
+
+    #[test]
+    fn what_another_system_calls_a_pull_request_is_one() {
+        let ci = ("CI", "true");
+        for name in PULL_REQUEST_VARIABLES {
+            assert!(!may(&[ci, (name, "12")]), "{name}");
+            assert!(may(&[ci, (name, "false")]) && may(&[ci, (name, "")]), "{name}");
+        }
     }
 
     #[test]

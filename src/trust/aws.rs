@@ -4,44 +4,29 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Account, Document, Forge, Generated, Phase, Trusted, or_placeholder, pretty, shell_argument, subjects};
+use super::{
+    Account, Document, Forge, Generated, Trusted, one_or_all, or_placeholder, pretty, shell_argument, subjects,
+};
 
 /// What AWS's own clients ask for.
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
 
 pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
-    let host = trusted.issuer.trim_start_matches("https://");
     let audience = trusted.audience.clone().unwrap_or_else(|| AUDIENCE.to_owned());
-    let subjects = subjects(trusted);
-    let pattern = subjects.iter().any(|subject| subject.contains('*'));
-    let subject = match subjects.as_slice() {
-        [one] => json!(one),
-        several => json!(several),
-    };
-    let mut exact = Map::new();
-    exact.insert(format!("{host}:aud"), json!(audience));
-    let mut condition = Map::new();
-    if pattern {
-        condition.insert("StringLike".into(), json!({ format!("{host}:sub"): subject }));
-    } else {
-        exact.insert(format!("{host}:sub"), subject);
-    }
-    let hardens = trusted.hardened && trusted.forge == Forge::Github;
-    if let Some(id) = trusted.repository.id.as_ref().filter(|_| hardens) {
-        exact.insert(format!("{host}:repository_id"), json!(id));
-    }
-    condition.insert("StringEquals".into(), Json::Object(exact));
-    let partition = account.partition.as_deref().unwrap_or("aws");
+    let hardens = trusted.asks_for_hosted() && trusted.forge == Forge::Github;
     let number = or_placeholder(account.id.as_ref(), "ACCOUNT_ID");
-    let policy = json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "Federated": format!("arn:{partition}:iam::{number}:oidc-provider/{host}") },
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": condition,
-        }],
-    });
+    let subjects = subjects(trusted);
+    let is_pattern = subjects.iter().any(|subject| subject.is_pattern);
+    let subjects: Vec<String> = subjects.into_iter().map(|subject| subject.text).collect();
+    let admitted = Admitted {
+        partition: account.partition.as_deref().unwrap_or("aws"),
+        account: &number,
+        issuer: &trusted.issuer,
+        audiences: std::slice::from_ref(&audience),
+        subjects: &subjects,
+        is_pattern,
+        repository_id: trusted.repository.id.as_deref().filter(|_| hardens),
+    };
     let phase = trusted.phase.as_str();
     let name = format!("aws-{phase}-trust.json");
     let steps = vec![
@@ -54,15 +39,55 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
         format!("secretzero permissions --cloud aws --phase {phase}  # prints what this role may do"),
     ];
     let mut generated = Generated { steps, ..Generated::default() };
-    generated.documents.push(Document { name, text: pretty(&policy) });
+    generated.documents.push(Document { name, text: admitted.policy() });
     if hardens {
         generated.say("AWS knows the claim `repository_id` of GitHub's tokens since January 2026");
     }
-    if pattern && trusted.phase == Phase::Plan {
+    if is_pattern {
         generated.say(
             "at GitLab the token of a merge request bears its branch, so the plan's role trusts every branch of this \
              project: give it no right but to read metadata",
         );
     }
     generated
+}
+
+/// What a role's trust policy lets in.
+pub(crate) struct Admitted<'a> {
+    pub(crate) partition: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) issuer: &'a str,
+    pub(crate) audiences: &'a [String],
+    pub(crate) subjects: &'a [String],
+    /// Whether a `*` in a subject stands for anything; else it is a letter like others.
+    pub(crate) is_pattern: bool,
+    pub(crate) repository_id: Option<&'a str>,
+}
+
+impl Admitted<'_> {
+    /// The policy as a document.
+    pub(crate) fn policy(&self) -> String {
+        let host = self.issuer.trim_start_matches("https://");
+        let mut exact = Map::new();
+        exact.insert(format!("{host}:aud"), one_or_all(self.audiences));
+        let mut condition = Map::new();
+        let subject = one_or_all(self.subjects);
+        if self.is_pattern {
+            condition.insert("StringLike".into(), json!({ format!("{host}:sub"): subject }));
+        } else {
+            exact.insert(format!("{host}:sub"), subject);
+        }
+        exact.extend(self.repository_id.map(|id| (format!("{host}:repository_id"), json!(id))));
+        condition.insert("StringEquals".into(), Json::Object(exact));
+        let Self { partition, account, .. } = self;
+        pretty(&json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{host}") },
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": condition,
+            }],
+        }))
+    }
 }

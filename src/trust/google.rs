@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Longest `google.subject`, in bytes (<https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools.providers>).
-const SUBJECT_BYTES_MAX: usize = 127;
+pub(crate) const SUBJECT_BYTES_MAX: usize = 127;
 
 /// The events on which a sync runs; `pull_request_target` bears the default branch's ref as well.
 const SYNC_EVENTS: &str = r#"["push", "schedule", "workflow_dispatch", "issue_comment"]"#;
@@ -21,8 +21,8 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let pool = format!("secretzero-{phase}");
     let place = format!("--project={} --location=global", shell_word(&project));
     let (attribute, value) = repository_attribute(trusted);
-    let long =
-        subjects(trusted).iter().any(|subject| subject.len() > SUBJECT_BYTES_MAX) || trusted.forge == Forge::Gitlab;
+    let long = subjects(trusted).iter().any(|subject| subject.text.len() > SUBJECT_BYTES_MAX)
+        || trusted.forge == Forge::Gitlab;
     let subject = if long { format!("assertion.{attribute}") } else { "assertion.sub".to_owned() };
     let mapping = format!("google.subject={subject},attribute.{attribute}=assertion.{attribute}");
     let member = format!(
@@ -99,7 +99,7 @@ fn condition(trusted: &Trusted) -> String {
     if let Some(environment) = trusted.environment.as_ref().filter(|_| trusted.phase == Phase::Sync) {
         terms.push(is("environment", environment));
     }
-    if trusted.hardened {
+    if trusted.asks_for_hosted() {
         let hosted = if trusted.forge == Forge::Github { "github-hosted" } else { "gitlab-hosted" };
         terms.push(is("runner_environment", hosted));
     }

@@ -5,15 +5,16 @@
 //! plan trusts pull requests, that of the sync the default branch or a protected environment, and neither
 //! trusts what the other does.
 
-mod aws;
-mod azure;
+pub(crate) mod aws;
+pub(crate) mod azure;
 pub(crate) mod google;
 pub mod lint;
 mod subject;
-mod vault;
+pub(crate) mod vault;
 pub mod workflows;
 
-pub use subject::{Form, subjects};
+pub use azure::audience_at;
+pub use subject::{Form, Subject, subjects};
 
 /// Where a run logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,6 +134,19 @@ pub struct Trusted {
     pub hardened: bool,
 }
 
+impl Trusted {
+    /// Whether the forge's public service signs, whose claims and runners clouds know by name.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.issuer == self.forge.public_issuer() || self.issuer.ends_with(".ghe.com")
+    }
+
+    /// Whether conditions beyond subject and audience are wanted that an own server's tokens can meet.
+    fn asks_for_hosted(&self) -> bool {
+        self.hardened && self.is_public()
+    }
+}
+
 /// What only the owner of the account knows; a placeholder in capitals stands for what is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
@@ -192,6 +206,12 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
         Cloud::Vault => vault::generate(trusted, account),
     };
     let Trusted { forge, repository, environment, phase, .. } = trusted;
+    if trusted.hardened && !trusted.is_public() {
+        generated.say(
+            "`--harden` asks for nothing more here: AWS knows no other claims of an own server's tokens, and such a server \
+             has no hosted runners",
+        );
+    }
     if repository.ids().is_none() {
         generated.say(match forge {
             Forge::Github => {
@@ -213,8 +233,11 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
             "allow only the default branch to deploy to the environment `{name}` (Settings, Environments, Deployment \
              branches), or any branch gets this role"
         )),
-        (Phase::Sync, Forge::Gitlab, _) => {
-            generated.say("protect the default branch: whoever may push to it has this role")
+        (Phase::Sync, Forge::Gitlab, environment) => {
+            generated.say("protect the default branch: whoever may push to it has this role");
+            if environment.is_some() && matches!(cloud, Cloud::Aws | Cloud::Azure) {
+                generated.say("this cloud sees no environment of GitLab's: its tokens name the branch alone");
+            }
         }
         _ => {}
     }
@@ -226,8 +249,16 @@ fn or_placeholder(value: Option<&String>, placeholder: &str) -> String {
     value.cloned().unwrap_or_else(|| placeholder.to_owned())
 }
 
+/// One text, or a list of several, as policies write it.
+fn one_or_all(texts: &[String]) -> serde_json::Value {
+    match texts {
+        [one] => serde_json::json!(one),
+        several => serde_json::json!(several),
+    }
+}
+
 /// JSON as people write it, with a line end.
-fn pretty(document: &serde_json::Value) -> String {
+pub(crate) fn pretty(document: &serde_json::Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(document).unwrap_or_default())
 }
 

@@ -16,18 +16,34 @@ pub enum Form {
     Both,
 }
 
+/// A subject that is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// As tokens have it.
+    pub text: String,
+    /// Whether a `*` in it stands for anything. A branch or environment that is called so is no pattern.
+    pub is_pattern: bool,
+    /// Whether it is of GitHub's form with ids.
+    pub has_ids: bool,
+}
+
 /// The subjects of the runs, each exact, but for merge requests at GitLab: those bear the name of their
 /// branch, for which a `*` stands at the end.
 #[must_use]
-pub fn subjects(trusted: &Trusted) -> Vec<String> {
+pub fn subjects(trusted: &Trusted) -> Vec<Subject> {
     let context = context(trusted);
     let path = &trusted.repository.path;
+    let exact = |text, has_ids| Subject { text, is_pattern: false, has_ids };
     if trusted.forge == Forge::Gitlab {
-        return vec![format!("project_path:{path}:{context}")];
+        let is_pattern = trusted.phase == Phase::Plan;
+        return vec![Subject { is_pattern, ..exact(format!("project_path:{path}:{context}"), false) }];
     }
-    let names = format!("repo:{path}:{context}");
-    let ids = trusted.repository.ids().zip(path.split_once('/'));
-    let ids = ids.map(|((id, owner_id), (owner, name))| format!("repo:{owner}@{owner_id}/{name}@{id}:{context}"));
+    let names = exact(format!("repo:{path}:{context}"), false);
+    // GHES writes names alone.
+    let is_known = trusted.form == Form::Ids || trusted.is_public();
+    let ids = trusted.repository.ids().zip(path.split_once('/')).filter(|_| is_known);
+    let ids = ids
+        .map(|((id, owner_id), (owner, name))| exact(format!("repo:{owner}@{owner_id}/{name}@{id}:{context}"), true));
     match (trusted.form, ids) {
         (Form::Names, _) | (_, None) => vec![names],
         (Form::Ids, Some(ids)) => vec![ids],

@@ -22,20 +22,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let mount = account.mount.as_deref().unwrap_or("jwt");
     let audience = trusted.audience.clone().unwrap_or_else(|| AUDIENCE.to_owned());
     let policy = format!("secretzero-{phase}");
-    let role = json!({
-        "role_type": "jwt",
-        "user_claim": "sub",
-        "bound_audiences": [audience],
-        "bound_claims_type": "string",
-        "bound_claims": claims(trusted),
-        "token_policies": [policy],
-        "token_ttl": "10m",
-        "token_max_ttl": "1h",
-        "token_no_default_policy": true,
-        "clock_skew_leeway": LEEWAY_SECONDS,
-        "expiration_leeway": LEEWAY_SECONDS,
-        "not_before_leeway": LEEWAY_SECONDS,
-    });
+    let role = role(phase, &[audience], claims(trusted));
     let (file, rules) = (format!("vault-{phase}-role.json"), format!("vault-{phase}-token.hcl"));
     let steps = vec![
         format!(
@@ -60,6 +47,24 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     generated
 }
 
+/// A role for tokens that say all of this, with the policy of a phase.
+pub(crate) fn role(phase: &str, audiences: &[String], claims: Json) -> Json {
+    json!({
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_audiences": audiences,
+        "bound_claims_type": "string",
+        "bound_claims": claims,
+        "token_policies": [format!("secretzero-{phase}")],
+        "token_ttl": "10m",
+        "token_max_ttl": "1h",
+        "token_no_default_policy": true,
+        "clock_skew_leeway": LEEWAY_SECONDS,
+        "expiration_leeway": LEEWAY_SECONDS,
+        "not_before_leeway": LEEWAY_SECONDS,
+    })
+}
+
 /// What a token must say; a list means any of its values.
 fn claims(trusted: &Trusted) -> Json {
     let repository = &trusted.repository;
@@ -70,7 +75,8 @@ fn claims(trusted: &Trusted) -> Json {
     };
     let subjects = subjects(trusted);
     // What a merge request's subject says is not known before; other claims tell it.
-    if subjects.iter().all(|subject| !subject.contains('*')) {
+    if subjects.iter().all(|subject| !subject.is_pattern) {
+        let subjects: Vec<String> = subjects.into_iter().map(|subject| subject.text).collect();
         claims.insert("sub".into(), json!(subjects));
     } else if repository.id.is_none() {
         claims.insert("project_path".into(), json!(repository.path));
@@ -91,7 +97,7 @@ fn claims(trusted: &Trusted) -> Json {
     {
         claims.insert("environment".into(), json!(environment));
     }
-    if trusted.hardened {
+    if trusted.asks_for_hosted() {
         let hosted = if trusted.forge == Forge::Github { "github-hosted" } else { "gitlab-hosted" };
         claims.insert("runner_environment".into(), json!(hosted));
     }

@@ -18,7 +18,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("generate", &["manifest"]),
     ("policy", &["manifest"]),
     ("limiter", &["provider types"]),
-    ("oidc", &["provider types", "environment", "limiter"]),
+    ("oidc", &["provider types", "environment", "limiter", "trust"]),
     ("provider", &["environment", "limiter", "oidc"]),
     ("lockfile", &[]),
     ("plan", &["manifest", "policy", "limiter", "lockfile", "provider types"]),

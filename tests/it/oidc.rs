@@ -4,11 +4,13 @@
 #[cfg(feature = "azure")]
 pub(crate) mod azure;
 mod canaries;
+#[cfg(all(feature = "azure", feature = "gcp", feature = "vault"))]
+mod codes;
 mod exchange;
 #[cfg(feature = "gcp")]
 pub(crate) mod google;
 mod phases;
-pub(crate) mod refused;
+mod refused;
 mod third_party;
 #[cfg(feature = "vault")]
 mod untrusted;

@@ -28,7 +28,7 @@ fn role(look: &Look, block: &ProviderBlock, told: bool) -> Option<Row> {
             Some(Row::warning(AREA, text, format!("{generate}; it may read metadata only")))
         }
         PerPhase { plan: Some(plan), sync } => {
-            let sync = sync.map_or_else(|| "nobody".to_owned(), |sync| sync);
+            let sync = sync.unwrap_or_else(|| "nobody".to_owned());
             Some(Row::good(AREA, format!("{alias}: pull requests are planned as {plan}, synced as {sync}")))
         }
         PerPhase { plan: None, sync: Some(sync) } => {

@@ -2,9 +2,8 @@
 //! (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>).
 
-use serde_json::json;
-
-use super::{About, Claims, one_or_all, pretty};
+use super::{About, Claims};
+use crate::trust::aws::Admitted;
 
 pub(super) fn meaning(code: &str, claims: &Claims) -> &'static str {
     match code {
@@ -30,6 +29,7 @@ pub(super) fn about(code: &str) -> About {
     match code {
         "InvalidIdentityToken" | "InvalidIdentityTokenException" => About::Issuer,
         "ExpiredTokenException" | "ExpiredToken" => About::Times,
+        "IDPRejectedClaim" | "IDPRejectedClaimException" => About::Else,
         _ => About::Claims,
     }
 }
@@ -38,18 +38,6 @@ pub(super) fn about(code: &str) -> About {
 pub(super) fn policy(role_arn: &str, claims: &Claims) -> String {
     let mut parts = role_arn.split(':');
     let (partition, account) = (parts.nth(1).unwrap_or("aws"), parts.nth(2).unwrap_or("ACCOUNT_ID"));
-    let issuer = claims.issuer();
-    let host = issuer.trim_start_matches("https://");
-    pretty(&json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{host}") },
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": { "StringEquals": {
-                format!("{host}:aud"): one_or_all(&claims.audiences()),
-                format!("{host}:sub"): claims.subject(),
-            } },
-        }],
-    }))
+    let (issuer, audiences, subjects) = (&claims.issuer(), &claims.audiences(), &[claims.subject()]);
+    Admitted { partition, account, issuer, audiences, subjects, is_pattern: false, repository_id: None }.policy()
 }

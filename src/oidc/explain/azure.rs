@@ -2,9 +2,9 @@
 //! (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>,
 //! <https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust>).
 
-use serde_json::json;
-
-use super::{About, Claims, Phase, pretty};
+use super::{About, Claims, Phase, role_of};
+use crate::trust::azure::credential;
+use crate::trust::pretty;
 
 pub(super) fn meaning(code: &str) -> &'static str {
     match code.trim_start_matches("AADSTS") {
@@ -31,10 +31,6 @@ pub(super) fn about(code: &str) -> About {
 
 /// One exact subject.
 pub(super) fn policy(claims: &Claims, phase: Phase) -> String {
-    pretty(&json!({
-        "name": format!("secretzero-{}", phase.as_str()),
-        "issuer": claims.issuer(),
-        "subject": claims.subject(),
-        "audiences": claims.audiences(),
-    }))
+    let name = format!("secretzero-{}", role_of(phase).as_str());
+    pretty(&credential(&name, &claims.issuer(), &claims.subject(), &claims.audiences()))
 }

@@ -9,6 +9,7 @@ mod vault;
 
 use super::claims::{Claims, GithubSubject};
 use super::{Denial, Exchange, Phase};
+use crate::trust::{self, shell_word};
 
 /// What a person reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,11 +80,9 @@ pub fn explain(denial: &Denial) -> Explanation {
         Exchange::Vault { .. } => vault::about(code),
     };
     let cause = match about {
-        About::Claims if matches!(exchange, Exchange::Google { .. }) && code == google::LENDS_NOTHING => format!(
-            "the service account has no such binding, or one for another subject than `{}`; {}",
-            claims.subject(),
-            cause(claims, *phase)
-        ),
+        About::Claims if matches!(exchange, Exchange::Google { .. }) => {
+            google::cause(code, claims, || cause(claims, *phase))
+        }
         About::Claims => cause(claims, *phase),
         About::Issuer => issuer(exchange, claims),
         About::Times => {
@@ -137,8 +136,8 @@ fn issuer(exchange: &Exchange, claims: &Claims) -> String {
         Exchange::Aws { .. } => format!(
             "the account was never told of this issuer, or of another audience: `aws iam create-open-id-connect-provider \
              --url {} --client-id-list {}`",
-            quoted(&issuer),
-            quoted(&audiences)
+            shell_word(&issuer),
+            shell_word(&audiences)
         ),
         _ => format!("its side was told of another issuer than `{issuer}`, or of another audience than `{audiences}`"),
     }
@@ -187,21 +186,11 @@ fn forms(subject: &GithubSubject, claims: &Claims) -> String {
     }
 }
 
-/// JSON as people write it.
-fn pretty(document: &serde_json::Value) -> String {
-    serde_json::to_string_pretty(document).unwrap_or_default()
-}
-
-/// One word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// One text or a list, as policies write it.
-fn one_or_all(texts: &[String]) -> serde_json::Value {
-    match texts {
-        [one] => serde_json::json!(one),
-        several => serde_json::json!(several),
+/// Whose role it is: what rotates comes as whoever syncs.
+const fn role_of(phase: Phase) -> trust::Phase {
+    match phase {
+        Phase::Plan => trust::Phase::Plan,
+        Phase::Sync | Phase::Rotate => trust::Phase::Sync,
     }
 }
 

@@ -45,6 +45,16 @@ fn google_is_told_in_commands_that_no_claim_can_break_out_of() {
 }
 
 #[test]
+fn where_a_subject_is_too_long_for_google_the_repository_stands_for_it() {
+    let provider = "projects/123/locations/global/workloadIdentityPools/ci/providers/github".to_owned();
+    let exchange = Exchange::Google { provider, service_account: Some("sz@acme.iam.gserviceaccount.com".into()) };
+    let subject = format!("repo:acme/app:ref:refs/heads/{}", "x".repeat(100));
+    let text = explain(&denial(exchange, "unauthorized_client", &subject, "a", Phase::Sync)).text();
+    assert!(text.contains("google.subject=assertion.repository_id,") && text.contains("/subject/42'"), "{text}");
+    assert!(text.contains(&format!("assertion.sub == \"{subject}\"")), "the condition still names it: {text}");
+}
+
+#[test]
 fn vault_is_told_in_json() {
     let (url, mount, role) = ("https://vault.example".into(), "jwt".into(), "secretzero".into());
     let subject = "project_path:g/p:ref_type:branch:ref:main";

@@ -3,7 +3,9 @@
 
 use serde_json::json;
 
-use super::{About, Claims, Phase, pretty};
+use super::{About, Claims, Phase, role_of};
+use crate::trust::pretty;
+use crate::trust::vault::role;
 
 pub(super) fn meaning(code: &str) -> &'static str {
     match code {
@@ -39,19 +41,17 @@ pub(super) fn about(code: &str) -> About {
         | "missing role"
         | "no handler for route"
         | "route entry not found"
-        | "namespace" => About::Else,
+        | "namespace"
+        | "HTTP 403" => About::Else,
         _ => About::Claims,
     }
 }
 
-/// For `vault write auth/jwt/role/NAME @FILE`.
+/// For `vault write auth/jwt/role/NAME @FILE`, which keeps what the role has and the file has not: so its
+/// subject is told in both ways in which a role can be bound to one.
 pub(super) fn policy(claims: &Claims, phase: Phase) -> String {
-    pretty(&json!({
-        "role_type": "jwt",
-        "user_claim": "sub",
-        "bound_audiences": claims.audiences(),
-        "bound_subject": claims.subject(),
-        "token_policies": [format!("secretzero-{}", phase.as_str())],
-        "token_ttl": "10m",
-    }))
+    let subject = claims.subject();
+    let mut role = role(role_of(phase).as_str(), &claims.audiences(), json!({ "sub": subject }));
+    role["bound_subject"] = json!(subject);
+    pretty(&role)
 }

@@ -22,7 +22,7 @@ fn member(subject: &str) -> String {
 }
 
 /// A Google whose pool trusts GitHub, and a repository whose jobs reach it.
-fn stage() -> (FakeGcp, Stage) {
+pub(super) fn stage() -> (FakeGcp, Stage) {
     let mut stage = Stage::new();
     (joined(&mut stage), stage)
 }
@@ -107,8 +107,7 @@ fn a_provider_whose_condition_has_the_older_form_of_the_subject() {
 
     // What is shown admits exactly this run.
     let part = |begin: &str, end: &str| said.split_once(begin).unwrap().1.split_once(end).unwrap().0.to_owned();
-    let (subject, member) = (part("assertion.sub == '\\''", "'"), part("--member '", "'"));
-    let subject = subject.trim_end_matches('\\').to_owned();
+    let (subject, member) = (part("assertion.sub == \"", "\""), part("--member '", "'"));
     gcp.trust(|sign_in| {
         sign_in.pools[0].subjects = vec![subject];
         sign_in.lends = [(member, SYNC.to_owned())].into();
@@ -141,4 +140,14 @@ fn a_token_that_expired_on_its_way_is_minted_once_again() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!((stage.actions.requests(), exchanges(&gcp)), (2, 2), "once, not for ever");
     assert!(explained(&ran, "Google refused").contains("clocks differ"), "{ran:?}");
+}
+
+#[test]
+fn a_long_run_gets_a_new_token_for_a_new_id_token() {
+    let (gcp, stage) = stage();
+    gcp.trust(|sign_in| sign_in.lifetime = Some(0));
+    let ran = stage.push_of(&text(&["one", "two"]), INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(exchanges(&gcp) > 1, "each call needs a fresh one");
+    assert_eq!(stage.actions.requests(), exchanges(&gcp), "an ID token is good for one exchange");
 }

@@ -105,6 +105,14 @@ fn nor_does_a_merge_request_of_gitlab_or_a_branch_that_nobody_protects() {
 }
 
 #[test]
+fn nor_does_a_build_that_another_system_makes_of_a_pull_request() {
+    let bait = Bait::new();
+    let mut environment = bait.environment(&[("CI", "true"), ("BUILDKITE_PULL_REQUEST", "7")]);
+    environment.retain(|name, _| !name.starts_with("GITHUB_") && !name.starts_with("ACTIONS_"));
+    bait.nothing_leaves("Buildkite", &environment);
+}
+
+#[test]
 fn what_was_merged_is_connected_and_so_is_the_machine_of_a_person() {
     let bait = Bait::new();
     let push = bait.environment(&[("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")]);
