@@ -41,7 +41,16 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
         .issuer
         .clone()
         .or_else(|| found.issuer.clone().filter(|_| args.forge.is_none() || Some(forge) == found.forge));
-    let issuer = issuer.unwrap_or_else(|| forge.public_issuer().to_owned());
+    let issuer = issuer.or_else(|| forge.public_issuer().map(str::to_owned)).unwrap_or_default();
+    let repository_id = args.repository_id.clone().or_else(|| here(&found.repository.id));
+    if forge == Forge::Service && (issuer.is_empty() || repository_id.is_none()) {
+        let help = "give `--issuer https://…` and `--repository-id ID`, as the service's configuration has them";
+        return Err(session.fail(
+            Exit::Error,
+            "the service's tokens name its address and the repository's number",
+            help,
+        ));
+    }
     if !issuer.starts_with("https://") || issuer.ends_with('/') {
         let reason = format!("`{issuer}` is no issuer: tokens name it with `https://` and without a `/` at the end");
         return Err(session.fail(Exit::Error, &reason, "write `--issuer` as the token's `iss`"));
@@ -67,9 +76,10 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
         let trusted = Trusted {
             forge,
             issuer: issuer.clone(),
+            host: args.host.clone().unwrap_or_else(|| server(session)),
             repository: Repository {
                 path: path.clone(),
-                id: args.repository_id.clone().or_else(|| here(&found.repository.id)),
+                id: repository_id.clone(),
                 owner_id: args.owner_id.clone().or_else(|| here(&found.repository.owner_id)),
             },
             branch: branch.clone().unwrap_or_else(|| "main".to_owned()),
@@ -90,7 +100,7 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
         }
         generated.extend(generate(args.cloud.into(), &trusted, &account(session, args)));
     }
-    if branch.is_none() {
+    if branch.is_none() && forge != Forge::Service {
         generated.say("`main` is taken for the default branch; name another with `--branch`");
     }
     tell(session, &[(args.cloud.into(), generated)]);
@@ -107,10 +117,18 @@ fn account(session: &Session, args: &GenerateArgs) -> Account {
     }
 }
 
+/// The host of the job's forge.
+fn server(session: &Session) -> String {
+    let url = ["GITHUB_SERVER_URL", "CI_SERVER_URL"].into_iter().find_map(|name| session.environment.filled(name));
+    let host = url.and_then(|url| url.split("://").nth(1)).map(|rest| rest.trim_end_matches('/').to_owned());
+    host.unwrap_or_else(|| "github.com".to_owned())
+}
+
 const fn forge(forge: args::Forge) -> Forge {
     match forge {
         args::Forge::Github => Forge::Github,
         args::Forge::Gitlab => Forge::Gitlab,
+        args::Forge::Secretzero => Forge::Service,
     }
 }
 

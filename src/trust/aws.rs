@@ -26,6 +26,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
         subjects: &subjects,
         is_pattern,
         repository_id: trusted.repository.id.as_deref().filter(|_| hardens),
+        tags_session: trusted.forge == Forge::Service,
     };
     let phase = trusted.phase.as_str();
     let name = format!("aws-{phase}-trust.json");
@@ -62,6 +63,9 @@ pub(crate) struct Admitted<'a> {
     /// Whether a `*` in a subject stands for anything; else it is a letter like others.
     pub(crate) is_pattern: bool,
     pub(crate) repository_id: Option<&'a str>,
+    /// Whether tokens bear tags of the session, which must be allowed or the login is refused
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>).
+    pub(crate) tags_session: bool,
 }
 
 impl Admitted<'_> {
@@ -80,12 +84,16 @@ impl Admitted<'_> {
         exact.extend(self.repository_id.map(|id| (format!("{host}:repository_id"), json!(id))));
         condition.insert("StringEquals".into(), Json::Object(exact));
         let Self { partition, account, .. } = self;
+        let action = match self.tags_session {
+            true => json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]),
+            false => json!("sts:AssumeRoleWithWebIdentity"),
+        };
         pretty(&json!({
             "Version": "2012-10-17",
             "Statement": [{
                 "Effect": "Allow",
                 "Principal": { "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{host}") },
-                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Action": action,
                 "Condition": condition,
             }],
         }))

@@ -4,7 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Document, Generated, Trusted, pretty, subjects};
+use super::{Document, Forge, Generated, Trusted, pretty, subjects};
 
 /// What the public cloud asks for (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation>).
 pub(super) const AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -26,7 +26,7 @@ pub(super) fn generate(trusted: &Trusted) -> Generated {
     let audience = trusted.audience.clone().unwrap_or_else(|| AUDIENCE.to_owned());
     let mut generated = Generated::default();
     for subject in subjects(trusted) {
-        let form = if subject.has_ids { "-ids" } else { "" };
+        let form = subject.mark;
         let (name, file) = (format!("secretzero-{phase}{form}"), format!("azure-{phase}{form}-credential.json"));
         let mut credential = credential(&name, &trusted.issuer, &subject.text, std::slice::from_ref(&audience));
         credential["description"] = json!(format!("The {phase} of {}", trusted.repository.path));
@@ -39,7 +39,7 @@ pub(super) fn generate(trusted: &Trusted) -> Generated {
         generated.documents.push(Document { name: file, text: pretty(&credential) });
     }
     generated.steps.push(format!("secretzero permissions --cloud azure --phase {phase}  # prints what it may do"));
-    if generated.documents.len() > 1 {
+    if generated.documents.len() > 1 && trusted.forge == Forge::Github {
         generated.say(
             "a credential takes one exact subject, so here is one for each form; the one that your runs' tokens do not \
              have can be left out (`secretzero doctor` in a run tells the form)",

@@ -14,7 +14,7 @@ pub(crate) mod vault;
 pub mod workflows;
 
 pub use azure::audience_at;
-pub use subject::{Form, Subject, subjects};
+pub use subject::{Form, Subject, of_service, subjects};
 
 /// Where a run logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,19 +67,24 @@ impl Phase {
 
 /// Whose CI it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the vendors' own names")]
 pub enum Forge {
+    /// GitHub Actions.
     Github,
+    /// GitLab CI.
     Gitlab,
+    /// Our own service, which makes runs of either and signs their tokens itself.
+    Service,
 }
 
 impl Forge {
-    /// The issuer of its public service (GHES: `https://HOST/_services/token`; GitLab: the instance).
+    /// The issuer of its public service (GHES: `https://HOST/_services/token`; GitLab: the instance); ours
+    /// has none.
     #[must_use]
-    pub const fn public_issuer(self) -> &'static str {
+    pub const fn public_issuer(self) -> Option<&'static str> {
         match self {
-            Self::Github => "https://token.actions.githubusercontent.com",
-            Self::Gitlab => "https://gitlab.com",
+            Self::Github => Some("https://token.actions.githubusercontent.com"),
+            Self::Gitlab => Some("https://gitlab.com"),
+            Self::Service => None,
         }
     }
 
@@ -88,6 +93,7 @@ impl Forge {
         match self {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
+            Self::Service => "secretzero",
         }
     }
 }
@@ -118,6 +124,8 @@ pub struct Trusted {
     pub forge: Forge,
     /// Who signs the tokens, with `https://` and without a `/` at the end.
     pub issuer: String,
+    /// Where our own service's repositories are, such as `github.com`; others' tokens do not tell.
+    pub host: String,
     /// Of which repository.
     pub repository: Repository,
     /// The default branch, without `refs/heads/`.
@@ -138,7 +146,7 @@ impl Trusted {
     /// Whether the forge's public service signs, whose claims and runners clouds know by name.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        self.issuer == self.forge.public_issuer() || self.issuer.ends_with(".ghe.com")
+        Some(self.issuer.as_str()) == self.forge.public_issuer() || self.issuer.ends_with(".ghe.com")
     }
 
     /// Whether conditions beyond subject and audience are wanted that an own server's tokens can meet.
@@ -212,9 +220,9 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
              has no hosted runners",
         );
     }
-    if repository.ids().is_none() {
+    if repository.ids().is_none() && *forge != Forge::Service {
         generated.say(match forge {
-            Forge::Github => {
+            Forge::Github | Forge::Service => {
                 "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (`gh api \
                  repos/OWNER/NAME --jq '.id, .owner.id'` tells them)"
             }

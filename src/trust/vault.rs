@@ -70,7 +70,7 @@ fn claims(trusted: &Trusted) -> Json {
     let repository = &trusted.repository;
     let mut claims = Map::new();
     let (id, owner_id) = match trusted.forge {
-        Forge::Github => ("repository_id", "repository_owner_id"),
+        Forge::Github | Forge::Service => ("repository_id", "repository_owner_id"),
         Forge::Gitlab => ("project_id", "namespace_id"),
     };
     let subjects = subjects(trusted);
@@ -82,6 +82,10 @@ fn claims(trusted: &Trusted) -> Json {
         claims.insert("project_path".into(), json!(repository.path));
     }
     claims.extend(repository.id.as_ref().map(|number| (id.to_owned(), json!(number))));
+    if trusted.forge == Forge::Service {
+        // The subject holds everything else.
+        return Json::Object(claims);
+    }
     claims.extend(repository.owner_id.as_ref().map(|number| (owner_id.to_owned(), json!(number))));
     match (trusted.forge, trusted.phase) {
         (Forge::Github, Phase::Plan) => claims.insert("event_name".into(), json!("pull_request")),
@@ -89,6 +93,7 @@ fn claims(trusted: &Trusted) -> Json {
             claims.insert("ref".into(), json!(format!("refs/heads/{}", trusted.branch)));
             claims.insert("event_name".into(), json!(["push", "schedule", "workflow_dispatch", "issue_comment"]))
         }
+        (Forge::Service, _) => None,
         (Forge::Gitlab, Phase::Plan) => claims.insert("pipeline_source".into(), json!("merge_request_event")),
         (Forge::Gitlab, Phase::Sync) => claims.insert("ref_protected".into(), json!("true")),
     };

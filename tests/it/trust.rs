@@ -18,8 +18,9 @@ use crate::sandbox::{Ran, Sandbox};
 fn trusted(forge: Forge, phase: Phase) -> Trusted {
     let path = if forge == Forge::Github { "octo/demo" } else { "group/sub/demo" };
     Trusted {
+        host: "github.com".into(),
         forge,
-        issuer: forge.public_issuer().to_owned(),
+        issuer: forge.public_issuer().unwrap_or("https://secretzero.example").to_owned(),
         repository: Repository { path: path.into(), id: Some("1001".into()), owner_id: Some("77".into()) },
         branch: "main".into(),
         environment: None,
@@ -71,8 +72,32 @@ fn every_cloud_is_told_exactly_which_runs_to_trust() {
 }
 
 #[test]
+fn our_own_service_is_trusted_by_its_subjects_alone() {
+    let mut all = String::new();
+    for (cloud, phase) in Cloud::ALL.into_iter().flat_map(|cloud| Phase::ALL.map(|phase| (cloud, phase))) {
+        let of = Trusted { environment: Some("production".into()), ..trusted(Forge::Service, phase) };
+        let text = told(cloud, &of, &account());
+        // Whatever a cloud cannot be told exactly by the subject, it is told by nothing that a name could be.
+        assert!(text.contains("secretzero:github.com:1001:env:production:phase:") || cloud == Cloud::Gcp, "{text}");
+        assert_eq!(text.contains("rotate"), phase == Phase::Sync, "{text}");
+        write!(all, "===== {} {}\n{text}", cloud.as_str(), phase.as_str()).unwrap();
+    }
+    insta::assert_snapshot!("trust_of_the_service", all);
+}
+
+#[test]
+fn the_service_is_named_by_its_address_and_numbers() {
+    let args = ["trust", "generate", "--cloud", "aws", "--forge", "secretzero", "--repository", "octo/demo"];
+    let ran = Sandbox::new().expect(1, &args);
+    assert!(ran.stderr.contains("`--issuer https://…` and `--repository-id ID`"), "{ran:?}");
+    let more = ["--issuer", "https://sz.corp", "--repository-id", "7", "--host", "ghes.corp"];
+    let ran = Sandbox::new().expect(0, &[&args[..], &more].concat());
+    assert!(ran.stdout.contains("\"sz.corp:sub\": \"secretzero:ghes.corp:7:env:default:phase:plan\""), "{ran:?}");
+}
+
+#[test]
 fn a_plan_is_never_trusted_for_what_a_sync_is() {
-    for forge in [Forge::Github, Forge::Gitlab] {
+    for forge in [Forge::Github, Forge::Gitlab, Forge::Service] {
         for form in [Form::Names, Form::Ids, Form::Both] {
             for environment in [None, Some("production".to_owned())] {
                 let subjects = |phase| {
