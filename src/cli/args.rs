@@ -101,7 +101,7 @@ pub enum Command {
     /// Print or check what a cloud must be told to trust the runs of this repository
     #[command(subcommand)]
     Trust(TrustCommand),
-    /// Look for what keeps a run from working: token, clock, workflows, stores
+    /// Look for what keeps a run from working: logins, rights, clock, workflows, stores
     Doctor(DoctorArgs),
     /// Print the JSON Schema of the Secretfile, for editors
     Schema,

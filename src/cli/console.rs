@@ -108,6 +108,14 @@ impl Console {
         });
     }
 
+    /// The same on standard error.
+    pub fn command_aside(&self, write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) {
+        with_bar(|| {
+            let mut runner = std::io::stderr().lock();
+            drop(write(&mut runner).and_then(|()| runner.flush()));
+        });
+    }
+
     /// Text in a colour.
     #[must_use]
     pub fn paint(&self, tone: Tone, text: &str) -> String {

@@ -32,7 +32,7 @@ use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use console::{Console, Tone};
 use exit::{Ended, Exit};
-use session::{Connected, Session};
+use session::{Connected, Masks, Session};
 
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::disk::SystemDisk;
@@ -56,7 +56,12 @@ pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
 pub async fn run(cli: Cli) -> Ended {
     let environment = Environment::of_process();
     let console = Console::new(cli.common.color, cli.common.format, &environment);
-    let masks = matches!(cli.command, Command::Ci) && environment.filled("GITHUB_ACTIONS").is_some();
+    let masks = match cli.command {
+        Command::Ci if environment.filled("GITHUB_ACTIONS").is_some() => Masks::Output,
+        // What it mints is nowhere else to be seen, and its table may be kept in a file.
+        Command::Doctor(_) if environment.filled("GITHUB_ACTIONS").is_some() => Masks::Errors,
+        _ => Masks::Nowhere,
+    };
     let session = Session {
         masks,
         denials: Arc::default(),

@@ -68,12 +68,24 @@ pub struct Session {
     pub console: Console,
     /// Flags of every command.
     pub common: Common,
-    /// Whether a runner reads what we print and hides what it is told to hide.
-    pub masks: bool,
+    /// Where a runner is told what to hide.
+    pub masks: Masks,
     /// Refused logins, explained at the end.
     pub denials: Arc<Denials>,
     /// What was connected, so that whatever ends the run what was borrowed is given back.
     pub connected: Connected,
+}
+
+/// Where a runner reads what we print and hides what it is told to hide. It reads both streams
+/// (<https://github.com/actions/runner/blob/main/src/Runner.Worker/Handlers/ScriptHandler.cs>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Masks {
+    /// Nobody reads.
+    Nowhere,
+    /// On standard output, among all that the job says.
+    Output,
+    /// On standard error, since standard output may go to a file, which must not hold a credential.
+    Errors,
 }
 
 /// The stores that were connected in a run.
@@ -395,8 +407,9 @@ impl Session {
             let text = oidc::explain::explain(&denial).text();
             let text = crate::diagnostic::plain(&text);
             // In a job nothing that a claim holds may be taken for a command.
-            match self.masks.then(|| workflow::inert(self.entropy.as_ref(), &text)) {
-                Some(Ok(inert)) => self.console.raw(inert.trim_end()),
+            match (self.masks, workflow::inert(self.entropy.as_ref(), &text)) {
+                (Masks::Output, Ok(inert)) => self.console.raw(inert.trim_end()),
+                (Masks::Errors, Ok(inert)) => self.console.note(inert.trim_end()),
                 _ => self.console.note(text.trim_end()),
             }
         }
@@ -406,10 +419,10 @@ impl Session {
     fn mask(&self) -> Mask {
         let console = self.console.clone();
         let masks = self.masks;
-        Arc::new(move |value| {
-            if masks {
-                console.command(|runner| workflow::mask(value, runner));
-            }
+        Arc::new(move |value| match masks {
+            Masks::Nowhere => {}
+            Masks::Output => console.command(|runner| workflow::mask(value, runner)),
+            Masks::Errors => console.command_aside(|runner| workflow::mask(value, runner)),
         })
     }
 

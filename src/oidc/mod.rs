@@ -15,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use denial::{Denial, Denials, Exchange};
+pub use presented::Shown;
 pub use trade::{Heard, Refused, Trades};
 
 use crate::disk::Disk;
@@ -73,37 +74,58 @@ pub struct Run<'a> {
     pub mask: &'a Mask,
 }
 
-/// Where tokens come from in this run: a projected file that `SECRETZERO_ID_TOKEN_FILE` names, else
-/// GitHub Actions, else what GitLab or a cluster put into variables and files.
+/// Where tokens come from in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// GitHub Actions mints one for each audience that is asked for.
+    Github,
+    /// They were made before the run began: GitLab put them into variables, a cluster into files.
+    Presented,
+    /// From nowhere.
+    Nowhere,
+}
+
+impl Origin {
+    /// A projected file that `SECRETZERO_ID_TOKEN_FILE` names, else GitHub Actions, else what GitLab or a
+    /// cluster put into variables and files.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let set = |name: &str| environment.filled(name).is_some();
+        if !set(presented::FILE) && set(GITHUB_URL) && set(GITHUB_TOKEN) {
+            Self::Github
+        } else if presented::is_any(environment) {
+            Self::Presented
+        } else {
+            Self::Nowhere
+        }
+    }
+}
+
+/// Where tokens come from in this run, as [`Origin::of`] finds it.
 #[must_use]
 pub fn source(run: &Run<'_>) -> Arc<dyn TokenSource> {
     let environment = run.environment;
-    #[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github", feature = "vault"))]
-    if environment.filled(presented::FILE).is_none()
-        && let (Some(url), Some(bearer)) = (environment.filled(GITHUB_URL), environment.filled(GITHUB_TOKEN))
-    {
-        return Arc::new(github::Github::new(url, bearer, Arc::clone(run.limiter), Arc::clone(run.mask)));
-    }
-    let presented = presented::Presented::of(environment, run.disk, run.mask);
-    match presented.is_empty() {
-        false => Arc::new(presented),
-        true => Arc::new(Absent { why: absent(environment), gitlab: environment.filled(GITLAB).is_some() }),
+    match (Origin::of(environment), environment.filled(GITHUB_URL), environment.filled(GITHUB_TOKEN)) {
+        #[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "github", feature = "vault"))]
+        (Origin::Github, Some(url), Some(bearer)) => {
+            Arc::new(github::Github::new(url, bearer, Arc::clone(run.limiter), Arc::clone(run.mask)))
+        }
+        (Origin::Presented, ..) => Arc::new(presented::Presented::of(environment, run.disk, run.mask)),
+        _ => Arc::new(Absent { why: absent(environment), gitlab: environment.filled(GITLAB).is_some() }),
     }
 }
 
 /// Why no token can be had in this run; `None` if one can be asked for.
 #[must_use]
 pub fn lacks(environment: &Environment) -> Option<String> {
-    let github = environment.filled(GITHUB_URL).is_some() && environment.filled(GITHUB_TOKEN).is_some();
-    let any = github || presented::is_any(environment);
-    (!any).then(|| absent(environment))
+    (Origin::of(environment) == Origin::Nowhere).then(|| absent(environment))
 }
 
-/// The variables of a GitLab job that hold ID tokens, and the audiences each is good for; none for one
-/// that is no token.
+/// What the tokens say that were made before the run began, in the order in which they are tried. None
+/// is asked for.
 #[must_use]
-pub fn declared(environment: &Environment) -> Vec<(String, Vec<String>)> {
-    presented::audiences(environment)
+pub fn presented(environment: &Environment, disk: &Arc<dyn Disk>, mask: &Mask) -> Vec<Shown> {
+    presented::Presented::of(environment, disk, mask).shown()
 }
 
 /// Set in every job of GitLab's

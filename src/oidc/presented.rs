@@ -62,6 +62,15 @@ impl Place {
     }
 }
 
+/// What one of them says, without its signature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The variable that holds it or names its file.
+    pub name: String,
+    /// What it says, or why it is no token.
+    pub claims: std::result::Result<Claims, String>,
+}
+
 /// All of them.
 pub(super) struct Presented {
     places: Vec<Place>,
@@ -90,12 +99,6 @@ pub(super) fn declaration(audience: &str) -> String {
     format!("`id_tokens: {{{name}: {{aud: {audience}}}}}`")
 }
 
-/// The variables that hold a token, each with the audiences it is good for; none for one that is no token.
-pub(super) fn audiences(environment: &Environment) -> Vec<(String, Vec<String>)> {
-    let claimed = |token: &str| Claims::of(&SecretValue::from(token.trim())).unwrap_or_default().audiences();
-    variables(environment).map(|(name, token)| (name.to_owned(), claimed(token))).collect()
-}
-
 /// Whether there is any.
 pub(super) fn is_any(environment: &Environment) -> bool {
     variables(environment).next().is_some() || files(environment).next().is_some()
@@ -113,8 +116,17 @@ impl Presented {
         Self { places, disk: Arc::clone(disk), mask: Arc::clone(mask), gitlab }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.places.is_empty()
+    /// What each of them says.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let one = |place: &Place| {
+            let token = self.read(place);
+            let claims = token.and_then(|token| {
+                (self.mask)(&token);
+                Claims::of(&token).map_err(|error| format!("{}: {error}", place.name()))
+            });
+            Shown { name: place.name().to_owned(), claims }
+        };
+        self.places.iter().map(one).collect()
     }
 
     /// Why none of them is for an audience, and what to do about it.

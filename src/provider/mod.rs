@@ -263,6 +263,19 @@ pub trait Provider: Send + Sync {
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 
+    /// The audience of the ID token of this run that a login would ask for; `None` for a login without
+    /// one. Nothing is called.
+    fn audience(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether this login could read the value of each place, in the order asked, as the store tells it
+    /// without any value being read; `None` where it does not tell, or only those who may ask for
+    /// everybody's rights.
+    async fn could_read(&self, at: &[&Place]) -> Result<Vec<Option<bool>>> {
+        Ok(vec![None; at.len()])
+    }
+
     /// Lets go of what was borrowed (a token that can be revoked); called once at the end.
     async fn close(&self) {}
 }

@@ -40,6 +40,10 @@ impl Provider for Unset {
         self.like.capabilities_at(place)
     }
 
+    fn audience(&self) -> Option<String> {
+        self.like.audience()
+    }
+
     async fn identity(&self) -> Result<Identity> {
         self.refuse()
     }

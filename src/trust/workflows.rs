@@ -108,6 +108,7 @@ impl<'n> Workflow<'n> {
             "refs/pull/",
             "workflow_run.head",
             "event.number",
+            "pull_request.number",
             "merge_commit_sha",
         ];
         if !self.has(&["pull_request_target", "workflow_run"]) {

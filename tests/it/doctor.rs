@@ -1,6 +1,14 @@
 //! `doctor` with the real binary: alone in a folder, in a job of a fake GitHub, and with workflows that
 //! are wrong.
 
+mod given;
+#[cfg(feature = "gcp")]
+mod google;
+mod job;
+mod tokens;
+#[cfg(feature = "vault")]
+mod vault;
+
 use serde_json::Value as Json;
 
 use crate::fake::aws::FakeAws;
@@ -17,7 +25,7 @@ secrets:
       - {provider: aws, kind: secrets_manager, config: {name: doctor/token}}
 ";
 
-const WORKFLOW: &str = "on: pull_request
+pub(super) const WORKFLOW: &str = "on: pull_request
 permissions: {contents: read, pull-requests: write, checks: write}
 jobs:
   secretzero: {runs-on: ubuntu-latest, steps: [{uses: ./}, {run: secretzero ci}]}
@@ -37,9 +45,10 @@ fn job(github: &FakeGithub, aws: &FakeAws, permissions: &[(&str, &str)]) -> Sand
     sandbox
 }
 
-fn told(ran: &Ran) -> String {
+pub(super) fn told(ran: &Ran) -> String {
     let port = regex::Regex::new(r"127\.0\.0\.1:\d+").unwrap();
-    port.replace_all(&ran.stdout, "127.0.0.1:PORT").into_owned()
+    let namespace = regex::Regex::new(r"\bt\d+-\d+-").unwrap();
+    namespace.replace_all(&port.replace_all(&ran.stdout, "127.0.0.1:PORT"), "NAMESPACE-").into_owned()
 }
 
 #[test]
@@ -54,6 +63,9 @@ fn a_run_that_lacks_nothing_is_told_so() {
     ✓ Secretfile  Secretfile.yml: 1 secret, 1 target
     ✓ workflows   SecretZero runs in secrets.yml
     ✓ id-token    the job may ask for tokens
+    · id-token    none is asked for: no provider of the Secretfile logs in by token
+    · roles       aws: pull requests are planned offline, since the input `aws_plan_role` is missing
+                  → set the input `aws_plan_role` to one that `secretzero trust generate --phase plan` tells the cloud to trust
     ✓ forge       http://127.0.0.1:PORT answers about octo/demo
     ✓ clock       right within a minute
     ✓ token       may comment on pull requests
@@ -79,6 +91,8 @@ fn what_a_token_may_not_do_is_named_with_its_permission() {
     ✓ workflows   SecretZero runs in secrets.yml
     ! id-token    the job may not ask for tokens, so it needs keys that live for ever
                   → add `id-token: write` to its `permissions`
+    · roles       aws: pull requests are planned offline, since the input `aws_plan_role` is missing
+                  → set the input `aws_plan_role` to one that `secretzero trust generate --phase plan` tells the cloud to trust
     ✓ forge       http://127.0.0.1:PORT answers about octo/demo
     ✓ clock       right within a minute
     ! token       may not comment on pull requests; a run says so and does without

@@ -33,7 +33,10 @@ fn run(rest: usize) {
     let mut failed = Vec::new();
     for case in cases().into_iter().skip(rest).step_by(4) {
         let name = case.name.clone();
-        let judged = std::panic::catch_unwind(|| Stage::of(case).judge());
+        let judged = std::panic::catch_unwind(|| {
+            let stage = Stage::of(case);
+            [stage.judge(), stage.examine()].concat()
+        });
         let problems = judged.unwrap_or_else(|_| vec!["it panicked".to_owned()]);
         failed.extend(problems.into_iter().map(|problem| format!("{name}: {problem}")));
     }

@@ -2,20 +2,20 @@
 //! Google's STS as fakes that check what the real ones check.
 
 #[cfg(feature = "azure")]
-mod azure;
+pub(crate) mod azure;
 mod canaries;
 #[cfg(all(feature = "azure", feature = "gcp", feature = "vault"))]
 mod codes;
 mod exchange;
 #[cfg(feature = "gcp")]
-mod google;
+pub(crate) mod google;
 mod phases;
 mod refused;
 mod third_party;
 #[cfg(feature = "vault")]
 mod untrusted;
 #[cfg(feature = "vault")]
-mod vault;
+pub(crate) mod vault;
 
 use std::collections::BTreeMap;
 

@@ -170,7 +170,7 @@ pub struct PermissionsArgs {
 /// `doctor`.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// Ask neither the forge nor any store
+    /// Ask for no token, and neither the forge nor any store
     #[arg(long)]
     pub offline: bool,
 }

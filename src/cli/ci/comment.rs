@@ -129,7 +129,7 @@ impl Job<'_> {
             | (Input::Plan, Command::Plan | Command::Explain(_) | Command::Help | Command::Mistaken(_))
             | (Input::Sync, Command::Sync)
             | (Input::Rotate, Command::Rotate(_)) => true,
-            (Input::Plan | Input::Sync | Input::Rotate | Input::Drift, _) => false,
+            (Input::Plan | Input::Sync | Input::Rotate | Input::Drift | Input::Doctor, _) => false,
         }
     }
 

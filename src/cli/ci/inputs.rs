@@ -62,6 +62,7 @@ pub enum Command {
     Sync,
     Rotate,
     Drift,
+    Doctor,
 }
 
 /// What fails the job.
@@ -142,6 +143,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("sync", Command::Sync),
     ("rotate", Command::Rotate),
     ("drift", Command::Drift),
+    ("doctor", Command::Doctor),
 ];
 
 impl Command {

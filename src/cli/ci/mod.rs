@@ -6,6 +6,7 @@
 mod base;
 pub mod command;
 mod comment;
+mod doctor;
 mod drift;
 mod given;
 mod gone;
@@ -17,7 +18,7 @@ mod pull_request;
 mod read;
 pub mod ref_ledger;
 mod reviewed;
-mod roles;
+pub(super) mod roles;
 mod say;
 mod sync;
 mod unit;
@@ -101,6 +102,8 @@ impl Job<'_> {
     /// The exit code of what went wrong; it was told already.
     pub async fn dispatch(&self, event: &Event) -> Result<Exit, Exit> {
         match (event, self.inputs.command) {
+            // It writes nothing, and asks in the name of this event for no more than the event allows.
+            (_, Command::Doctor) => self.doctor(event).await,
             (Event::PullRequest(pull), _) => self.pull_request(Some(pull)).await,
             // A pull request whose event cannot be read is a stranger's.
             (Event::Other(name), _) if name == "pull_request" => self.pull_request(None).await,

@@ -60,19 +60,56 @@ impl Job<'_> {
             self.say.result("ok", None);
             return Ok(Exit::Done);
         }
+        let review = self.review_of(event).await;
+        self.review(review).await
+    }
+
+    /// What is known of a pull request before its Secretfiles are read.
+    pub(super) async fn review_of<'e>(&self, event: Option<&'e PullRequestEvent>) -> Review<'e> {
         let mut offline = self.offline(event);
         if let (None, Some(event)) = (&offline, event) {
             offline = self.disbelieved(event).await;
         }
-        let review = Review {
+        Review {
             number: event.map(|pull| pull.number),
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
             offline,
             phase: Phase::Plan,
             gone: Vec::new(),
+        }
+    }
+
+    /// Why the stores of a pull request's Secretfile may not be asked, and the provider blocks to ask
+    /// them with if they may: the base's.
+    pub(super) async fn standing(
+        &self,
+        event: Option<&PullRequestEvent>,
+        unit: &Unit,
+        manifest: &Manifest,
+    ) -> (Option<String>, Option<Vec<ProviderBlock>>) {
+        let review = self.review_of(event).await;
+        let standard = match self.base(unit, &review.base).await {
+            Ok(base) => self.compare(unit, &base, manifest),
+            Err(Unknown(why)) => Standard::unknown(&why),
         };
-        self.review(review).await
+        (self.unasked(&review, unit, &standard, manifest).await, standard.providers)
+    }
+
+    /// Why the stores may not be asked about a change.
+    async fn unasked(
+        &self,
+        review: &Review<'_>,
+        unit: &Unit,
+        standard: &Standard,
+        manifest: &Manifest,
+    ) -> Option<String> {
+        let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), manifest);
+        let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
+        match (offline, &standard.providers, review.number) {
+            (None, Some(providers), Some(_)) => self.planted(unit, &review.base, providers).await,
+            (offline, ..) => offline,
+        }
     }
 
     /// A merge queue: the same checks, offline, so that a required check always reports.
@@ -195,12 +232,7 @@ impl Job<'_> {
             Err(Unknown(why)) => Standard::unknown(&why),
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
-        let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), &manifest);
-        let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
-        let offline = match (offline, &standard.providers, review.number) {
-            (None, Some(providers), Some(_)) => self.planted(unit, &review.base, providers).await,
-            (offline, ..) => offline,
-        };
+        let offline = self.unasked(review, unit, &standard, &manifest).await;
         let steering = steering(&manifest);
         let providers = standard.providers.filter(|_| offline.is_none());
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };

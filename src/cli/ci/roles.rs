@@ -88,16 +88,20 @@ fn used<'b>(blocks: &'b [ProviderBlock], head: &Manifest) -> Vec<&'b ProviderBlo
     blocks.iter().enumerate().filter(|(at, block)| remote(block) && leads_to(*at)).map(|(_, block)| block).collect()
 }
 
-/// What to set for them.
-fn inputs(blocks: &[&ProviderBlock]) -> String {
-    let of = |block: &&ProviderBlock| match block.kind {
+/// The input that names who plans at a kind of store.
+pub(in crate::cli) const fn plan_input(kind: ProviderKind) -> &'static str {
+    match kind {
         ProviderKind::Local => "",
         ProviderKind::Aws => "`aws_plan_role`",
         ProviderKind::Azure => "`azure_plan_client_id`",
         ProviderKind::Gcp => "`gcp_plan_service_account`",
         ProviderKind::Vault => "`vault_plan_role`",
-    };
-    let mut names: Vec<&str> = blocks.iter().map(of).collect();
+    }
+}
+
+/// What to set for them.
+fn inputs(blocks: &[&ProviderBlock]) -> String {
+    let mut names: Vec<&str> = blocks.iter().map(|block| plan_input(block.kind)).collect();
     names.sort_unstable();
     names.dedup();
     names.join(", ")

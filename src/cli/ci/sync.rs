@@ -101,16 +101,17 @@ impl Job<'_> {
     /// Why this commit is not synced: only the default branch's newest one is, so that nothing ever
     /// goes backwards.
     pub(super) async fn not_the_tip(&self) -> Result<Option<String>, Exit> {
+        self.behind_the_tip().await.map_err(|error| {
+            self.say.error(&format!("whether this is the newest commit is not known, so nothing is written: {error}"));
+            self.say.result("failed", Some(Exit::Error));
+            Exit::Error
+        })
+    }
+
+    /// The same, without a word.
+    pub(super) async fn behind_the_tip(&self) -> crate::forge::Result<Option<String>> {
         let Some(forge) = self.forge.as_ref() else { return Ok(None) };
-        let tip = match forge.default_branch_tip().await {
-            Ok(tip) => tip,
-            Err(error) => {
-                self.say
-                    .error(&format!("whether this is the newest commit is not known, so nothing is written: {error}"));
-                self.say.result("failed", Some(Exit::Error));
-                return Err(Exit::Error);
-            }
-        };
+        let tip = forge.default_branch_tip().await?;
         if self.runner.git_ref != format!("refs/heads/{}", tip.branch) {
             let here = &self.runner.git_ref;
             return Ok(Some(format!("only `{}` is synced, this is {here}: nothing was done", tip.branch)));

@@ -13,7 +13,7 @@ use super::ci::inputs::{Inputs, Runner};
 use super::ci::{Job, Say};
 use super::console::{Console, Tone};
 use super::exit::Exit;
-use super::session::{Connected, Session};
+use super::session::{Connected, Masks, Session};
 use crate::environment::Environment;
 use crate::forge::github::event::{Event, PullRequestEvent, PushEvent, Repository};
 
@@ -117,7 +117,7 @@ impl Stage<'_> {
             entropy: Arc::clone(&self.session.entropy),
             disk: Arc::clone(&self.session.disk),
             common: self.session.common.clone(),
-            masks: false,
+            masks: Masks::Nowhere,
             denials: Arc::default(),
             connected: Connected::default(),
         };

@@ -1,13 +1,17 @@
 //! The Secretfile and the workflows, as they stand on the disk.
 
-use super::{Row, State};
+use std::path::Path;
+
+use super::{Look, Row, State};
 use crate::cli::repository::top;
 use crate::cli::session::{Depth, Session, Workspace};
 use crate::cli::show::plural;
-use crate::connect::federation::Federation;
 use crate::connect::lacks;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, Spanned};
+use crate::manifest::Loaded;
 use crate::trust::workflows;
+
+const SECRETFILE: &str = "Secretfile";
 
 /// Where GitHub looks for workflows.
 const WORKFLOWS: &str = ".github/workflows";
@@ -20,54 +24,76 @@ const FINDINGS_MAX: usize = 5;
 
 /// The Secretfile, if it is valid.
 pub(super) fn secretfile(session: &Session) -> (Option<Workspace>, Vec<Row>) {
-    const AREA: &str = "Secretfile";
     let name = session.common.file.display().to_string();
     let source = match session.source(&session.common.file, &name) {
         Ok(source) => source,
         Err(finding) => {
-            return (None, vec![Row::wrong(AREA, finding.message, finding.help.unwrap_or_default())]);
+            return (None, wrong(&name, [&finding]));
         }
     };
     let loaded = match session.read(&source, Depth::NAMES, session.environment_name()) {
         Ok(loaded) => loaded,
-        Err(_) => return (None, vec![Row::wrong(AREA, "a file of variables cannot be used", "see above")]),
+        Err(_) => return (None, vec![Row::wrong(SECRETFILE, "a file of variables cannot be used", "see above")]),
     };
-    let errors: Vec<&Diagnostic> = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
-    if !errors.is_empty() {
-        let shown = errors.iter().take(FINDINGS_MAX).map(|finding| {
-            let text = format!("{name}:{}: {}", finding.span.line, finding.message);
-            Row::wrong(AREA, text, finding.help.clone().unwrap_or_default())
-        });
-        return (None, shown.collect());
-    }
-    let Ok(workspace) = session.accept(source, loaded) else { return (None, Vec::new()) };
-    let manifest = &workspace.manifest;
+    let rows = found(&name, &loaded);
+    let workspace = loaded.manifest.is_some().then(|| session.accept(source, loaded)).and_then(Result::ok);
+    (workspace, rows)
+}
+
+/// What is wrong with a Secretfile, or what it holds.
+pub(in crate::cli) fn found(name: &str, loaded: &Loaded) -> Vec<Row> {
+    let errors = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+    let Some(manifest) = &loaded.manifest else { return wrong(name, errors) };
     let targets: usize = manifest.secrets.iter().map(|secret| secret.targets.len()).sum();
     let counts = format!("{name}: {}, {}", plural(manifest.secrets.len(), "secret"), plural(targets, "target"));
-    let mut rows = vec![Row::good(AREA, counts)];
+    let mut rows = vec![Row::good(SECRETFILE, counts)];
     let metadata = &manifest.metadata;
     if metadata.project.is_none() && metadata.project_id.is_none() {
         let text = "`metadata.project` is not set, so two Secretfiles without it take each other's objects for theirs";
-        rows.push(Row::warning(AREA, text, "set it before the first sync, and keep it"));
+        rows.push(Row::warning(SECRETFILE, text, "set it before the first sync, and keep it"));
     }
-    let federation = Federation::read(&session.environment, session.phase());
-    for lack in manifest.providers.iter().flat_map(|block| lacks(block, &federation)) {
+    rows
+}
+
+/// The first of these findings.
+pub(in crate::cli) fn wrong<'d>(name: &str, findings: impl IntoIterator<Item = &'d Diagnostic>) -> Vec<Row> {
+    let one = |finding: &Diagnostic| {
+        let at = if finding.span.line == 0 { String::new() } else { format!("{name}:{}: ", finding.span.line) };
+        Row::wrong(SECRETFILE, format!("{at}{}", finding.message), finding.help.clone().unwrap_or_default())
+    };
+    findings.into_iter().take(FINDINGS_MAX).map(one).collect()
+}
+
+/// The settings of its providers that have no value in this run.
+pub(super) fn lacking(look: &Look) -> Vec<Row> {
+    let name = &look.workspace.source.name;
+    let lacks = look.workspace.manifest.providers.iter().flat_map(|block| lacks(block, &look.federation));
+    let row = |lack: Spanned<String>| {
         let text = format!("{name}:{}: {}", lack.span.line, lack.value);
-        rows.push(Row::warning(AREA, text, "set it in the environment of the run"));
-    }
-    (Some(workspace), rows)
+        Row::warning(SECRETFILE, text, "set it in the environment of the run")
+    };
+    lacks.map(row).collect()
 }
 
 /// The workflows of the repository that one stands in.
 pub(super) fn workflows(session: &Session) -> Vec<Row> {
     const AREA: &str = "workflows";
-    let Some(top) = top().or_else(|| std::path::Path::new(".").canonicalize().ok()) else { return Vec::new() };
+    let Some(top) = top().or_else(|| Path::new(".").canonicalize().ok()) else { return Vec::new() };
     let folder = top.join(WORKFLOWS);
+    // What a link of a stranger's branch points at is none of the repository's, and would be quoted.
+    let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    if is_link(&top.join(".github")) || is_link(&folder) {
+        return vec![Row::warning(AREA, format!("{WORKFLOWS} is a link"), "make it a folder of the repository")];
+    }
     let names = session.disk.names(&folder).unwrap_or_default();
     let names = names.into_iter().filter(|name| name.ends_with(".yml") || name.ends_with(".yaml"));
     let (mut rows, mut ours) = (Vec::new(), Vec::new());
     for name in names.take(WORKFLOWS_MAX) {
         let shown = format!("{WORKFLOWS}/{name}");
+        if is_link(&folder.join(&name)) {
+            rows.push(Row::warning(AREA, format!("{shown} is a link and was not read"), "make it a file"));
+            continue;
+        }
         let checked = match session.source(&folder.join(&name), &shown) {
             Ok(source) => workflows::check(&source),
             Err(finding) => Err(finding),

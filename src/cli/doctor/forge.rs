@@ -5,11 +5,6 @@ use super::Row;
 use crate::cli::ci::inputs::Runner;
 use crate::cli::session::Session;
 
-/// Most seconds that clocks may differ; AWS refuses signatures from five minutes on, tokens count for as
-/// little as five.
-#[cfg(feature = "github")]
-const SKEW_SECONDS_MAX: i64 = 60;
-
 #[cfg(not(feature = "github"))]
 pub(super) async fn forge(_: &Session) -> Vec<Row> {
     vec![Row::skipped("forge", "not built into this version")]
@@ -38,22 +33,12 @@ pub(super) async fn forge(session: &Session) -> Vec<Row> {
         Err(error) => return vec![Row::wrong("forge", error.to_string(), "")],
     };
     let mut rows = vec![Row::good("forge", format!("{} answers about {}", runner.api_url, runner.repository))];
-    rows.push(clock(skew));
+    rows.push(match skew {
+        Some(seconds) => super::clock(seconds, "the forge's"),
+        None => Row::skipped("clock", "the forge's answer bears no date to compare with"),
+    });
     rows.extend(rights(&github, &session.environment).await);
     rows
-}
-
-#[cfg(feature = "github")]
-fn clock(skew: Option<i64>) -> Row {
-    match skew {
-        None => Row::skipped("clock", "the forge's answer bears no date to compare with"),
-        Some(seconds) if seconds.abs() <= SKEW_SECONDS_MAX => Row::good("clock", "right within a minute"),
-        Some(seconds) => {
-            let side = if seconds > 0 { "ahead of" } else { "behind" };
-            let text = format!("{} s {side} the forge's: tokens and signatures are refused", seconds.abs());
-            Row::wrong("clock", text, "let the machine set its clock by NTP")
-        }
-    }
 }
 
 /// What the token may do of what a run needs.
@@ -80,7 +65,7 @@ async fn rights(github: &crate::forge::github::Github, environment: &crate::envi
                 let help = format!("add `{}` to the job's `permissions`", right.permission());
                 Row::warning("token", format!("may not {what}; a run says so and does without"), help)
             }
-            Ok(false) => Row::new("token", super::State::Note, format!("may not {what} (`{}`)", right.permission())),
+            Ok(false) => Row::note("token", format!("may not {what} (`{}`)", right.permission())),
             Err(crate::forge::Error::NotFound { .. }) => {
                 Row::skipped("token", format!("whether it may {what} cannot be told"))
             }

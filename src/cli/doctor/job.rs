@@ -1,61 +1,65 @@
-//! The CI job that one stands in: what its runner handed over.
+//! The CI job that one stands in: whether it may ask for tokens at all.
 
-use super::Row;
+use super::Look;
+use super::row::Row;
+use super::tokens::who;
 use crate::cli::session::Session;
-use crate::cli::trusted::may_sync;
-use crate::diagnostic::plain;
-use crate::oidc;
+use crate::forge::github::event::{Event, PAYLOAD_BYTES_MAX};
+
+const AREA: &str = "id-token";
 
 /// What a runner hands over for asking for tokens
 /// (<https://docs.github.com/en/actions/reference/security/oidc>).
 const REQUEST: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 
-pub(super) fn job(session: &Session) -> Vec<Row> {
-    let environment = &session.environment;
-    let set = |name: &str| environment.filled(name).is_some();
-    if set("GITLAB_CI") {
-        return gitlab(session);
-    }
+pub(super) fn job(session: &Session, looks: &[Look]) -> Option<Row> {
+    let set = |name: &str| session.environment.filled(name).is_some();
     if !set("GITHUB_ACTIONS") {
-        return vec![Row::skipped("id-token", "no CI job here; in one this tells whether it may log in by token")];
+        // A job of GitLab asks for nothing: its tokens are there or not.
+        let outside = Row::skipped(AREA, "no CI job here; in one this tells whether it may log in by token");
+        return (!set("GITLAB_CI")).then_some(outside);
     }
-    let fork = environment.filled("GITHUB_EVENT_NAME") == Some("pull_request");
-    let row = match (set(REQUEST[0]), set(REQUEST[1])) {
-        (true, true) => Row::good("id-token", "the job may ask for tokens"),
-        (false, false) if fork => Row::warning(
-            "id-token",
-            "the job may not ask for tokens: its permissions lack it, or the pull request comes from a fork",
-            "add `id-token: write` to its `permissions`; a fork gets none, and is planned offline",
-        ),
-        (false, false) => Row::warning(
-            "id-token",
-            "the job may not ask for tokens, so it needs keys that live for ever",
-            "add `id-token: write` to its `permissions`",
-        ),
+    Some(match (set(REQUEST[0]), set(REQUEST[1])) {
+        (true, true) => Row::good(AREA, "the job may ask for tokens"),
+        (false, false) => without(session, &who(looks)),
         (url, _) => {
             let missing = if url { REQUEST[1] } else { REQUEST[0] };
-            Row::wrong("id-token", format!("{missing} is missing"), "hand both variables to the container or step")
+            Row::wrong(AREA, format!("{missing} is missing"), "hand both variables to the container or step")
         }
-    };
-    vec![row]
+    })
 }
 
-/// A job of GitLab declares its tokens itself, one for each cloud.
-fn gitlab(session: &Session) -> Vec<Row> {
-    let tokens = oidc::declared(&session.environment);
-    if tokens.is_empty() && !may_sync(&session.environment) {
-        return vec![Row::skipped("id-token", "the job has no ID token; a merge request's needs none")];
-    }
-    if tokens.is_empty() {
-        return vec![Row::warning(
-            "id-token",
-            "the job has no ID token, so it needs keys that live for ever",
-            "declare one for each cloud, such as `id_tokens: {SECRETZERO_AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`",
-        )];
-    }
-    let row = |(name, audiences): (String, Vec<String>)| match audiences.as_slice() {
-        [] => Row::wrong("id-token", format!("{name} holds no ID token"), "declare it under `id_tokens:` of the job"),
-        audiences => Row::good("id-token", format!("{name} is for {}", plain(&audiences.join(", ")))),
+/// A job that may ask for none, and why: its permissions, or whose change it runs for
+/// (<https://docs.github.com/en/code-security/dependabot/troubleshooting-dependabot/troubleshooting-dependabot-on-github-actions>).
+fn without(session: &Session, who: &[String]) -> Row {
+    const HELP: &str = "add `id-token: write` to its `permissions`";
+    let pull_request = session.environment.filled("GITHUB_EVENT_NAME") == Some("pull_request");
+    let why = match from_fork(session) {
+        Some(true) => Some("this pull request comes from a fork"),
+        _ if session.environment.filled("GITHUB_ACTOR") == Some("dependabot[bot]") => {
+            Some("Dependabot started this run")
+        }
+        _ => None,
     };
-    tokens.into_iter().map(row).collect()
+    if let Some(why) = why.filter(|_| pull_request) {
+        return Row::skipped(
+            AREA,
+            format!("{why}, which gets no token whatever `permissions` says; it is planned offline"),
+        );
+    }
+    if !who.is_empty() {
+        let text = format!("the job may not ask for tokens, and needs them for {}", who.join(", "));
+        return Row::wrong(AREA, text, HELP);
+    }
+    Row::warning(AREA, "the job may not ask for tokens, so it needs keys that live for ever", HELP)
+}
+
+/// Whether the event is a fork's; one that cannot be read is treated as one.
+fn from_fork(session: &Session) -> Option<bool> {
+    let path = session.environment.filled("GITHUB_EVENT_PATH")?;
+    let payload = session.disk.read(std::path::Path::new(path), PAYLOAD_BYTES_MAX as u64).ok().flatten();
+    match Event::parse("pull_request", &payload.unwrap_or_default()) {
+        Ok(Event::PullRequest(pull)) => Some(pull.from_fork),
+        _ => Some(true),
+    }
 }

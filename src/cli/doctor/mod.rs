@@ -1,136 +1,80 @@
-//! `doctor`: what keeps a run from working, in one table. Without a network it tells what files and
-//! variables show.
+//! `doctor`: what keeps a run from working, in one table. Without a network it tells what files,
+//! variables and tokens that are there already show.
+//!
+//! It asks for tokens and logs in where the run itself would, as whom it would, and nowhere else: in an
+//! event that a pull request steers, nothing is asked in this run's name.
 
-mod files;
+pub(in crate::cli) mod files;
 mod forge;
 mod job;
+mod look;
+mod roles;
+mod row;
 mod stores;
+mod token;
+mod tokens;
 
-use serde_json::{Value as Json, json};
+pub(in crate::cli) use look::{As, Look};
+pub(in crate::cli) use row::{Row, State, Table};
 
-use super::args::DoctorArgs;
-use super::console::{Console, Tone};
+use super::args::{Backoff, CallArgs, DoctorArgs, RateLimit};
 use super::exit::Exit;
 use super::session::Session;
+use super::trusted::{LEFT_OUT, may_sync};
 
-/// One thing that was looked at.
-struct Row {
-    /// What it belongs to, in a word or two.
-    area: &'static str,
-    state: State,
-    /// What was found, in one line.
-    text: String,
-    /// What to do now.
-    help: Option<String>,
-}
+/// Somebody waits for the answer, so nothing is tried for long.
+const CALLS: CallArgs =
+    CallArgs { rate_limit: RateLimit::Auto, retry_max_attempts: 2, retry_backoff: Backoff::Exponential };
 
-/// How a thing stands, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
-    /// As it should be.
-    Good,
-    /// Not looked at, and why.
-    Skipped,
-    /// Worth knowing.
-    Note,
-    /// Probably a mistake.
-    Warning,
-    /// Must be mended; the exit code tells.
-    Wrong,
-}
-
-impl State {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Skipped => "skipped",
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Wrong => "wrong",
-        }
-    }
-
-    fn mark(self, console: &Console) -> String {
-        match self {
-            Self::Good => console.paint(Tone::Good, "✓"),
-            Self::Skipped | Self::Note => console.paint(Tone::Dim, "·"),
-            Self::Warning => console.paint(Tone::Warn, "!"),
-            Self::Wrong => console.paint(Tone::Bad, "✗"),
-        }
-    }
-}
-
-impl Row {
-    fn new(area: &'static str, state: State, text: impl Into<String>) -> Self {
-        Self { area, state, text: text.into(), help: None }
-    }
-
-    fn good(area: &'static str, text: impl Into<String>) -> Self {
-        Self::new(area, State::Good, text)
-    }
-
-    fn skipped(area: &'static str, text: impl Into<String>) -> Self {
-        Self::new(area, State::Skipped, text)
-    }
-
-    fn wrong(area: &'static str, text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::new(area, State::Wrong, text).help(help)
-    }
-
-    fn warning(area: &'static str, text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::new(area, State::Warning, text).help(help)
-    }
-
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into()).filter(|help| !help.is_empty());
-        self
-    }
-}
+/// Most seconds that clocks may differ; AWS refuses signatures from five minutes on, tokens count for as
+/// little as five.
+const SKEW_SECONDS_MAX: i64 = 60;
 
 /// `secretzero doctor`.
 pub(super) async fn doctor(session: &Session, args: &DoctorArgs) -> Result<Exit, Exit> {
     let (workspace, mut rows) = files::secretfile(session);
+    let withheld = (!may_sync(&session.environment)).then(|| LEFT_OUT.to_owned());
+    let run = As { phase: None, calls: CALLS, allowed_hosts: &[], withheld };
+    let looks: Vec<Look> = workspace.into_iter().map(|workspace| Look::new(session, workspace, run.clone())).collect();
+    rows.extend(examine(session, &looks, args.offline).await);
+    let table = Table::new(rows);
+    if session.console.is_json() {
+        session.console.json(&table.json());
+    } else {
+        session.console.line(&table.text(&session.console));
+    }
+    Ok(table.exit())
+}
+
+/// Everything about these Secretfiles, the job and its forge but what is wrong with their texts.
+pub(in crate::cli) async fn examine(session: &Session, looks: &[Look], offline: bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = looks.iter().flat_map(files::lacking).collect();
     rows.extend(files::workflows(session));
-    rows.extend(job::job(session));
-    if args.offline {
+    rows.extend(job::job(session, looks));
+    let tokens = tokens::tokens(session, looks, offline).await;
+    rows.extend(tokens.rows);
+    rows.extend(looks.iter().flat_map(|look| roles::roles(session, look)));
+    if offline {
         rows.push(Row::skipped("forge", "not asked, because of --offline"));
         rows.push(Row::skipped("stores", "not asked, because of --offline"));
-    } else {
-        rows.extend(forge::forge(session).await);
-        rows.extend(stores::stores(session, workspace.as_ref()).await);
+        return rows;
     }
-    let count = |state: State| rows.iter().filter(|row| row.state == state).count();
-    let (wrong, warnings) = (count(State::Wrong), count(State::Warning));
-    let exit = if wrong > 0 { Exit::Error } else { Exit::Done };
-    let console = &session.console;
-    if console.is_json() {
-        let rows: Vec<Json> = rows.iter().map(as_json).collect();
-        console.json(&json!({ "healthy": wrong == 0, "wrong": wrong, "warnings": warnings, "checks": rows, "exit_code": exit as u8 }));
-        return Ok(exit);
+    rows.extend(forge::forge(session).await);
+    if looks.is_empty() {
+        rows.push(Row::skipped("stores", "not asked: the Secretfile is not valid"));
     }
-    table(console, &rows);
-    let (mark, said) = match (wrong, warnings) {
-        (0, 0) => (console.paint(Tone::Good, "✓"), "Nothing is wrong".to_owned()),
-        (0, warnings) => (console.paint(Tone::Good, "✓"), format!("Nothing is wrong; to look at: {warnings}")),
-        (wrong, 0) => (console.paint(Tone::Bad, "✗"), format!("To mend: {wrong}")),
-        (wrong, warnings) => (console.paint(Tone::Bad, "✗"), format!("To mend: {wrong}; to look at: {warnings}")),
-    };
-    console.line("");
-    console.line(&format!("{mark} {said}"));
-    Ok(exit)
+    for look in looks {
+        rows.extend(stores::stores(look, &tokens.refused).await);
+    }
+    rows
 }
 
-fn as_json(row: &Row) -> Json {
-    json!({ "area": row.area, "state": row.state.as_str(), "text": row.text, "help": row.help })
-}
-
-/// One line for each row; what to do stands below it.
-fn table(console: &Console, rows: &[Row]) {
-    let width = rows.iter().map(|row| row.area.chars().count()).max().unwrap_or(0);
-    for row in rows {
-        console.line(&format!("{} {:width$}  {}", row.state.mark(console), row.area, row.text));
-        if let Some(help) = row.help.as_ref().filter(|_| row.state != State::Good) {
-            console.line(&format!("  {:width$}  {} {help}", "", console.paint(Tone::Dim, "→")));
-        }
+/// Whose clock is wrong, if one is.
+fn clock(seconds: i64, whose: &str) -> Row {
+    if seconds.abs() <= SKEW_SECONDS_MAX {
+        return Row::good("clock", "right within a minute");
     }
+    let side = if seconds > 0 { "ahead of" } else { "behind" };
+    let text = format!("{} s {side} {whose}: tokens and signatures are refused", seconds.abs());
+    Row::wrong("clock", text, "let the machine set its clock by NTP")
 }

@@ -211,6 +211,11 @@ impl Provider for AwsProvider {
         }
     }
 
+    fn audience(&self) -> Option<String> {
+        let login = self.settings.web_identity.as_ref().filter(|login| login.role_arn.is_some())?;
+        Some(login.audience().to_owned())
+    }
+
     async fn identity(&self) -> Result<Identity> {
         Ok(self.session().await?.identity())
     }

@@ -54,6 +54,13 @@ pub struct WebIdentity {
     pub clock: Arc<dyn Clock>,
 }
 
+impl WebIdentity {
+    /// What the token is made for.
+    pub(super) fn audience(&self) -> &str {
+        self.audience.as_deref().unwrap_or(AUDIENCE)
+    }
+}
+
 /// The role's credentials, renewed before they expire.
 pub(super) struct Login {
     with: WebIdentity,
@@ -108,7 +115,7 @@ impl Login {
     }
 
     async fn exchange(&self) -> Result<Held> {
-        let audience = self.with.audience.as_deref().unwrap_or(AUDIENCE);
+        let audience = self.with.audience();
         let exchange = Exchange::Aws { role_arn: self.role_arn.clone() };
         let mint = || self.with.tokens.token(audience);
         let ask = |token| self.assume(token);

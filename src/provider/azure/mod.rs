@@ -176,6 +176,10 @@ impl Provider for AzureProvider {
         })
     }
 
+    fn audience(&self) -> Option<String> {
+        self.wire.login.audience().map(str::to_owned)
+    }
+
     async fn identity(&self) -> Result<Identity> {
         self.wire.login.identity().await
     }

@@ -11,6 +11,7 @@ mod error;
 mod list;
 mod login;
 mod observe;
+mod rights;
 mod session;
 mod versions;
 mod wire;
@@ -165,6 +166,14 @@ impl Provider for GcpProvider {
             read_back: true,
             value_bytes_max: VALUE_BYTES_MAX,
         })
+    }
+
+    fn audience(&self) -> Option<String> {
+        login::audience(&self.settings)
+    }
+
+    async fn could_read(&self, at: &[&Place]) -> Result<Vec<Option<bool>>> {
+        rights::could_read(self.session().await?, at).await
     }
 
     async fn identity(&self) -> Result<Identity> {

@@ -9,6 +9,7 @@ mod error;
 mod key;
 mod kv;
 mod login;
+mod rights;
 mod role;
 mod session;
 mod tls;
@@ -175,6 +176,17 @@ impl Provider for VaultProvider {
             TargetSettings::Kv(settings) => Some(of_entries(settings.version)),
             other => self.capabilities(other.kind()),
         }
+    }
+
+    fn audience(&self) -> Option<String> {
+        match &self.settings.login {
+            Login::Signed { from: Signed::Run { audience }, .. } if !audience.is_empty() => Some(audience.clone()),
+            _ => None,
+        }
+    }
+
+    async fn could_read(&self, at: &[&Place]) -> Result<Vec<Option<bool>>> {
+        rights::could_read(self.session().await?, at).await
     }
 
     async fn identity(&self) -> Result<Identity> {

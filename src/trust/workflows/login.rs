@@ -3,7 +3,7 @@
 use super::{Findings, Workflow, is_ours, mentions, steps, uses};
 use crate::diagnostic::{Severity, Spanned};
 use crate::manifest::node::Node;
-use crate::trust::lint::tree::{entry, get, texts_of};
+use crate::trust::lint::tree::{entry, get, texts, texts_of};
 
 /// Steps that exchange a token of GitHub, with the setting that says so.
 const LOGINS: &[(&str, &str)] = &[
@@ -19,7 +19,7 @@ const INPUTS: &[&str] = &[
     "aws_plan_role",
     "azure_client_id",
     "azure_plan_client_id",
-    "gcp_provider",
+    "gcp_workload_identity_provider",
     "vault_role",
     "vault_plan_role",
 ];
@@ -32,6 +32,7 @@ pub(super) fn check(workflow: &Workflow<'_>, findings: &mut Findings) {
     for job in workflow.jobs.iter().filter(|job| steps(job).any(is_ours)) {
         id_token(workflow, job, findings);
         swept(job, findings);
+        planning_environment(workflow, job, findings);
         if let Some(span) = KEYS.iter().find_map(|key| mentions(job, key)) {
             findings.say(
                 Severity::Info,
@@ -73,6 +74,27 @@ fn id_token(workflow: &Workflow<'_>, job: &Spanned<Node>, findings: &mut Finding
                 "add `id-token: write` to the job's `permissions`",
             );
         }
+    }
+}
+
+/// An environment goes before the event in the subject of a token, so that a plan comes as the sync does
+/// (<https://docs.github.com/en/actions/reference/security/oidc#filtering-for-a-specific-environment>).
+fn planning_environment(workflow: &Workflow<'_>, job: &Spanned<Node>, findings: &mut Findings) {
+    // What an expression or a condition makes of it is for the run to tell.
+    let decided = |key: &str| get(job, key).is_some();
+    if !workflow.has(&["pull_request"]) || decided("if") {
+        return;
+    }
+    let Some((key, environment)) = entry(job, &["environment"]) else { return };
+    let names = [texts(environment), texts_of(environment, "name")].concat();
+    if names.iter().any(|name| !name.value.is_empty() && !name.value.contains("${{")) {
+        findings.say(
+            Severity::Warning,
+            "plan-environment",
+            key.span,
+            "a pull request runs in this environment too, and so logs in as what the role of the sync trusts",
+            "give the sync a job of its own, and `environment:` to that one alone",
+        );
     }
 }
 

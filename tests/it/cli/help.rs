@@ -38,7 +38,7 @@ fn the_program_says_what_it_does() {
       import       Write what exists in a store already as a part of a Secretfile; reads no value
       permissions  Print the least rights that the Secretfile needs in each cloud; needs no network
       trust        Print or check what a cloud must be told to trust the runs of this repository
-      doctor       Look for what keeps a run from working: token, clock, workflows, stores
+      doctor       Look for what keeps a run from working: logins, rights, clock, workflows, stores
       schema       Print the JSON Schema of the Secretfile, for editors
       completions  Print the completions of a shell
       ci           Do what the event of a CI job asks for (the entry point of the action)

@@ -170,8 +170,8 @@ async fn mint(
     state.audiences.push(audience.clone());
     let mut claims = state.claims.clone();
     let number = state.audiences.len();
-    let times =
-        json!({ "aud": audience, "jti": format!("jti-{number}"), "iat": now(), "nbf": now() - 5, "exp": now() + 300 });
+    let at = now();
+    let times = json!({ "aud": audience, "jti": format!("jti-{number}"), "iat": at, "nbf": at - 5, "exp": at + 300 });
     merge(&mut claims, &times);
     let token = match state.answers.pop_front() {
         Some(Answer::Status(status)) => {

@@ -205,23 +205,3 @@ fn the_generated_trust_is_that_of_the_jobs_token() {
         assert!(ran.stdout.contains(said), "{said}: {ran:?}");
     }
 }
-
-#[test]
-fn doctor_names_the_tokens_of_a_job() {
-    let doctor = |event: Event, tokens: &[(&str, &str)]| {
-        let sandbox = Sandbox::with("providers: {local: {kind: local}}\nsecrets: []\n");
-        let ran = sandbox.env(event.variables()).env(tokens.iter().copied()).run(&["doctor", "--offline"]);
-        (ran.code, format!("{}{}", ran.stdout, ran.stderr))
-    };
-    let (_, said) = doctor(Event::MERGE_REQUEST, &[]);
-    assert!(said.contains("a merge request's needs none"), "{said}");
-    let (_, said) = doctor(Event::PUSH, &[]);
-    assert!(said.contains("no ID token, so it needs keys") && said.contains("id_tokens:"), "{said}");
-    // {"aud":"sts.amazonaws.com"}
-    let token = "e30.eyJhdWQiOiJzdHMuYW1hem9uYXdzLmNvbSJ9.c2ln";
-    let (_, said) = doctor(Event::PUSH, &[("SECRETZERO_AWS_ID_TOKEN", token)]);
-    assert!(said.contains("SECRETZERO_AWS_ID_TOKEN is for sts.amazonaws.com"), "{said}");
-    assert!(!said.contains("c2ln"), "{said}");
-    let (code, said) = doctor(Event::PUSH, &[("SECRETZERO_AWS_ID_TOKEN", "$NOT_EXPANDED")]);
-    assert!(code == Some(1) && said.contains("holds no ID token") && !said.contains("NOT_EXPANDED"), "{said}");
-}

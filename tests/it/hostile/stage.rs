@@ -10,7 +10,7 @@ use super::case::Case;
 use super::words;
 use crate::canary::Canary;
 use crate::fake::aws::FakeAws;
-use crate::fake::github::{FakeGithub, World};
+use crate::fake::github::{FakeGithub, Recorded, World};
 use crate::job::Job;
 use crate::sandbox::{Ran, Sandbox};
 
@@ -202,6 +202,48 @@ impl Stage {
             must(!said.iter().any(|(_, one)| one.contains(secret)), "a secret was said".into());
         }
         found.extend(self.manners(&said, &ran));
+        found
+    }
+
+    /// Runs `command: doctor` on it, which comments on nothing; what went wrong.
+    pub(super) fn examine(&self) -> Vec<String> {
+        self.aws.forget_requests();
+        let values = self.values();
+        let refs = self.github.world().refs.clone();
+        let asked = self.github.requests().len();
+        let before = files(&self.path("."));
+        let mut more = self.case.environment.clone();
+        let inputs =
+            self.case.inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), value.clone()));
+        more.extend(inputs);
+        more.insert("INPUT_COMMAND".into(), "doctor".into());
+        more.insert("GITHUB_ACTIONS".into(), "true".into());
+        let ran = self.go(&self.case.event, &self.payload(), &self.head, &more);
+
+        let mut found = Vec::new();
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                found.push(format!("doctor: {what}"));
+            }
+        };
+        must(matches!(ran.code, Some(0 | 1)), "it ended badly");
+        must(self.identity.count() == 0, "an identity token was asked for");
+        must(self.elsewhere.count() == 0, "another host was called");
+        // Who it is there is all that it asks of a store.
+        must(self.aws.count("GetCallerIdentity") == self.aws.total(), "a store was asked for more");
+        let asks = self.aws.total() > 0;
+        must(self.case.expect.asks_stores.is_none_or(|asked| asked == asks), "stores are asked where a plan asks them");
+        must(self.github.world().refs == refs, "a ref was written");
+        // A right is found out by a request that says nothing, which creates nothing.
+        let writes = |one: &Recorded| one.method != "GET" && one.body != json!({});
+        must(!self.github.requests().iter().skip(asked).any(writes), "the forge was written to");
+        let after = files(&self.path("."));
+        must(after == before, &format!("files changed: {:?}", differing(&before, &after)));
+        let summary = self.sandbox.read("temp/summary");
+        for secret in values.iter().map(String::as_str).chain(RUNNER.map(|(_, value)| value)).chain(KEYS) {
+            must(!format!("{}{}{summary}", ran.stdout, ran.stderr).contains(secret), "a secret was said");
+        }
+        found.extend(self.manners(&[("summary", summary)], &Ran { stdout: words::without_inert(&ran.stdout), ..ran }));
         found
     }
 

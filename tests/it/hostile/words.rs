@@ -20,6 +20,24 @@ pub(super) fn printed(text: &str) -> Vec<String> {
     found
 }
 
+/// A log without what stands between a `::stop-commands::` and its end, where nothing is a command.
+pub(super) fn without_inert(text: &str) -> String {
+    let mut out = String::new();
+    let mut end: Option<String> = None;
+    for line in text.lines() {
+        match (&end, line.strip_prefix("::stop-commands::")) {
+            (Some(known), _) if line == known => end = None,
+            (Some(_), _) => {}
+            (None, Some(token)) => end = Some(format!("::{token}::")),
+            (None, None) => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
+}
+
 /// Control and direction characters.
 pub(super) fn controls(where_: &str, text: &str) -> Option<String> {
     let steers = |c: char| {

@@ -11,14 +11,20 @@ const PLAN: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const SYNC: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 
-pub(super) const INPUTS: &[(&str, &str)] =
+pub(crate) const INPUTS: &[(&str, &str)] =
     &[("azure_client_id", SYNC), ("azure_plan_client_id", PLAN), ("azure_tenant_id", TENANT)];
 
 pub(super) const REFUSED: &str = "Microsoft Entra refused this run's ID token";
 
 /// An Azure whose applications trust GitHub, and a repository whose jobs reach it.
 pub(super) fn stage() -> (FakeAzure, Stage) {
-    let (azure, mut stage) = (FakeAzure::start(), Stage::new());
+    let mut stage = Stage::new();
+    (joined(&mut stage), stage)
+}
+
+/// The same for a repository that there is.
+pub(crate) fn joined(stage: &mut Stage) -> FakeAzure {
+    let azure = FakeAzure::start();
     let key = DecodingKey::from_rsa_pem(stage.actions.pem().as_bytes()).unwrap();
     azure.edit(|world| {
         world.issuers.insert((ISSUER.into(), "actions".into()), key);
@@ -33,7 +39,7 @@ pub(super) fn stage() -> (FakeAzure, Stage) {
     let reached = azure.env(&stage.sandbox.path("ca.pem").display().to_string()).into_iter();
     let reached = reached.filter(|(name, _)| !name.starts_with("AZURE_"));
     stage.job.cloud.extend(reached.map(|(name, value)| (name.to_owned(), value)));
-    (azure, stage)
+    azure
 }
 
 pub(super) fn text(names: &[&str]) -> String {

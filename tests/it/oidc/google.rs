@@ -11,11 +11,11 @@ const PROVIDER: &str = "projects/442211009988/locations/global/workloadIdentityP
 const PLAN: &str = "plan@shop-prod.iam.gserviceaccount.com";
 const SYNC: &str = "sync@shop-prod.iam.gserviceaccount.com";
 
-pub(super) const INPUTS: &[(&str, &str)] =
+pub(crate) const INPUTS: &[(&str, &str)] =
     &[("gcp_workload_identity_provider", PROVIDER), ("gcp_service_account", SYNC), ("gcp_plan_service_account", PLAN)];
 
 /// What `roles/secretmanager.viewer` grants of what a plan needs.
-const VIEWER: &[&str] = &["secrets.get", "secrets.list", "versions.get", "versions.list"];
+pub(crate) const VIEWER: &[&str] = &["secrets.get", "secrets.list", "versions.get", "versions.list"];
 
 fn member(subject: &str) -> String {
     format!("principal://iam.googleapis.com/{POOL}/subject/{subject}")
@@ -23,7 +23,13 @@ fn member(subject: &str) -> String {
 
 /// A Google whose pool trusts GitHub, and a repository whose jobs reach it.
 pub(super) fn stage() -> (FakeGcp, Stage) {
-    let (gcp, mut stage) = (FakeGcp::start(), Stage::new());
+    let mut stage = Stage::new();
+    (joined(&mut stage), stage)
+}
+
+/// The same for a repository that there is.
+pub(crate) fn joined(stage: &mut Stage) -> FakeGcp {
+    let gcp = FakeGcp::start();
     gcp.trust(|sign_in| {
         sign_in.no_machine = true;
         sign_in.pools.push(Pool {
@@ -36,10 +42,10 @@ pub(super) fn stage() -> (FakeGcp, Stage) {
         sign_in.lends = [(member(PULL_REQUEST), PLAN.into()), (member(MAIN), SYNC.into())].into();
     });
     stage.job.cloud.extend(gcp.endpoints());
-    (gcp, stage)
+    gcp
 }
 
-pub(super) fn text(names: &[&str]) -> String {
+pub(crate) fn text(names: &[&str]) -> String {
     secretfile("{kind: gcp, auth: {kind: ambient, config: {project_id: shop-prod}}}", names, |name| {
         format!("{{provider: store, kind: secret_manager, config: {{secret_id: {name}}}}}")
     })

@@ -7,14 +7,14 @@ use super::refused::{explained, is_told_without_a_token, policy, stand_in_their_
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired};
 use crate::vault::{Bao, Proxy, ProxyFault};
 
-pub(super) const INPUTS: &[(&str, &str)] =
+pub(crate) const INPUTS: &[(&str, &str)] =
     &[("vault_role", "sync"), ("vault_plan_role", "plan"), ("vault_audience", "https://vault.example")];
 
 /// Metadata and nothing else.
 const PLAN: &str = r#"path "secret/metadata/*" { capabilities = ["read", "list"] }"#;
 const SYNC: &str = r#"path "secret/*" { capabilities = ["create", "read", "update", "patch", "list"] }"#;
 
-pub(super) fn secretfile(url: &str, names: &[&str]) -> String {
+pub(crate) fn secretfile(url: &str, names: &[&str]) -> String {
     let secrets = names.iter().map(|name| {
         format!(
             "  - name: {name}\n    kind: random_string\n    targets:\n      - provider: vault\n        kind: kv\n        \
@@ -28,7 +28,7 @@ pub(super) fn secretfile(url: &str, names: &[&str]) -> String {
     )
 }
 
-async fn trusting(bao: &Bao, stage: &Stage) {
+pub(crate) async fn trusting(bao: &Bao, stage: &Stage) {
     bao.post("sys/auth/jwt", json!({ "type": "jwt" })).await;
     trusting_key(bao, stage).await;
     roles(bao).await;

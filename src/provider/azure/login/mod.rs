@@ -199,6 +199,14 @@ impl Login {
         super::wire::url_host(&self.authority)
     }
 
+    /// What a token of the run is made for, if one is the first thing that is tried.
+    pub(super) fn audience(&self) -> Option<&str> {
+        match self.sources.first()? {
+            Source::Federated { audience, .. } => Some(audience),
+            _ => None,
+        }
+    }
+
     /// Who we are; the token that tells is used for the first vault as well.
     pub(super) async fn identity(&self) -> Result<Identity> {
         let token = self.token(&self.scope("")?).await?;

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-pub(super) use source::override_of;
+pub(super) use source::{audience, override_of};
 pub(super) use wire::origin;
 
 use super::{GcpSettings, GcpShared};

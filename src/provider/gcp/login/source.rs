@@ -160,14 +160,22 @@ fn well_known(settings: &GcpSettings) -> Option<PathBuf> {
     Some(folder.join("application_default_credentials.json"))
 }
 
-/// A pool that trusts whoever vouches for this run.
-fn federated(settings: &GcpSettings, shared: &GcpShared) -> Result<Found> {
+/// What the token of a run is made for, if a pool is to trust it.
+pub(in super::super) fn audience(settings: &GcpSettings) -> Option<String> {
+    let provider = pool_provider(settings).ok().filter(|_| settings.auth_kind == AuthKind::Oidc)?;
+    Some(settings.audience.clone().unwrap_or_else(|| own_audience(provider)))
+}
+
+/// What Google takes where a pool's provider names no audience
+/// (<https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines>).
+fn own_audience(provider: &str) -> String {
+    format!("https://iam.googleapis.com/{provider}")
+}
+
+/// The full name of a pool's provider.
+fn pool_provider(settings: &GcpSettings) -> Result<&str> {
     let provider = settings.workload_identity_provider.as_deref();
     let provider = provider.ok_or_else(|| missing("`auth.kind: oidc` needs `workload_identity_provider`"))?;
-    let tokens = shared
-        .tokens
-        .clone()
-        .ok_or_else(|| missing("`auth.kind: oidc` works where a CI system vouches for the run, and none does here"))?;
     let provider = provider.trim_start_matches("https:").trim_start_matches("//iam.googleapis.com/");
     let parts: Vec<&str> = provider.split('/').collect();
     let right = matches!(parts[..], ["projects", number, "locations", "global", "workloadIdentityPools", _, "providers", _]
@@ -179,13 +187,22 @@ fn federated(settings: &GcpSettings, shared: &GcpShared) -> Result<Found> {
              project's number",
         ));
     }
-    let own = format!("https://iam.googleapis.com/{provider}");
+    Ok(provider)
+}
+
+/// A pool that trusts whoever vouches for this run.
+fn federated(settings: &GcpSettings, shared: &GcpShared) -> Result<Found> {
+    let provider = pool_provider(settings)?;
+    let tokens = shared
+        .tokens
+        .clone()
+        .ok_or_else(|| missing("`auth.kind: oidc` works where a CI system vouches for the run, and none does here"))?;
     let endpoint = override_of(settings, "STS").unwrap_or_else(|| STS.to_owned());
     let base = Base::External(External {
         audience: format!("//iam.googleapis.com/{provider}"),
         token_type: JWT.into(),
         token_url: format!("{endpoint}/v1/token"),
-        subject: Subject::Run { tokens, audience: settings.audience.clone().unwrap_or(own) },
+        subject: Subject::Run { tokens, audience: settings.audience.clone().unwrap_or_else(|| own_audience(provider)) },
     });
     Ok(Found { base, lenders: Vec::new(), project: None, hosts: Vec::new() })
 }

@@ -18,7 +18,8 @@ use crate::provider::{Error, ErrorKind, Expect, Observed, Result, Stored, Versio
 use crate::secret::{Shape, Value};
 use crate::target::{Attributes, KvSettings, Place, TargetSettings};
 
-fn path(settings: &KvSettings) -> String {
+/// Where its value stands.
+pub(in super::super) fn path(settings: &KvSettings) -> String {
     format!("{}/{}", settings.mount_point, settings.path)
 }
 

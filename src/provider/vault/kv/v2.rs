@@ -41,7 +41,8 @@ fn metadata(settings: &KvSettings) -> String {
     format!("{}/metadata/{}", settings.mount_point, settings.path)
 }
 
-fn data(settings: &KvSettings) -> String {
+/// Where its value stands.
+pub(in super::super) fn data(settings: &KvSettings) -> String {
     format!("{}/data/{}", settings.mount_point, settings.path)
 }
 

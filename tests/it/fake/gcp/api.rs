@@ -189,3 +189,16 @@ fn change(world: &mut World, asked: &Asked, state: &'static str) -> Answer {
     let secret = found(world, &asked.id)?;
     Ok(numbered(secret, &asked.version)?.render(&asked.id, &secret.fields["replication"]))
 }
+
+/// Those of the permissions asked for that are held; of a secret that is not there, none, and no error
+/// (<https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/testIamPermissions>).
+pub(super) fn held(world: &World, asked: &Asked, allows: impl Fn(&str) -> bool) -> Answer {
+    let body = limits::fields(&asked.body, &["permissions"])?;
+    let all = body.get("permissions").and_then(Json::as_array).cloned().unwrap_or_default();
+    let held = |permission: &Json| {
+        let name = permission.as_str().and_then(|name| name.strip_prefix("secretmanager."));
+        world.secrets.contains_key(&asked.id) && name.is_some_and(&allows)
+    };
+    let held: Vec<Json> = all.into_iter().filter(held).collect();
+    Ok(if held.is_empty() { json!({}) } else { json!({ "permissions": held }) })
+}

@@ -17,7 +17,7 @@ impl Class {
     pub(super) fn of(permission: &str) -> Self {
         match permission {
             "versions.access" => Self::Accesses,
-            "secrets.get" | "secrets.list" | "versions.get" | "versions.list" => Self::Reads,
+            "testIamPermissions" | "secrets.get" | "secrets.list" | "versions.get" | "versions.list" => Self::Reads,
             _ => Self::Writes,
         }
     }
@@ -96,6 +96,12 @@ impl Gate {
         self.victim = None;
     }
 
+    /// Whether the rights allow it.
+    pub(super) fn allows(&self, permission: &str, id: &str) -> bool {
+        let granted = self.granted.as_ref().is_none_or(|granted| granted.contains(permission));
+        granted && !self.denied.contains(permission) && !self.denied.contains(&format!("{permission} {id}"))
+    }
+
     pub(super) fn judge(&mut self, permission: &str, id: &str) -> Verdict {
         if self.dead {
             return Verdict::HangUp { acted: false };
@@ -105,8 +111,8 @@ impl Gate {
             self.throttled += 1;
             return Verdict::Refuse(Refusal::throttled());
         }
-        let missing = self.granted.as_ref().is_some_and(|granted| !granted.contains(permission));
-        if missing || self.denied.contains(permission) || self.denied.contains(&format!("{permission} {id}")) {
+        // Everybody may ask for what they may do themselves.
+        if permission != "testIamPermissions" && !self.allows(permission, id) {
             return Verdict::Refuse(Refusal::new(403, "PERMISSION_DENIED"));
         }
         self.calls += 1;

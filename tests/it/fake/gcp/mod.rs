@@ -366,6 +366,9 @@ impl Inner {
             hook(&mut self.world);
         }
         let answer = match self.gate.judge(&asked.permission, &asked.id) {
+            Verdict::Act if asked.permission == "testIamPermissions" => {
+                api::held(&self.world, &asked, |permission| self.gate.allows(permission, &asked.id))
+            }
             Verdict::Act => api::act(&mut self.world, &asked),
             Verdict::ActTwice => {
                 drop(api::act(&mut self.world, &asked));
@@ -410,6 +413,7 @@ fn asked(method: &Method, path: &str, query: Vec<(String, String)>, body: &[u8])
         ("GET", [project, "secrets", id], "") if known(project) => ("secrets.get", *id, ""),
         ("PATCH", [project, "secrets", id], "") if known(project) => ("secrets.update", *id, ""),
         ("DELETE", [project, "secrets", id], "") if known(project) => ("secrets.delete", *id, ""),
+        ("POST", [project, "secrets", id], "testIamPermissions") if known(project) => ("testIamPermissions", *id, ""),
         ("POST", [project, "secrets", id], "addVersion") if known(project) => ("versions.add", *id, ""),
         ("GET", [project, "secrets", id, "versions"], "") if known(project) => ("versions.list", *id, ""),
         ("GET", [project, "secrets", id, "versions", version], "") if known(project) => ("versions.get", *id, *version),
