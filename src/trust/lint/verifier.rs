@@ -1,7 +1,8 @@
 //! What any verifier of tokens may get wrong: the issuer, the algorithm, the clocks, patterns.
 
 use super::Lint;
-use super::subject::{Beside, Compared, judge};
+use super::pattern::Compared;
+use super::subject::{Beside, judge};
 use super::tree::texts;
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::node::Node;
