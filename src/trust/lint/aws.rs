@@ -3,9 +3,9 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>
 
 use super::Lint;
-use super::rights;
 use super::claims;
 use super::pattern::{Compared, glob};
+use super::rights;
 use super::subject::any_runner;
 use super::tree::{entry, get, head, items, texts, texts_of};
 use crate::diagnostic::{Span, Spanned, quote};
@@ -53,7 +53,8 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
             continue;
         }
         let web = actions.iter().any(|action| glob(&action.value.to_ascii_lowercase(), WEB_IDENTITY))
-            || (!excepted.is_empty() && !excepted.iter().any(|one| glob(&one.value.to_ascii_lowercase(), WEB_IDENTITY)));
+            || (!excepted.is_empty()
+                && !excepted.iter().any(|one| glob(&one.value.to_ascii_lowercase(), WEB_IDENTITY)));
         match get(statement, "Principal") {
             Some(principal) if web => trust(lint, statement, principal),
             Some(_) => {}

@@ -3,9 +3,9 @@
 //! <https://learn.microsoft.com/graph/api/resources/federatedidentitycredential>
 
 use super::Lint;
-use super::rights;
 use super::claims::{self, Test};
 use super::pattern::Compared;
+use super::rights;
 use super::subject::{Beside, judge};
 use super::tree::{entry, get, head, texts, texts_of};
 use super::verifier::issuer;

@@ -61,14 +61,16 @@ pub(super) fn judge(lint: &mut Lint<'_>, place: Span, tests: &[Test]) -> bool {
     for test in &subjects {
         test.values.iter().for_each(|value| subject::judge(lint, value, test.compared, beside));
     }
-    let is_open =
-        |test: &&Test| test.values.iter().any(|value| subject::is_open(&value.value, test.compared));
+    let is_open = |test: &&Test| test.values.iter().any(|value| subject::is_open(&value.value, test.compared));
     if run && subjects.iter().all(is_open) {
         all.runs(lint);
     } else if events.pull && !events.other {
         // The subject of a job with an environment does not tell the event.
         for run in lint.facts.runs.iter_mut().skip(before).filter(|run| run.text.contains(":environment:")) {
-            run.pull = true;
+            (run.pull, run.branch) = (true, false);
+        }
+        if lint.facts.runs.iter().skip(before).any(|run| run.text.contains(":environment:")) {
+            pull_request(lint, place);
         }
     }
     all.spelling(lint);
@@ -155,7 +157,8 @@ impl<'t> Together<'t> {
                 let message = format!("{} trusts more than one repository", quote(&value.value));
                 lint.error("wide-subject", value.span, message, "write the exact name, and its id");
             } else {
-                let message = format!("every repository whose `{}` begins with {} is trusted", test.claim, quote(&head));
+                let message =
+                    format!("every repository whose `{}` begins with {} is trusted", test.claim, quote(&head));
                 lint.error("pattern-crosses", value.span, message, "write the whole of it, and compare it as a whole");
             }
         }
@@ -178,17 +181,18 @@ impl<'t> Together<'t> {
         let events = self.events();
         let asks_event = self.of(EVENTS).next().is_some();
         let refs = self.exact(REFS);
-        let of_pull = |test: &Test| test.values.iter().any(|value| value.value.starts_with("refs/pull/"));
+        let is_pulls = |value: &&Spanned<String>| value.value.starts_with("refs/pull/");
+        let pulls = refs.map(|test| test.values.iter().filter(is_pulls).count());
+        let all_pulls = refs.is_some_and(|test| pulls == Some(test.values.len()));
         let open_ref = self.open(REFS);
         let any_ref = open_ref.is_some_and(|test| test.values.iter().any(|value| reaches_pulls(test, &value.value)));
         // The ref of a pull request at GitHub is its own.
-        let by_ref = refs.map(of_pull);
-        let pull = match (by_ref, asks_event) {
-            (Some(by_ref), _) => by_ref && events.pull,
+        let pull = match (pulls, asks_event) {
+            (Some(pulls), _) => pulls > 0 && events.pull,
             (None, true) => events.pull,
             (None, false) => any_ref,
         };
-        let branch = events.other && !by_ref.is_some_and(|by_ref| by_ref && !events.other);
+        let branch = events.other && !all_pulls;
         self.remember(lint, pull, branch);
         if pull {
             pull_request(lint, self.place);
@@ -213,7 +217,9 @@ impl<'t> Together<'t> {
     fn branches(&self, lint: &mut Lint<'_>) {
         if self.exact(RUNS).is_some() {
             let elsewhere = ["ref", "ref_path", "job_workflow_ref", "ref_protected"];
-            if self.exact(&["environment"]).is_some() && !self.tests.iter().any(|test| elsewhere.contains(&test.claim.as_str())) {
+            if self.exact(&["environment"]).is_some()
+                && !self.tests.iter().any(|test| elsewhere.contains(&test.claim.as_str()))
+            {
                 let message = "whatever branch may deploy to the environment is trusted, which no file shows";
                 let help = "ask for `ref` as well, or allow only the default branch to deploy there";
                 lint.note("environment-needs-branch-rule", self.place, message, help);
@@ -229,7 +235,8 @@ impl<'t> Together<'t> {
             }
             return;
         }
-        let events: Vec<&str> = self.of(&["event_name"]).flat_map(|test| &test.values).map(|one| one.value.as_str()).collect();
+        let events: Vec<&str> =
+            self.of(&["event_name"]).flat_map(|test| &test.values).map(|one| one.value.as_str()).collect();
         let others = || events.iter().filter(|event| !is_pull(event));
         if !events.is_empty() && others().all(|event| OF_DEFAULT_BRANCH.contains(event)) {
             return;
@@ -239,7 +246,12 @@ impl<'t> Together<'t> {
         } else {
             "every run of the repository is trusted, pull requests and every branch among them"
         };
-        lint.error("wide-subject", self.place, message, "ask for `ref` or `environment` as well; for pull requests alone, for their event");
+        lint.error(
+            "wide-subject",
+            self.place,
+            message,
+            "ask for `ref` or `environment` as well; for pull requests alone, for their event",
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! Functions of CloudFormation, as far as a text can be told without running them: `${NAME}` stands for
+//! Functions of `CloudFormation`, as far as a text can be told without running them: `${NAME}` stands for
 //! what only the stack knows.
 //!
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
@@ -33,7 +33,8 @@ pub(super) fn told(lint: &mut Lint<'_>) {
     let Some(computed) = Regex::new(COMPUTED).ok().filter(|_| name.ends_with(".yml") || name.ends_with(".yaml")) else {
         return;
     };
-    let places: Vec<_> = computed.captures_iter(&lint.source.text).filter_map(|found| Some(found.get(1)?.range())).collect();
+    let places: Vec<_> =
+        computed.captures_iter(&lint.source.text).filter_map(|found| Some(found.get(1)?.range())).collect();
     for place in places {
         let message = "this function is not computed here: its parts are judged, and not what it makes of them";
         let help = "lint the template that CloudFormation rendered as well (`aws iam get-role`)";

@@ -19,8 +19,11 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
         lint.is("role of Google");
         // `gcloud iam roles create --permissions=a,b`
         let all = texts(permissions).into_iter();
-        let each: Vec<Spanned<String>> =
-            all.flat_map(|one| one.value.split(',').map(|name| Spanned::new(name.trim().to_owned(), one.span)).collect::<Vec<_>>()).collect();
+        let each: Vec<Spanned<String>> = all
+            .flat_map(|one| {
+                one.value.split(',').map(|name| Spanned::new(name.trim().to_owned(), one.span)).collect::<Vec<_>>()
+            })
+            .collect();
         rights::other(lint, &each, &[]);
     }
     binding(lint, map);
@@ -86,7 +89,8 @@ fn principal(lint: &mut Lint<'_>, member: &Spanned<String>) {
 fn condition(lint: &mut Lint<'_>, map: &Spanned<Node>, text: &Spanned<String>) {
     let Some(alternatives) = cel::alternatives(&text.value) else {
         let message = "this condition cannot be read here, so whom it trusts is not known";
-        let help = "write it with `==`, `in`, `&&`, `||`, `!` and `matches`, as `secretzero trust generate --cloud gcp` does";
+        let help =
+            "write it with `==`, `in`, `&&`, `||`, `!` and `matches`, as `secretzero trust generate --cloud gcp` does";
         lint.error("not-understood", text.span, message, help);
         return;
     };
@@ -108,7 +112,8 @@ fn alternative(lint: &mut Lint<'_>, mapping: &Mapping, span: Span, terms: &[Term
         }
     }
     let asks = |names: &[&str]| tests.iter().any(|test| names.contains(&test.claim.as_str()));
-    let enough = asks(&["sub"]) || ((asks(IDS) || asks(NAMES)) && asks(&["ref", "ref_path", "environment", "event_name", "pipeline_source"]));
+    let enough = asks(&["sub"])
+        || ((asks(IDS) || asks(NAMES)) && asks(&["ref", "ref_path", "environment", "event_name", "pipeline_source"]));
     if unknown {
         let help = "compare claims with texts; `secretzero trust generate --cloud gcp` prints such a condition";
         if !enough {

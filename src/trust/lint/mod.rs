@@ -250,7 +250,8 @@ fn plan_writes(lint: &mut Lint<'_>, span: Span) {
 /// if it is one. Each finding comes with the index of its file.
 #[must_use]
 pub fn compare(files: &[(&Source, &Linted)], known: &Known) -> Vec<(usize, Diagnostic)> {
-    let roles = || files.iter().enumerate().flat_map(|(at, (_, linted))| linted.roles.iter().map(move |role| (at, role)));
+    let roles =
+        || files.iter().enumerate().flat_map(|(at, (_, linted))| linted.roles.iter().map(move |role| (at, role)));
     let trusting: Vec<(usize, &Facts)> = roles().filter(|(_, role)| !role.runs.is_empty()).collect();
     let mut found = Vec::new();
     let mut finding = |at: usize, judge: &dyn Fn(&mut Lint<'_>)| {

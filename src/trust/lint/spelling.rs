@@ -37,7 +37,8 @@ fn corrected(context: &str) -> Option<String> {
     let lower = context.to_ascii_lowercase();
     let known =
         ["ref:refs/heads/", "ref:refs/tags/", "ref:refs/pull/", "environment:", "ref_type:", "job_workflow_ref:"];
-    if known.iter().any(|known| context.starts_with(known)) || context == "pull_request" || context.contains(['*', '?']) {
+    if known.iter().any(|known| context.starts_with(known)) || context == "pull_request" || context.contains(['*', '?'])
+    {
         return None;
     }
     let branch = |name: &str| format!("ref:refs/heads/{name}");

@@ -64,8 +64,10 @@ const RUN_KEYS: &[&str] =
 pub(super) fn judge(lint: &mut Lint<'_>, subject: &Spanned<String>, compared: Compared, beside: Beside) {
     let span = subject.span;
     if compared == Compared::Exactly && subject.value.contains('*') {
-        let message =
-            format!("{} is compared as a whole, so its `*` stands for itself and nothing matches", quote(&subject.value));
+        let message = format!(
+            "{} is compared as a whole, so its `*` stands for itself and nothing matches",
+            quote(&subject.value)
+        );
         lint.error("literal-star", span, message, "write the exact subject");
         return;
     }
@@ -161,7 +163,12 @@ impl Subject<'_> {
                 "{} trusts every repository whose subject ends so: a wildcard stands for the owner and the name as well",
                 quote(self.text)
             );
-            lint.error("wide-subject", self.span, message, "write the exact subject; `secretzero trust generate` prints it");
+            lint.error(
+                "wide-subject",
+                self.span,
+                message,
+                "write the exact subject; `secretzero trust generate` prints it",
+            );
         } else if !self.beside.run {
             let tail = self.text.rsplit(self.wild).next().unwrap_or_default();
             self.judge_context(lint, tail.strip_prefix(':').filter(|tail| !tail.is_empty()).unwrap_or("*"));
@@ -201,7 +208,8 @@ impl Subject<'_> {
                     "{} says which repository it is, and not which of its runs: pull requests and every branch are trusted",
                     quote(self.text)
                 );
-                let help = "put `context` into `include_claim_keys`, and trust `…:ref:refs/heads/main` or `…:pull_request`";
+                let help =
+                    "put `context` into `include_claim_keys`, and trust `…:ref:refs/heads/main` or `…:pull_request`";
                 lint.error("no-context", self.span, message, help);
             }
         }
@@ -236,8 +244,10 @@ impl Subject<'_> {
             } else {
                 "trust the form with ids (`repo:OWNER@ID/NAME@ID:…`) where tokens have it, or the claim `repository_id` as well"
             };
-            let message =
-                format!("{} trusts a name: whoever takes it over after a rename or a deletion is trusted", quote(self.text));
+            let message = format!(
+                "{} trusts a name: whoever takes it over after a rename or a deletion is trusted",
+                quote(self.text)
+            );
             lint.warning("names-not-ids", self.span, message, help);
         }
         let Some(own) = &lint.known.repository else { return };
@@ -254,7 +264,8 @@ impl Subject<'_> {
             return;
         }
         let claims = claims(context).unwrap_or_default();
-        let by_event = |(claim, value): &(&str, String)| matches!(*claim, "event_name" | "pipeline_source") && is_pull(value);
+        let by_event =
+            |(claim, value): &(&str, String)| matches!(*claim, "event_name" | "pipeline_source") && is_pull(value);
         if claims.iter().any(by_event) {
             lint.trusts(true, false);
             pull_request(lint, self.span);
@@ -276,12 +287,14 @@ impl Subject<'_> {
         if let Some(at) = wild {
             open_run(lint, self.text, &context[..at], self.span);
         } else if context.starts_with("environment:") && !self.beside.reference {
-            let message = format!("{} trusts whatever branch may deploy to the environment, which no file shows", quote(self.text));
+            let message = format!(
+                "{} trusts whatever branch may deploy to the environment, which no file shows",
+                quote(self.text)
+            );
             let help = "allow only the default branch to deploy there (Settings, Environments, Deployment branches)";
             lint.note("environment-needs-branch-rule", self.span, message, help);
         }
     }
-
 }
 
 /// Whether a subject of a forge may begin so.

@@ -48,7 +48,9 @@ pub(in crate::trust) fn texts(node: &Spanned<Node>) -> Vec<Spanned<String>> {
     match &node.value {
         Node::Scalar(text) => vec![Spanned::new(text.clone(), node.span)],
         Node::List(items) => items.iter().flat_map(texts).collect(),
-        Node::Map(entries) => cloudformation::called(entries).map(|text| Spanned::new(text, node.span)).into_iter().collect(),
+        Node::Map(entries) => {
+            cloudformation::called(entries).map(|text| Spanned::new(text, node.span)).into_iter().collect()
+        }
         Node::Null => Vec::new(),
     }
 }

@@ -157,7 +157,18 @@ fn is_metadata(path: &str) -> bool {
         "sys/seal-status",
     ];
     const BELOW_MOUNT: &[&str] = &[
-        "ca", "ca_chain", "cert", "certs", "config", "crl", "issuer", "issuers", "keys", "role", "roles", "static-roles",
+        "ca",
+        "ca_chain",
+        "cert",
+        "certs",
+        "config",
+        "crl",
+        "issuer",
+        "issuers",
+        "keys",
+        "role",
+        "roles",
+        "static-roles",
     ];
     if HARMLESS.iter().any(|known| path.starts_with(known)) {
         return true;

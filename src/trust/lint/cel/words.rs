@@ -12,8 +12,8 @@ pub(super) enum Word {
 
 /// The signs, the longer ones first.
 const SIGNS: &[&str] = &[
-    "&&", "||", "==", "!=", "<=", ">=", "!", "<", ">", "(", ")", "[", "]", ".", ",", "?", ":", "+", "-", "*", "/", "%", "{",
-    "}",
+    "&&", "||", "==", "!=", "<=", ">=", "!", "<", ">", "(", ")", "[", "]", ".", ",", "?", ":", "+", "-", "*", "/", "%",
+    "{", "}",
 ];
 
 /// Takes a condition apart; nothing if a text does not end or a sign is none.

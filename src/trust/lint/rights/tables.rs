@@ -141,7 +141,11 @@ pub(super) const ROLES: &[(&[&str], bool, bool)] = &[
     (&["key vault certificate user"], true, false),
     (&["key vault crypto officer", "14b46e9e-c2b7-41b4-b07b-48a6ebf60603"], true, true),
     (&["key vault crypto user", "12338af0-0e69-4776-bea7-57ae8d297424"], true, true),
-    (&["key vault contributor", "key vault data access administrator", "8b54135c-b56d-4d72-a534-26097cfdc8d8"], false, true),
+    (
+        &["key vault contributor", "key vault data access administrator", "8b54135c-b56d-4d72-a534-26097cfdc8d8"],
+        false,
+        true,
+    ),
     (&["owner", "contributor", "user access administrator", "role based access control administrator"], false, true),
     (&["roles/owner", "roles/secretmanager.admin"], true, true),
     (&["roles/editor", "roles/secretmanager.editor"], false, true),
