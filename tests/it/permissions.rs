@@ -87,6 +87,64 @@ fn keys_are_used_through_their_store_alone_and_each_role_has_a_policy() {
     insta::assert_snapshot!("rights_with_keys", rights(KEYED, &["--phase", "sync"]));
 }
 
+/// Two roles in one account, one of them with a plan's role elsewhere; a region of another partition.
+const ROLES: &str = "metadata: {project: shop}
+providers:
+  one:
+    kind: aws
+    auth:
+      kind: oidc
+      config: {region: eu-west-1, role_arn: 'arn:aws:iam::111122223333:role/ci/one', plan_role_arn: 'arn:aws:iam::222233334444:role/ci/looks'}
+  two: {kind: aws, auth: {kind: oidc, config: {region: eu-west-1, role_arn: 'arn:aws:iam::111122223333:role/two'}}}
+  also: {kind: aws, auth: {kind: oidc, config: {region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/third'}}}
+  sovereign: {kind: aws, auth: {kind: ambient, config: {region: eusc-de-east-1}}}
+secrets:
+  - name: token
+    kind: random_string
+    targets:
+      - {provider: one, kind: secrets_manager, config: {name: a}}
+      - {provider: two, kind: secrets_manager, config: {name: b}}
+      - {provider: also, kind: secrets_manager, config: {name: c}}
+      - {provider: sovereign, kind: ssm_parameter, config: {name: /d, kms_key_id: alias/d}}
+";
+
+#[test]
+fn each_role_of_a_phase_has_one_policy_with_all_that_it_needs() {
+    for phase in ["plan", "sync"] {
+        insta::assert_snapshot!(format!("rights_of_roles_{phase}"), rights(ROLES, &["--phase", phase]));
+    }
+}
+
+#[test]
+fn rights_that_no_policy_holds_are_dealt_out_over_several() {
+    let secret = |number: usize| {
+        format!(
+            "  - {{name: s{number}, kind: uuid, targets: [{{provider: one, kind: secrets_manager, config: {{name: shop/production/service-{number}}}}}]}}\n"
+        )
+    };
+    let secrets: String = (0..200).map(secret).collect();
+    let text = format!(
+        "metadata: {{project: shop}}\nproviders: {{one: {{kind: aws, auth: {{kind: ambient, config: {{region: eu-west-1}}}}}}}}\nsecrets:\n{secrets}"
+    );
+    let documents = documents(&text, &["--phase", "sync", "--account", "111122223333"]);
+    assert!(documents.len() > 3, "{}", documents.len());
+    let mut rights: std::collections::BTreeSet<(String, String)> = std::collections::BTreeSet::new();
+    for (name, text) in &documents {
+        assert!(text.chars().filter(|c| !c.is_whitespace()).count() <= 6144, "{name}");
+        let policy: serde_json::Value = serde_json::from_str(text).unwrap();
+        for statement in policy["Statement"].as_array().unwrap() {
+            let resources = statement["Resource"].as_array().unwrap().iter();
+            for resource in resources.map(|one| one.as_str().unwrap().to_owned()) {
+                assert!(rights.insert((statement["Sid"].as_str().unwrap().to_owned(), resource)), "{statement}");
+            }
+        }
+    }
+    assert_eq!(rights.iter().filter(|(sid, _)| sid == "WriteSecrets").count(), 200);
+    assert_eq!(rights.iter().filter(|(sid, _)| sid == "LookAtSecrets").count(), 200);
+    let ran = Sandbox::with(&text).env(VARIABLES).expect(0, &["permissions", "--phase", "sync"]);
+    assert!(ran.stderr.contains("aws iam attach-role-policy --role-name secretzero-sync"), "{}", ran.stderr);
+}
+
 /// The texts of one request by their names.
 fn documents(secretfile: &str, args: &[&str]) -> Vec<(String, String)> {
     let sandbox = Sandbox::with(secretfile).env(VARIABLES);
@@ -167,6 +225,10 @@ fn a_path_that_would_open_more_than_its_secret_is_refused_with_its_line() {
         assert!(ran.stdout.is_empty(), "{path}: {ran:?}");
         assert!(ran.stderr.contains("Secretfile.yml:8") && ran.stderr.contains("bait"), "{path}: {ran:?}");
     }
+    // Within a segment it is a letter like others.
+    let plus = "{provider: store, kind: kv, config: {path: 'lang/c++'}}";
+    let ran = hostile(provider, plus).expect(0, &["permissions"]);
+    assert!(ran.stdout.contains("secret/data/lang/c++"), "{ran:?}");
 }
 
 const INJECTION: &str = "x; touch pwned #$(touch pwned)`touch pwned`'";

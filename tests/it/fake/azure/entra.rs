@@ -40,15 +40,21 @@ pub(super) fn act(world: &mut World, request: &Request, form: &BTreeMap<String, 
             });
             (200, config)
         }
-        [tenant, "oauth2", "v2.0", "token"] => match token(world, request, tenant, form) {
-            Ok(token) => granted(world, &token),
-            Err(Denied(status, error, code)) => {
-                let description = format!("AADSTS{code}: refused. Trace ID: 0 Correlation ID: 0");
-                (status, json!({ "error": error, "error_description": description, "error_codes": [code] }))
-            }
+        [tenant, "oauth2", "v2.0", "token"] => match world.logins.pop_front() {
+            Some((status, 0)) => (status, Json::Null),
+            Some((status, code)) => denied(&Denied(status, "temporarily_unavailable", code)),
+            None => match token(world, request, tenant, form) {
+                Ok(token) => granted(world, &token),
+                Err(refusal) => denied(&refusal),
+            },
         },
         _ => (404, Json::Null),
     }
+}
+
+fn denied(Denied(status, error, code): &Denied) -> (u16, Json) {
+    let description = format!("AADSTS{code}: refused. Trace ID: 0 Correlation ID: 0");
+    (*status, json!({ "error": error, "error_description": description, "error_codes": [code] }))
 }
 
 fn granted(world: &World, token: &str) -> (u16, Json) {

@@ -1,6 +1,6 @@
 //! What stands in the vaults and who may log in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) machine: Option<String>,
     /// Given tokens: whose, and for which resource.
     pub(crate) tokens: BTreeMap<String, (String, String)>,
+    /// What the next requests for tokens are answered instead: status and code, 0 for none.
+    pub(crate) logins: VecDeque<(u16, u64)>,
     /// How long tokens live, seconds.
     pub(crate) token_seconds: i64,
     /// How many looks an object is neither here nor there while it is deleted or recovered.
