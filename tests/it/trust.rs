@@ -31,6 +31,8 @@ fn trusted(forge: Forge, phase: Phase) -> Trusted {
     }
 }
 
+const FORGES: [Forge; 3] = [Forge::Github, Forge::Gitlab, Forge::Service];
+
 fn account() -> Account {
     Account { id: Some("123456789012".into()), number: Some("4242".into()), ..Account::default() }
 }
@@ -118,7 +120,7 @@ fn a_plan_is_never_trusted_for_what_a_sync_is() {
 /// What we generate finds no fault with our own lint, in either order of the two.
 #[test]
 fn the_lint_finds_nothing_wrong_with_what_is_generated() {
-    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| [(cloud, Forge::Github), (cloud, Forge::Gitlab)]) {
+    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| FORGES.map(|forge| (cloud, forge))) {
         for environment in [None, Some("production".to_owned())] {
             for phase in Phase::ALL {
                 let of = Trusted { form: Form::Ids, environment: environment.clone(), ..trusted(forge, phase) };
@@ -140,7 +142,7 @@ fn the_lint_finds_nothing_wrong_with_what_is_generated() {
 /// Of a plan and a sync together, whatever the forge: two roles, and neither is the other.
 #[test]
 fn the_lint_takes_a_generated_plan_and_its_sync_for_two_roles() {
-    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| [(cloud, Forge::Github), (cloud, Forge::Gitlab)]) {
+    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| FORGES.map(|forge| (cloud, forge))) {
         for form in [Form::Names, Form::Ids, Form::Both] {
             let sandbox = Sandbox::new();
             let mut args = vec!["trust".to_owned(), "lint".to_owned()];
@@ -439,7 +441,7 @@ fn a_good_workflow_has_no_finding_and_ours_are_good() {
 fn every_mistake_of_the_readme_is_found_or_kept_out() {
     let known: BTreeSet<String> = lint_codes().union(&workflow_codes()).cloned().collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let texts: Vec<String> = ["tests/it", "src"]
+    let texts: Vec<String> = ["tests/it", "src", "webhook/src"]
         .iter()
         .flat_map(|folder| rust_files(&root.join(folder)))
         .map(|file| fs::read_to_string(file).unwrap())

@@ -178,6 +178,16 @@ impl<'t> Together<'t> {
 
     /// Which runs of the repository are trusted.
     fn runs(&self, lint: &mut Lint<'_>) {
+        // Our own service says the phase itself.
+        if let Some(test) = self.exact(&["phase"]) {
+            let is_plan = |value: &&Spanned<String>| value.value == "plan";
+            let plans = test.values.iter().filter(is_plan).count();
+            self.remember(lint, plans > 0, plans < test.values.len());
+            if plans > 0 {
+                pull_request(lint, self.place);
+            }
+            return;
+        }
         let events = self.events();
         let asks_event = self.of(EVENTS).next().is_some();
         let refs = self.exact(REFS);

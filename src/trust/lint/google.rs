@@ -113,7 +113,8 @@ fn alternative(lint: &mut Lint<'_>, mapping: &Mapping, span: Span, terms: &[Term
     }
     let asks = |names: &[&str]| tests.iter().any(|test| names.contains(&test.claim.as_str()));
     let enough = asks(&["sub"])
-        || ((asks(IDS) || asks(NAMES)) && asks(&["ref", "ref_path", "environment", "event_name", "pipeline_source"]));
+        || ((asks(IDS) || asks(NAMES))
+            && asks(&["ref", "ref_path", "environment", "event_name", "pipeline_source", "phase"]));
     if unknown {
         let help = "compare claims with texts; `secretzero trust generate --cloud gcp` prints such a condition";
         if !enough {

@@ -152,7 +152,18 @@ impl Subject<'_> {
             (_, Some(at), _) if could_be_ours(&self.text[..at]) => self.wild_repository(lint),
             (_, Some(_), _) => crosses(lint, self.text, self.span, Severity::Error),
             (Some(_), None, _) => self.no_context(lint),
-            (None, None, _) => {}
+            (None, None, _) => self.of_service(lint),
+        }
+    }
+
+    /// Our own service's subject ends with the phase of the run.
+    fn of_service(&self, lint: &mut Lint<'_>) {
+        let phase = self.text.starts_with("secretzero:").then(|| self.text.rsplit_once(":phase:")).flatten();
+        if let Some((_, phase)) = phase {
+            lint.trusts(phase == "plan", phase != "plan");
+            if phase == "plan" {
+                pull_request(lint, self.span);
+            }
         }
     }
 
