@@ -10,8 +10,8 @@ use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, Validation};
 use serde_json::{Value as Json, json};
 
-use super::Request;
 use super::world::{TENANT, World};
+use super::{Request, object_id};
 
 /// Hosts of Entra with the resource that their tokens are for.
 pub(super) const CLOUDS: &[(&str, &str, &str)] = &[
@@ -134,7 +134,7 @@ fn vouched(world: &World, assertion: &str, federated: &[[String; 3]]) -> Result<
 fn mint(world: &mut World, client: &str, resource: &str) -> String {
     world.counter += 1;
     let claims = json!({
-        "aud": resource, "tid": TENANT, "appid": client, "oid": format!("object-of-{client}"), "jti": world.counter,
+        "aud": resource, "tid": TENANT, "appid": client, "oid": object_id(client), "jti": world.counter,
     });
     let token = format!("e30.{}.canary{}", BASE64URL_NOPAD.encode(claims.to_string().as_bytes()), world.counter);
     world.tokens.insert(token.clone(), (client.to_owned(), resource.to_owned()));

@@ -44,6 +44,8 @@ pub(crate) struct SignIn {
     pub(crate) lends: BTreeSet<(String, String)>,
     /// There is no machine.
     pub(crate) no_machine: bool,
+    /// Its service account, if it is not [`MACHINE`].
+    pub(crate) machine: Option<String>,
     /// Tokens in force with their owners.
     tokens: BTreeMap<String, String>,
     /// Each token given, by the way it was had.
@@ -64,12 +66,8 @@ pub(crate) struct SignIn {
 type Refused = (u16, &'static str);
 
 impl SignIn {
-    /// Whether the caller holds a token in force.
-    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
-        self.owner(headers).is_some()
-    }
-
-    fn owner(&self, headers: &HeaderMap) -> Option<&String> {
+    /// Whose token in force the caller holds.
+    pub(super) fn owner(&self, headers: &HeaderMap) -> Option<&String> {
         let token = headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?;
         self.tokens.get(token)
     }
@@ -220,15 +218,19 @@ impl SignIn {
             _ if self.no_machine => return StatusCode::NOT_FOUND.into_response(),
             _ if !asked => return (StatusCode::FORBIDDEN, flavor).into_response(),
             "instance/service-accounts/default/token" => {
-                let token = self.give("machine", MACHINE);
+                let token = self.give("machine", &self.machine());
                 let seconds = self.lifetime.unwrap_or(3599);
                 json!({ "access_token": token, "expires_in": seconds, "token_type": "Bearer" }).to_string()
             }
-            "instance/service-accounts/default/email" => MACHINE.to_owned(),
+            "instance/service-accounts/default/email" => self.machine(),
             "project/project-id" => super::PROJECT.to_owned(),
             _ => return (StatusCode::NOT_FOUND, flavor).into_response(),
         };
         (StatusCode::OK, flavor, text).into_response()
+    }
+
+    fn machine(&self) -> String {
+        self.machine.clone().unwrap_or_else(|| MACHINE.to_owned())
     }
 
     /// An issuer in front of a pool, as GitHub's is: it answers whatever bearer of `request-token` asks.
