@@ -57,20 +57,8 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
     }
     let branch = args.branch.clone().or_else(|| here(&found.branch));
     let branch = branch.map(|branch| branch.trim_start_matches("refs/heads/").to_owned());
-    for (flag, name) in [("--branch", branch.as_ref()), ("--environment", session.common.environment.as_ref())] {
-        // No branch is called so, and an environment that is would look like a pattern.
-        if let Some(name) = name.filter(|name| name.is_empty() || name.contains(['*', '?']) || name.contains('\n')) {
-            let reason = format!("`{flag} {name}` names no single branch or environment");
-            return Err(session.fail(Exit::Error, &reason, "write its whole name, and run again for each further one"));
-        }
-    }
-    // Our exchanges with Vault ask for tokens made for its address.
-    let variable = |name: &str| session.environment.filled(name);
-    let usual = match args.cloud {
-        args::Cloud::Vault => variable("VAULT_ADDR").map(str::to_owned),
-        args::Cloud::Azure => variable("AZURE_AUTHORITY_HOST").map(|host| audience_at(host).to_owned()),
-        args::Cloud::Aws | args::Cloud::Gcp => None,
-    };
+    are_whole_names(session, branch.as_ref())?;
+    let usual = usual_audience(session, args.cloud);
     let mut generated = Generated::default();
     for phase in args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![phase.into()]) {
         let trusted = Trusted {
@@ -105,6 +93,27 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
     }
     tell(session, &[(args.cloud.into(), generated)]);
     Ok(Exit::Done)
+}
+
+/// Refuses a branch or an environment that would be a pattern: none is called so.
+fn are_whole_names(session: &Session, branch: Option<&String>) -> Result<(), Exit> {
+    for (flag, name) in [("--branch", branch), ("--environment", session.common.environment.as_ref())] {
+        if let Some(name) = name.filter(|name| name.is_empty() || name.contains(['*', '?']) || name.contains('\n')) {
+            let reason = format!("`{flag} {name}` names no single branch or environment");
+            return Err(session.fail(Exit::Error, &reason, "write its whole name, and run again for each further one"));
+        }
+    }
+    Ok(())
+}
+
+/// What our own exchanges ask for where that is not the cloud's usual audience: Vault's address, say.
+fn usual_audience(session: &Session, cloud: args::Cloud) -> Option<String> {
+    let variable = |name: &str| session.environment.filled(name);
+    match cloud {
+        args::Cloud::Vault => variable("VAULT_ADDR").map(str::to_owned),
+        args::Cloud::Azure => variable("AZURE_AUTHORITY_HOST").map(|host| audience_at(host).to_owned()),
+        args::Cloud::Aws | args::Cloud::Gcp => None,
+    }
 }
 
 fn account(session: &Session, args: &GenerateArgs) -> Account {
