@@ -3,6 +3,7 @@
 
 #[cfg(feature = "vault")]
 mod accepted;
+mod printed;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
