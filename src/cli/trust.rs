@@ -196,14 +196,20 @@ fn lint_files(session: &Session, args: &LintArgs) -> Result<Exit, Exit> {
     let repository = args.repository.clone().or((!found.is_empty()).then_some(found));
     let known = Known { phase: args.phase.map(Phase::from), repository };
     let mut files: Vec<(Source, Linted)> = Vec::new();
+    let mut refusals: Vec<Refusal> = Vec::new();
     for path in &args.files {
         let name = path.display().to_string();
-        let source =
-            session.source(path, &name).map_err(|finding| refused(session, &Source::new(&name, ""), finding))?;
-        match lint(&source, &known) {
-            Ok(linted) => files.push((source, linted)),
-            Err(finding) => return Err(refused(session, &source, finding)),
+        match session.source(path, &name) {
+            Ok(source) => match lint(&source, &known) {
+                Ok(linted) => files.push((source, linted)),
+                Err(finding) => refusals.push(Refusal::of(&name, finding)),
+            },
+            Err(finding) => refusals.push(Refusal::of(&name, finding)),
         }
+    }
+    if let (true, [first, others @ ..]) = (files.is_empty(), &refusals[..]) {
+        others.iter().for_each(|one| session.complain(&one.reason, &one.help));
+        return Err(session.fail(Exit::Error, &first.reason, &first.help));
     }
     let views: Vec<(&Source, &Linted)> = files.iter().map(|(source, linted)| (source, linted)).collect();
     let between = compare(&views, &known);
@@ -217,31 +223,49 @@ fn lint_files(session: &Session, args: &LintArgs) -> Result<Exit, Exit> {
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let failed = errors > 0 || (args.strictness.fail_on_warning && warnings > 0);
-    let exit = if failed { Exit::Policy } else { Exit::Done };
-    told(session, &files, exit);
+    let exit = match (failed, refusals.is_empty()) {
+        (true, _) => Exit::Policy,
+        (false, false) => Exit::Error,
+        (false, true) => Exit::Done,
+    };
+    told(session, &files, &refusals, exit);
+    refusals.iter().for_each(|one| session.complain(&one.reason, &one.help));
     Ok(exit)
 }
 
-fn refused(session: &Session, source: &Source, finding: Diagnostic) -> Exit {
-    let reason = match finding.span.line {
-        0 => finding.message,
-        line => format!("{}:{line}: {}", source.name, finding.message),
-    };
-    // The help of a Secretfile that is missing is none here.
-    let help = if finding.code == "no-secretfile" {
-        "name a file that is there"
-    } else {
-        finding.help.as_deref().unwrap_or_default()
-    };
-    session.fail(Exit::Error, &reason.replace("there is no Secretfile at", "there is no file"), help)
+/// A file of which nothing can be said, and why.
+struct Refusal {
+    file: String,
+    reason: String,
+    help: String,
 }
 
-fn told(session: &Session, files: &[(Source, Linted)], exit: Exit) {
+impl Refusal {
+    fn of(name: &str, finding: Diagnostic) -> Self {
+        // The help of a Secretfile that is missing is none here.
+        let (reason, help) = if finding.code == "no-secretfile" {
+            let reason = finding.message.replace("there is no Secretfile at", "there is no file");
+            (reason, "name a file that is there".to_owned())
+        } else {
+            (finding.message, finding.help.unwrap_or_default())
+        };
+        let reason = if finding.span.line == 0 { reason } else { format!("{name}:{}: {reason}", finding.span.line) };
+        Self { file: name.to_owned(), reason, help }
+    }
+}
+
+fn told(session: &Session, files: &[(Source, Linted)], refusals: &[Refusal], exit: Exit) {
     let console = &session.console;
     if console.is_json() {
         let one = |(source, linted): &(Source, Linted)| json!({ "file": source.name, "kinds": linted.kinds, "findings": report::findings(&source.name, &linted.findings) });
         let files: Vec<Json> = files.iter().map(one).collect();
-        console.json(&json!({ "passed": exit == Exit::Done, "files": files, "exit_code": exit as u8 }));
+        let refused = |one: &Refusal| json!({ "file": one.file, "error": one.reason, "help": one.help });
+        let refused: Vec<Json> = refusals.iter().map(refused).collect();
+        let mut said = json!({ "passed": exit == Exit::Done, "files": files, "exit_code": exit as u8 });
+        if !refused.is_empty() {
+            said["refused"] = refused.into();
+        }
+        console.json(&said);
         return;
     }
     for (source, linted) in files {

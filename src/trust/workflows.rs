@@ -4,6 +4,7 @@
 
 mod cron;
 mod login;
+mod strangers;
 
 use super::lint::tree::{entry, get, items, maps, texts, texts_of};
 use crate::diagnostic::{Diagnostic, Severity, Source, Span, Spanned, quote};
@@ -30,7 +31,7 @@ pub fn check(source: &Source) -> Result<Checked, Diagnostic> {
     let root = node::parse(source)?;
     let workflow = Workflow::of(&root);
     let mut findings = Findings(Vec::new());
-    workflow.strangers_code(&mut findings);
+    strangers::check(&workflow, &mut findings);
     for cron in workflow.crons() {
         cron::check(&cron, &mut findings);
     }
@@ -100,62 +101,28 @@ impl<'n> Workflow<'n> {
         schedule.into_iter().flat_map(items).flat_map(|entry| texts_of(entry, "cron")).collect()
     }
 
-    /// A privileged run that checks out what a stranger wrote.
-    fn strangers_code(&self, findings: &mut Findings) {
-        const HEADS: &[&str] = &[
-            "pull_request.head",
-            "github.head_ref",
-            "refs/pull/",
-            "workflow_run.head",
-            "event.number",
-            "pull_request.number",
-            "merge_commit_sha",
-        ];
-        if !self.has(&["pull_request_target", "workflow_run"]) {
-            return;
-        }
-        for step in self.steps() {
-            let with = get(step, "with");
-            let checks_out = uses(step).is_some_and(|uses| uses.value.starts_with("actions/checkout@"));
-            let refs =
-                with.map(|with| [texts_of(with, "ref"), texts_of(with, "repository")].concat()).unwrap_or_default();
-            let runs = texts_of(step, "run")
-                .into_iter()
-                .filter(|run| run.value.contains("git fetch") || run.value.contains("gh pr checkout"));
-            let heads = refs.into_iter().filter(|_| checks_out).chain(runs);
-            for head in heads.filter(|head| {
-                HEADS.iter().any(|part| head.value.contains(part)) || head.value.contains("gh pr checkout")
-            }) {
-                findings.say(
-                    Severity::Error,
-                    "strangers-code",
-                    head.span,
-                    "a run with this repository's secrets checks out what a pull request brings: whoever opens one runs code with them",
-                    "use the event `pull_request`; SecretZero plans the merge result without a checkout of the head",
-                );
-            }
-        }
-    }
-
     /// One sync at a time, none cut off.
     fn concurrency(&self, findings: &mut Findings) {
         if !self.has(WRITING) {
             return;
         }
-        let mut found = entry(self.root, &["concurrency"]).into_iter().collect::<Vec<_>>();
-        let ours = self.jobs.iter().filter(|job| steps(job).any(is_ours));
-        found.extend(ours.filter_map(|job| entry(job, &["concurrency"])));
-        if found.is_empty() {
-            let place = entry(self.root, &["on"]).map_or(self.root.span, |(key, _)| key.span);
+        let whole = entry(self.root, &["concurrency"]);
+        let writing: Vec<&Spanned<Node>> = self.jobs.iter().copied().filter(|job| may_write(job)).collect();
+        let own = |job: &Spanned<Node>| get(job, "concurrency").is_some();
+        if let Some(job) = writing.iter().find(|job| whole.is_none() && !own(job)) {
+            // Beside a job that has one, the job is the place; else the whole workflow.
+            let first = if let Node::Map(entries) = &job.value { entries.first() } else { None };
+            let place = first.filter(|_| self.jobs.iter().any(|job| own(job))).or_else(|| entry(self.root, &["on"]));
             findings.say(
                 Severity::Warning,
                 "no-concurrency",
-                place,
+                place.map_or(self.root.span, |(key, _)| key.span),
                 "two syncs may start at a time; the lock lets the second wait and then fail",
                 "add `concurrency: {group: 'secretzero-${{ github.ref }}'}`",
             );
         }
-        for (_, concurrency) in found {
+        let found = whole.into_iter().filter(|_| !writing.is_empty());
+        for (_, concurrency) in found.chain(writing.iter().filter_map(|job| entry(job, &["concurrency"]))) {
             for cancel in
                 texts_of(concurrency, "cancel-in-progress").into_iter().filter(|cancel| cancel.value == "true")
             {
@@ -232,12 +199,42 @@ fn uses(step: &Spanned<Node>) -> Option<Spanned<String>> {
 
 /// Whether a step runs SecretZero.
 fn is_ours(step: &Spanned<Node>) -> bool {
-    let ours = |uses: Spanned<String>| {
-        let name = uses.value.split('@').next().unwrap_or_default().to_ascii_lowercase();
-        name.contains("secretzero/") || name.ends_with("/secretzero")
+    uses(step).is_some_and(|uses| is_own_action(&uses.value)) || !commands(step).is_empty()
+}
+
+fn is_own_action(uses: &str) -> bool {
+    let name = uses.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    name.contains("secretzero/") || name.ends_with("/secretzero")
+}
+
+/// What SecretZero is told to do by the commands of a step.
+fn commands(step: &Spanned<Node>) -> Vec<String> {
+    let mut commands = Vec::new();
+    for run in texts_of(step, "run") {
+        let mut words = run.value.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+        while let Some(word) = words.next() {
+            if word == "secretzero" || word.ends_with("/secretzero") {
+                commands.push(words.clone().find(|word| !word.starts_with('-')).unwrap_or_default().to_owned());
+            }
+        }
+    }
+    commands
+}
+
+/// Whether a job may write to a store: it runs SecretZero for more than to look, and not for pull requests alone.
+fn may_write(job: &Spanned<Node>) -> bool {
+    const WRITES: &[&str] = &["sync", "rotate", "dr", "ci"];
+    let writes = |step: &Spanned<Node>| {
+        let by_action = uses(step).is_some_and(|uses| is_own_action(&uses.value));
+        let told = get(step, "with").map(|with| texts_of(with, "command")).unwrap_or_default();
+        let looks = told.iter().any(|command| matches!(command.value.as_str(), "plan" | "drift"));
+        let by_command = |command: &String| WRITES.contains(&command.as_str()) || command.starts_with('$');
+        (by_action && !looks) || commands(step).iter().any(by_command)
     };
-    let runs = texts_of(step, "run").iter().any(|run| run.value.split_whitespace().any(|word| word == "secretzero"));
-    uses(step).is_some_and(ours) || runs
+    let condition = texts_of(job, "if").into_iter().next().map(|text| text.value.replace(['"', '\'', ' '], ""));
+    let only_pulls =
+        condition.is_some_and(|text| !text.contains("||") && text.contains("github.event_name==pull_request"));
+    !only_pulls && steps(job).any(writes)
 }
 
 /// Whether any text below says something.

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "vault")]
 mod accepted;
+mod printed;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -30,6 +31,8 @@ fn trusted(forge: Forge, phase: Phase) -> Trusted {
         hardened: false,
     }
 }
+
+const FORGES: [Forge; 3] = [Forge::Github, Forge::Gitlab, Forge::Service];
 
 fn account() -> Account {
     Account { id: Some("123456789012".into()), number: Some("4242".into()), ..Account::default() }
@@ -118,7 +121,7 @@ fn a_plan_is_never_trusted_for_what_a_sync_is() {
 /// What we generate finds no fault with our own lint, in either order of the two.
 #[test]
 fn the_lint_finds_nothing_wrong_with_what_is_generated() {
-    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| [(cloud, Forge::Github), (cloud, Forge::Gitlab)]) {
+    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| FORGES.map(|forge| (cloud, forge))) {
         for environment in [None, Some("production".to_owned())] {
             for phase in Phase::ALL {
                 let of = Trusted { form: Form::Ids, environment: environment.clone(), ..trusted(forge, phase) };
@@ -135,6 +138,43 @@ fn the_lint_finds_nothing_wrong_with_what_is_generated() {
             }
         }
     }
+}
+
+/// Of a plan and a sync together, whatever the forge: two roles, and neither is the other.
+#[test]
+fn the_lint_takes_a_generated_plan_and_its_sync_for_two_roles() {
+    for (cloud, forge) in Cloud::ALL.into_iter().flat_map(|cloud| FORGES.map(|forge| (cloud, forge))) {
+        for form in [Form::Names, Form::Ids, Form::Both] {
+            let sandbox = Sandbox::new();
+            let mut args = vec!["trust".to_owned(), "lint".to_owned()];
+            for phase in Phase::ALL {
+                for document in generate(cloud, &Trusted { form, ..trusted(forge, phase) }, &account()).documents {
+                    sandbox.write(&document.name, &document.text);
+                    args.push(document.name);
+                }
+            }
+            let ran = sandbox.expect(0, &args.iter().map(String::as_str).collect::<Vec<_>>());
+            assert!(!ran.stdout.contains("error["), "{cloud:?} {forge:?} {form:?}: {}", ran.stdout);
+        }
+    }
+}
+
+/// The same in one file, and with the rights of the sync beside them.
+#[test]
+fn rights_belong_to_the_only_role_that_is_given() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/trust/good");
+    let sandbox = Sandbox::new();
+    for name in ["aws-plan.json", "aws-two-roles.tf", "gcp-two-pools.sh"] {
+        sandbox.write(name, &fs::read_to_string(folder.join(name)).unwrap());
+    }
+    let sync = sandbox.read("aws-two-roles.tf").replace(":pull_request", ":ref:refs/heads/stable");
+    sandbox.write("sync.tf", &sync);
+    sandbox.expect(0, &["trust", "lint", "aws-two-roles.tf", "gcp-two-pools.sh"]);
+    sandbox.expect(0, &["trust", "lint", "sync.tf"]);
+    let (plan, rights) = (sandbox.read("aws-plan.json"), "{\"Statement\": {\"Action\": \"kms:Decrypt\"}}");
+    sandbox.write("both.json", &format!("[{plan}, {rights}]"));
+    let ran = sandbox.expect(5, &["trust", "lint", "both.json"]);
+    assert!(ran.stdout.contains("[plan-reads-values]"), "{}", ran.stdout);
 }
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -172,9 +212,19 @@ fn code_of<'c>(file: &Path, codes: &'c BTreeSet<String>) -> &'c str {
     fits.max_by_key(|code| code.len()).unwrap_or_else(|| panic!("{} names no finding", file.display()))
 }
 
+/// The codes of `trust lint`.
+fn lint_codes() -> BTreeSet<String> {
+    codes("trust/lint", r#"(?:\.error|\.warning|\.note|\.say)\(\s*(?:severity,\s*)?"([a-z-]+)""#)
+}
+
+/// The codes of the check of workflows.
+fn workflow_codes() -> BTreeSet<String> {
+    codes("trust", r#"(?s)findings\.say\(\s*(?:Severity::\w+|severity),\s*"([a-z-]+)""#)
+}
+
 #[test]
 fn every_mistake_of_a_trust_policy_is_found_in_a_bad_file() {
-    let codes = codes("trust/lint", r#"(?:\.error|\.warning|\.note|\.say)\(\s*(?:severity,\s*)?"([a-z-]+)""#);
+    let codes = lint_codes();
     let (mut covered, mut all) = (BTreeSet::new(), String::new());
     for file in fixtures("trust/bad") {
         let code = code_of(&file, &codes);
@@ -239,6 +289,16 @@ fn what_is_no_policy_is_told_and_a_machine_reads_the_findings() {
     sandbox.expect(1, &["trust", "lint", "broken.json"]);
     let ran = sandbox.expect(1, &["trust", "lint", "missing.json"]);
     assert!(ran.stderr.contains("there is no file"), "{}", ran.stderr);
+    // What is known is judged all the same.
+    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/trust/bad/no-subject-aws.json");
+    sandbox.write("bad.json", &fs::read_to_string(bad).unwrap());
+    sandbox.write("good.hcl", "path \"secret/metadata/app\" { capabilities = [\"read\"] }\n");
+    let ran = sandbox.expect(5, &["trust", "lint", "else.json", "bad.json", "broken.json"]);
+    assert!(ran.stdout.contains("[no-subject]") && ran.stderr.contains("holds no trust policy"), "{ran:?}");
+    let ran = sandbox.expect(1, &["trust", "lint", "--format", "json", "good.hcl", "else.json"]);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&said["passed"], &said["files"][0]["file"]), (&false.into(), &"good.hcl".into()));
+    assert_eq!(said["refused"][0]["file"], "else.json");
     sandbox.write("role.json", "{\n  \"bound_audiences\": [],\n  \"bound_claims\": {\"repository_id\": \"1\"}\n}");
     let ran = sandbox.expect(5, &["trust", "lint", "--format", "json", "role.json"]);
     let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -349,7 +409,7 @@ fn the_repository_is_that_of_the_job_or_of_git() {
 
 #[test]
 fn every_mistake_of_a_workflow_is_found_in_a_bad_file() {
-    let codes = codes("trust", r#"(?s)findings\.say\(\s*(?:Severity::\w+|severity),\s*"([a-z-]+)""#);
+    let codes = workflow_codes();
     let (mut covered, mut all) = (BTreeSet::new(), String::new());
     for file in fixtures("workflows/bad") {
         let code = code_of(&file, &codes);
@@ -374,5 +434,65 @@ fn a_good_workflow_has_no_finding_and_ours_are_good() {
     for snippet in crate::readme::workflows() {
         let findings = workflows::check(&Source::new("README.md", snippet)).unwrap().findings;
         assert!(findings.iter().all(|one| one.severity != Severity::Error), "{findings:?}");
+    }
+}
+
+/// The table of the README names findings and tests that are there, for each of the 18 mistakes.
+#[test]
+fn every_mistake_of_the_readme_is_found_or_kept_out() {
+    let known: BTreeSet<String> = lint_codes().union(&workflow_codes()).cloned().collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let texts: Vec<String> = ["tests/it", "src", "webhook/src"]
+        .iter()
+        .flat_map(|folder| rust_files(&root.join(folder)))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let rows = crate::readme::table(&readme, "##### Mistakes and what finds them");
+    let numbers: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(numbers, (1..=18).map(|number| number.to_string()).collect::<Vec<_>>());
+    let name = regex::Regex::new("`([^`]+)`").unwrap();
+    let names = |cell: &str| name.captures_iter(cell).map(|one| one[1].to_owned()).collect::<Vec<_>>();
+    for row in &rows {
+        for code in names(&row[2]) {
+            assert!(known.contains(&code), "{}: no finding {code}", row[1]);
+        }
+        let tests = names(&row[3]);
+        assert!(!tests.is_empty(), "{}", row[1]);
+        for test in tests {
+            let definition = format!("fn {test}(");
+            assert!(texts.iter().any(|text| text.contains(&definition)), "{}: no test {test}", row[1]);
+        }
+    }
+}
+
+/// Tokens are handed on and never believed: no keys are fetched, kept or compared here, so there is no
+/// cache of them that could be too old or too eager, and no algorithm to be talked into.
+#[test]
+fn nothing_here_takes_a_token_for_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lint = root.join("src/trust/lint");
+    for file in rust_files(&root.join("src")).into_iter().filter(|file| !file.starts_with(&lint)) {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in [".well-known/jwks", "jwks_uri", "openid-configuration", "jsonwebtoken::"] {
+            assert!(!text.contains(word), "{}: {word}", file.display());
+        }
+    }
+}
+
+/// Every input by which the action logs in with a token of the job asks for the right to have one.
+#[test]
+fn every_login_of_the_action_needs_an_id_token() {
+    let inputs = crate::action::names("inputs");
+    let endings = ["_role", "_client_id", "_service_account", "_workload_identity_provider"];
+    let logins: Vec<&String> =
+        inputs.iter().filter(|name| endings.iter().any(|ending| name.ends_with(ending))).collect();
+    assert_eq!(logins.len(), 9, "{logins:?}");
+    for input in logins {
+        let text = format!(
+            "on: push\npermissions: {{contents: read}}\njobs:\n  sync:\n    steps:\n      - uses: secretzero/action@v1\n        with: {{{input}: x}}\n"
+        );
+        let findings = workflows::check(&Source::new("workflow.yml", text)).unwrap().findings;
+        assert!(findings.iter().any(|one| one.code == "no-id-token"), "{input}");
     }
 }

@@ -3,8 +3,10 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>
 
 use super::Lint;
+use super::claims;
+use super::pattern::{Compared, glob};
 use super::rights;
-use super::subject::{Beside, Compared, any_runner, glob, judge};
+use super::subject::any_runner;
 use super::tree::{entry, get, head, items, texts, texts_of};
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::node::Node;
@@ -30,24 +32,36 @@ impl Test<'_> {
             _ => None,
         }
     }
+
+    /// The same for any cloud, if it says what the claim may be.
+    fn asked(&self) -> Option<claims::Test> {
+        let compared = self.compared()?;
+        Some(claims::Test { claim: self.claim.clone(), compared, values: self.values.clone() })
+    }
 }
+
+/// The call by which a token of a forge becomes a role.
+const WEB_IDENTITY: &str = "sts:assumerolewithwebidentity";
 
 pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
     let Some(statements) = get(map, "Statement") else { return };
     for statement in items(statements) {
         let allows = texts_of(statement, "Effect").first().is_none_or(|effect| effect.value == "Allow");
         let actions = texts_of(statement, "Action");
-        if !allows || actions.is_empty() {
+        let excepted = texts_of(statement, "NotAction");
+        if !allows || (actions.is_empty() && excepted.is_empty()) {
             continue;
         }
-        let web =
-            actions.iter().any(|action| glob(&action.value.to_ascii_lowercase(), "sts:assumerolewithwebidentity"));
+        let web = actions.iter().any(|action| glob(&action.value.to_ascii_lowercase(), WEB_IDENTITY))
+            || (!excepted.is_empty()
+                && !excepted.iter().any(|one| glob(&one.value.to_ascii_lowercase(), WEB_IDENTITY)));
         match get(statement, "Principal") {
             Some(principal) if web => trust(lint, statement, principal),
             Some(_) => {}
             None => {
                 lint.is("rights policy of AWS");
                 rights::aws(lint, &actions);
+                rights::aws_all_but(lint, &excepted);
             }
         }
     }
@@ -95,7 +109,8 @@ fn tests<'n>(lint: &mut Lint<'_>, statement: &'n Spanned<Node>, host: Option<&st
         let Node::Map(keys) = &keys.value else { continue };
         for (key, values) in keys {
             let Some((of, claim)) = key.value.rsplit_once(':') else { continue };
-            if host.is_some_and(|host| !of.eq_ignore_ascii_case(host)) && !of.eq_ignore_ascii_case("aws") {
+            let is_known = !of.contains("${") && !of.eq_ignore_ascii_case("aws");
+            if is_known && host.is_some_and(|host| !host.contains("${") && !of.eq_ignore_ascii_case(host)) {
                 let message =
                     format!("{} names another issuer than the principal, so the token never has it", quote(&key.value));
                 lint.error("case-or-slash", key.span, message, format!("write `{}:{claim}`", host.unwrap_or_default()));
@@ -116,17 +131,15 @@ fn audience(lint: &mut Lint<'_>, tests: &[Test<'_>], place: Span) {
     }
     for test in found {
         optional(lint, test);
-        let wide =
-            test.values.iter().find(|value| test.compared() == Some(Compared::Glob) && value.value.starts_with('*'));
-        if let Some(wide) = wide {
-            lint.error("no-audience", wide.span, format!("{} accepts every audience", quote(&wide.value)), help);
+        let compared = test.compared().unwrap_or(Compared::Exactly);
+        if let Some(wide) = test.values.iter().find(|value| value.value.contains(compared.wild())) {
+            let every = if wide.value == "*" { "every audience" } else { "every audience that looks so" };
+            lint.error("no-audience", wide.span, format!("{} accepts {every}", quote(&wide.value)), help);
         }
     }
 }
 
 fn subject(lint: &mut Lint<'_>, tests: &[Test<'_>], place: Span) {
-    let has = |claim: &str| tests.iter().any(|test| test.claim == claim && test.compared().is_some() && !test.optional);
-    let beside = Beside { id: has("repository_id") || has("project_id"), reference: has("ref") };
     let found: Vec<&Test<'_>> = tests.iter().filter(|test| test.claim == "sub" && test.compared().is_some()).collect();
     if found.is_empty() {
         lint.error(
@@ -135,6 +148,7 @@ fn subject(lint: &mut Lint<'_>, tests: &[Test<'_>], place: Span) {
             "no condition on the subject: every repository of the forge is trusted",
             "add `\"StringEquals\": {\"ISSUER:sub\": \"repo:OWNER/NAME:…\"}`; `secretzero trust generate --cloud aws` prints it",
         );
+        return;
     }
     for test in found {
         optional(lint, test);
@@ -142,10 +156,10 @@ fn subject(lint: &mut Lint<'_>, tests: &[Test<'_>], place: Span) {
             let message = "the case of the subject is not looked at";
             lint.warning("case-or-slash", test.key.span, message, "use `StringEquals`");
         }
-        for value in &test.values {
-            judge(lint, value, test.compared().unwrap_or(Compared::Exactly), beside);
-        }
     }
+    let sure = tests.iter().filter(|test| !test.optional || test.claim == "sub");
+    let asked: Vec<claims::Test> = sure.filter_map(Test::asked).collect();
+    claims::judge(lint, place, &asked);
 }
 
 fn optional(lint: &mut Lint<'_>, test: &Test<'_>) {

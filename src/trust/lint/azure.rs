@@ -3,11 +3,13 @@
 //! <https://learn.microsoft.com/graph/api/resources/federatedidentitycredential>
 
 use super::Lint;
+use super::claims::{self, Test};
+use super::pattern::Compared;
 use super::rights;
-use super::subject::{Beside, Compared, judge};
+use super::subject::{Beside, judge};
 use super::tree::{entry, get, head, texts, texts_of};
 use super::verifier::issuer;
-use crate::diagnostic::{Spanned, quote};
+use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::node::Node;
 
 /// The audiences that Entra takes (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation>).
@@ -15,10 +17,13 @@ const AUDIENCES: &[&str] =
     &["api://AzureADTokenExchange", "api://AzureADTokenExchangeUSGov", "api://AzureADTokenExchangeChina"];
 
 pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
-    if let Some((_, actions)) = entry(map, &["DataActions"]) {
+    if entry(map, &["DataActions", "AssignableScopes"]).is_some() {
         lint.is("role of Azure");
-        rights::other(lint, &texts(actions));
+        for (given, taken) in [("Actions", "NotActions"), ("DataActions", "NotDataActions")] {
+            rights::other(lint, &texts_of(map, given), &texts_of(map, taken));
+        }
     }
+    assignment(lint, map);
     let expression = get(map, "claimsMatchingExpression");
     let has = |name: &str| get(map, name).is_some();
     let credential = has("issuer") && (has("subject") || has("audiences") || expression.is_some());
@@ -62,28 +67,43 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
     }
 }
 
-/// `claims['sub'] matches 'repo:…'`
+/// `az role assignment create --role …`, or the same in Terraform.
+fn assignment(lint: &mut Lint<'_>, map: &Spanned<Node>) {
+    let is_command = texts_of(map, "command").iter().any(|text| text.value.starts_with("az role assignment create"));
+    let named = entry(map, &["role_definition_name", "role_definition_id"]);
+    let roles = if is_command { texts_of(map, "role") } else { named.map(|(_, role)| texts(role)).unwrap_or_default() };
+    if is_command || named.is_some() {
+        lint.is("assignment of Azure");
+    }
+    roles.iter().for_each(|role| rights::predefined(lint, role));
+}
+
+/// `claims['sub'] matches 'repo:…' and claims['job_workflow_ref'] eq '…'`
 /// (<https://learn.microsoft.com/entra/workload-id/workload-identities-flexible-federated-identity-credentials>).
 fn matching(lint: &mut Lint<'_>, expression: &Spanned<Node>) {
     let values = get(expression, "value").map_or_else(|| texts(expression), texts);
-    let claim = regex::Regex::new(r"claims\['(\w+)'\]\s+(eq|matches)\s+'([^']*)'");
     for value in values {
-        let found: Vec<(String, String, String)> = claim
-            .iter()
-            .flat_map(|claim| claim.captures_iter(&value.value))
-            .map(|one| (one[1].to_owned(), one[2].to_owned(), one[3].to_owned()))
-            .collect();
-        let mut subjects = 0;
-        for (claim, operator, text) in found {
-            if claim == "sub" {
-                subjects += 1;
-                let compared = if operator == "eq" { Compared::Exactly } else { Compared::Glob };
-                judge(lint, &Spanned::new(text, value.span), compared, Beside::default());
+        let tests: Option<Vec<Test>> = value.value.split(" and ").map(|term| test(term, value.span)).collect();
+        match tests {
+            Some(tests) if tests.iter().any(|test| test.claim == "sub") => {
+                claims::judge(lint, value.span, &tests);
+            }
+            Some(_) => {
+                let help = "begin it with `claims['sub'] matches 'repo:OWNER/NAME:…'`";
+                lint.error("no-subject", value.span, "the expression does not look at the subject", help);
+            }
+            None => {
+                let message = "this expression cannot be read here, so whom it trusts is not known";
+                let help = "write it as `claims['sub'] matches 'repo:OWNER/NAME:…'`, with `and` between several";
+                lint.error("not-understood", value.span, message, help);
             }
         }
-        if subjects == 0 {
-            let help = "begin it with `claims['sub'] matches 'repo:OWNER/NAME:…'`";
-            lint.error("no-subject", value.span, "the expression does not look at the subject", help);
-        }
     }
+}
+
+fn test(term: &str, span: Span) -> Option<Test> {
+    let form = regex::Regex::new(r"^\s*claims\['(\w+)'\]\s+(eq|matches)\s+'([^']*)'\s*$").ok()?;
+    let found = form.captures(term)?;
+    let compared = if &found[2] == "eq" { Compared::Exactly } else { Compared::Glob };
+    Some(Test { claim: found[1].to_owned(), compared, values: vec![Spanned::new(found[3].to_owned(), span)] })
 }

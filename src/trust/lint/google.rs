@@ -2,30 +2,31 @@
 //!
 //! <https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines>
 
-use regex::Regex;
-
-use super::rights;
-use super::subject::{Beside, Compared, any_runner, judge};
+use super::cel::{self, Operator, Term};
+use super::claims::{self, IDS, NAMES, Test};
+use super::pattern::Compared;
+use super::subject::any_runner;
 use super::tree::{entry, get, head, texts, texts_of};
 use super::verifier::issuer;
-use super::{Lint, Phase};
+use super::{Lint, rights};
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::node::Node;
-
-/// One test of a condition: `assertion.CLAIM OPERATOR 'VALUE'`.
-struct Test {
-    claim: String,
-    operator: String,
-    values: Vec<String>,
-}
 
 pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
     if let Some((_, permissions)) = entry(map, &["includedPermissions", "permissions"])
         && texts(permissions).iter().any(|one| one.value.starts_with("secretmanager."))
     {
         lint.is("role of Google");
-        rights::other(lint, &texts(permissions));
+        // `gcloud iam roles create --permissions=a,b`
+        let all = texts(permissions).into_iter();
+        let each: Vec<Spanned<String>> = all
+            .flat_map(|one| {
+                one.value.split(',').map(|name| Spanned::new(name.trim().to_owned(), one.span)).collect::<Vec<_>>()
+            })
+            .collect();
+        rights::other(lint, &each, &[]);
     }
+    binding(lint, map);
     for member in texts_of(map, "member").iter().chain(&texts_of(map, "members")) {
         principal(lint, member);
     }
@@ -47,13 +48,26 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
     }
     let conditions = texts_of(map, "attributeCondition");
     match conditions.first().filter(|text| !text.value.trim().is_empty()) {
-        Some(text) => condition(lint, text),
+        Some(text) => condition(lint, map, text),
         None => {
             let message = "no attribute condition: every repository of the forge is trusted";
             let help = "add one on `assertion.repository_id`; `secretzero trust generate --cloud gcp` prints it";
             lint.error("no-subject", head(lint.source, map), message, help);
         }
     }
+}
+
+/// Who has a role: `gcloud … add-iam-policy-binding`, or an entry of `bindings`.
+fn binding(lint: &mut Lint<'_>, map: &Spanned<Node>) {
+    let command = texts_of(map, "command");
+    let binds = command.iter().any(|text| text.value.contains("add-iam-policy-binding"));
+    let roles = texts_of(map, "role");
+    let has_members = entry(map, &["member", "members"]).is_some();
+    if !(binds || (has_members && roles.iter().any(|role| role.value.contains("roles/")))) {
+        return;
+    }
+    lint.is("binding of Google");
+    roles.iter().for_each(|role| rights::predefined(lint, role));
 }
 
 /// A member of a binding.
@@ -71,143 +85,104 @@ fn principal(lint: &mut Lint<'_>, member: &Spanned<String>) {
     }
 }
 
-fn condition(lint: &mut Lint<'_>, text: &Spanned<String>) {
-    let tests = tests(&text.value);
-    let alternatives = text.value.split("||").count();
-    if alternatives > 1
-        && tests.iter().any(|test| test.claim == "repository_owner" || test.claim == "repository_owner_id")
-    {
-        let message = "one of the alternatives may trust every repository of an owner";
-        lint.warning(
-            "wide-subject",
-            text.span,
-            message,
-            "say `&&` for what must be true together, and bind each repository by itself",
-        );
+/// A condition: each of its alternatives lets somebody in.
+fn condition(lint: &mut Lint<'_>, map: &Spanned<Node>, text: &Spanned<String>) {
+    let Some(alternatives) = cel::alternatives(&text.value) else {
+        let message = "this condition cannot be read here, so whom it trusts is not known";
+        let help =
+            "write it with `==`, `in`, `&&`, `||`, `!` and `matches`, as `secretzero trust generate --cloud gcp` does";
+        lint.error("not-understood", text.span, message, help);
+        return;
+    };
+    let mapping = Mapping::of(map);
+    for terms in &alternatives {
+        alternative(lint, &mapping, text.span, terms);
     }
-    let find = |names: &[&str]| tests.iter().find(|test| names.contains(&test.claim.as_str()));
-    let id = find(&["repository_id", "project_id"]);
-    let beside = Beside { id: id.is_some(), reference: find(&["ref", "ref_path"]).is_some() };
-    let subject = find(&["sub", "google.subject"]);
-    if let Some(subject) = subject {
-        judge_subject(lint, text.span, subject, beside);
-    }
-    for test in tests.iter().filter(|test| test.operator == "matches" && test.claim != "sub") {
-        unanchored(lint, text.span, test);
-    }
-    let name = find(&["repository", "project_path"]);
-    if id.is_none() && subject.is_none() {
-        match name {
-            Some(test) => named(lint, text.span, test),
-            None => {
-                let message = "the condition names no repository: it trusts every one of the owner or the forge";
-                lint.error("wide-subject", text.span, message, "ask for `assertion.repository_id == 'ID'`");
-            }
+}
+
+/// What must be true together.
+fn alternative(lint: &mut Lint<'_>, mapping: &Mapping, span: Span, terms: &[Term]) {
+    let mut unknown = terms.contains(&Term::Unknown);
+    let mut tests = Vec::new();
+    for term in terms {
+        let Term::Test { claim, operator, values } = term else { continue };
+        match mapping.claim(claim) {
+            Some(claim) => tests.push(test(claim, *operator, values, span)),
+            None => unknown = true,
         }
     }
-    if subject.is_none() {
-        event(lint, text.span, &tests);
+    let asks = |names: &[&str]| tests.iter().any(|test| names.contains(&test.claim.as_str()));
+    let enough = asks(&["sub"])
+        || ((asks(IDS) || asks(NAMES))
+            && asks(&["ref", "ref_path", "environment", "event_name", "pipeline_source", "phase"]));
+    if unknown {
+        let help = "compare claims with texts; `secretzero trust generate --cloud gcp` prints such a condition";
+        if !enough {
+            let message = "a part of the condition cannot be read here, and the rest of it does not say whom to trust";
+            lint.error("not-understood", span, message, help);
+            return;
+        }
+        let message = "a part of the condition cannot be read here, and is taken for no restriction";
+        lint.warning("not-understood", span, message, help);
     }
-    if find(&["runner_environment"]).is_none() {
-        any_runner(lint, text.span);
+    if !claims::judge(lint, span, &tests) {
+        let message = "the condition, or one of its alternatives, names no repository: it trusts every one of the owner or the forge";
+        let help = "ask for `assertion.repository_id == 'ID'` in each alternative of `||`; `!=` names nobody";
+        lint.error("wide-subject", span, message, help);
     }
-    if let Some(path) = name.and_then(|test| test.values.first()) {
-        spelling(lint, text.span, path);
-    }
-}
-
-/// Only a name.
-fn named(lint: &mut Lint<'_>, span: Span, test: &Test) {
-    let value = test.values.first().map(String::as_str).unwrap_or_default();
-    if test.operator == "startsWith" {
-        let message = format!("every repository whose name begins with {} is trusted", quote(value));
-        lint.error("pattern-crosses", span, message, "compare with `==`");
-    } else {
-        let message = "the condition trusts a name: whoever takes it over after a rename or a deletion is trusted";
-        lint.warning("names-not-ids", span, message, "ask for `assertion.repository_id` as well");
-    }
-}
-
-fn spelling(lint: &mut Lint<'_>, span: Span, path: &str) {
-    let Some(own) = lint.known.repository.clone() else { return };
-    if path != own && path.trim_end_matches('/').eq_ignore_ascii_case(&own) {
-        let message = format!("the repository is spelt {}, and claims are compared letter by letter", quote(&own));
-        lint.error("case-or-slash", span, message, "spell it as the forge does");
+    if !asks(&["runner_environment"]) {
+        any_runner(lint, span);
     }
 }
 
-fn judge_subject(lint: &mut Lint<'_>, span: Span, test: &Test, beside: Beside) {
-    for value in &test.values {
-        let (text, compared) = match test.operator.as_str() {
-            "matches" => (value.clone(), Compared::Search),
-            "startsWith" => (format!("{value}*"), Compared::Glob),
-            "endsWith" => (format!("*{value}"), Compared::Glob),
-            "contains" => (format!("*{value}*"), Compared::Glob),
-            _ => (value.clone(), Compared::Exactly),
+fn test(claim: String, operator: Operator, values: &[String], span: Span) -> Test {
+    let (compared, before, behind) = match operator {
+        Operator::Is => (Compared::Exactly, "", ""),
+        Operator::Matches => (Compared::Search, "", ""),
+        Operator::StartsWith => (Compared::Glob, "", "*"),
+        Operator::EndsWith => (Compared::Glob, "*", ""),
+        Operator::Contains => (Compared::Glob, "*", "*"),
+    };
+    let values = values.iter().map(|value| Spanned::new(format!("{before}{value}{behind}"), span)).collect();
+    Test { claim, compared, values }
+}
+
+/// Which claims of the token its attributes are.
+struct Mapping(Option<Vec<(String, String)>>);
+
+impl Mapping {
+    fn of(map: &Spanned<Node>) -> Self {
+        let pairs = match get(map, "attributeMapping").map(|mapping| &mapping.value) {
+            Some(Node::Map(entries)) => entries
+                .iter()
+                .filter_map(|(key, value)| Some((key.value.clone(), texts(value).into_iter().next()?.value)))
+                .collect(),
+            Some(Node::Scalar(text)) => text
+                .split(',')
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+                .collect(),
+            _ => return Self(None),
         };
-        judge(lint, &Spanned::new(text, span), compared, beside);
+        Self(Some(pairs))
     }
-}
 
-fn unanchored(lint: &mut Lint<'_>, span: Span, test: &Test) {
-    for value in test.values.iter().filter(|value| !(value.starts_with('^') && value.ends_with('$'))) {
-        let message = format!("{} matches anywhere in `{}`", quote(value), test.claim);
-        lint.error("unanchored-pattern", span, message, "begin it with `^` and end it with `$`, or compare with `==`");
-    }
-}
-
-/// Which runs of the repository are trusted.
-fn event(lint: &mut Lint<'_>, span: Span, tests: &[Test]) {
-    let of = |names: &[&str]| tests.iter().filter(|test| names.contains(&test.claim.as_str())).collect::<Vec<_>>();
-    let events = of(&["event_name", "pipeline_source"]);
-    let pulls = events.iter().any(|test| {
-        test.operator != "!="
-            && test.values.iter().any(|value| value == "pull_request" || value == "merge_request_event")
-    });
-    let bound = of(&["ref", "ref_path", "environment", "job_workflow_ref", "ref_protected"]);
-    let facts = &mut lint.linted.facts;
-    if pulls {
-        facts.trusts_pull_request = facts.trusts_pull_request.or(Some(span));
-        if lint.known.phase == Some(Phase::Sync) {
-            let message = "a role that may write trusts pull requests: whoever opens one has it";
-            lint.error("pull-request-may-write", span, message, "ask for `assertion.ref == 'refs/heads/main'` instead");
+    /// The claim that is meant: itself, or what it is made of; nothing if that is more than a claim.
+    fn claim(&self, name: &str) -> Option<String> {
+        if let Some(claim) = name.strip_prefix("assertion.") {
+            return Some(claim.to_owned());
         }
-        return;
+        let same = || match name {
+            "google.subject" => Some("sub".to_owned()),
+            _ => name.strip_prefix("attribute.").map(str::to_owned),
+        };
+        let Some(pairs) = &self.0 else { return same() };
+        match pairs.iter().find(|(key, _)| key == name) {
+            Some((_, value)) => {
+                let claim = value.strip_prefix("assertion.")?;
+                claim.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then(|| claim.to_owned())
+            }
+            None => same(),
+        }
     }
-    if bound.is_empty() {
-        let message = "every run of the repository is trusted, pull requests and every branch among them";
-        lint.error(
-            "wide-subject",
-            span,
-            message,
-            "ask for `assertion.ref`, `assertion.environment` or `assertion.event_name` as well",
-        );
-        return;
-    }
-    facts.trusts_branch = facts.trusts_branch.or(Some(span));
-    if bound.iter().all(|test| test.claim == "environment") {
-        let message = "whatever branch may deploy to the environment is trusted, which no file shows";
-        let help = "ask for `assertion.ref` as well, or allow only the default branch to deploy there";
-        lint.note("environment-needs-branch-rule", span, message, help);
-    }
-}
-
-/// The tests of a condition in CEL, in its order.
-fn tests(condition: &str) -> Vec<Test> {
-    let pattern = concat!(
-        r#"(?:assertion|attribute)\.(\w+)\s*(==|!=|in)\s*(\[[^\]]*\]|'[^']*'|"[^"]*")"#,
-        r#"|(?:assertion|attribute)\.(\w+)\.(matches|startsWith|endsWith|contains)\(\s*r?('[^']*'|"[^"]*")"#,
-        r#"|(google\.subject)\s*(==)\s*('[^']*'|"[^"]*")"#,
-    );
-    let (Ok(pattern), Ok(text)) = (Regex::new(pattern), Regex::new(r#"'([^']*)'|"([^"]*)""#)) else {
-        return Vec::new();
-    };
-    let one = |found: regex::Captures<'_>| {
-        let groups: Vec<&str> = found.iter().skip(1).flatten().map(|group| group.as_str()).collect();
-        let [claim, operator, values] = groups[..] else { return None };
-        let values = text.captures_iter(values).filter_map(|value| value.get(1).or(value.get(2)));
-        let values = values.map(|value| value.as_str().to_owned()).collect();
-        Some(Test { claim: claim.to_owned(), operator: operator.to_owned(), values })
-    };
-    pattern.captures_iter(condition).filter_map(one).collect()
 }

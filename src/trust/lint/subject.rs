@@ -1,219 +1,338 @@
 //! The subject that a policy waits for: too wide, misspelt, by names that can be taken over, or of the
 //! wrong phase.
 
-use super::{Lint, Phase};
+use super::claims::{IDS, NAMES, is_pull};
+use super::pattern::{Compared, glob, samples};
+use super::spelling::misspelt;
+use super::{Lint, Phase, Run};
 use crate::diagnostic::{Severity, Span, Spanned, quote};
-
-/// How a subject is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compared {
-    /// As a whole.
-    Exactly,
-    /// With `*` for any text and `?` for any character, `/` and `:` included.
-    Glob,
-    /// As a regular expression that need not match from end to end.
-    Search,
-    /// As a regular expression from end to end.
-    Regex,
-}
 
 /// What else a policy asks for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Beside {
     /// The id of the repository.
     pub(super) id: bool,
-    /// The ref or the event.
+    /// The ref.
     pub(super) reference: bool,
+    /// Anything that says which of its runs it is; whoever knows that judges it.
+    pub(super) run: bool,
 }
+
+/// What a subject begins with.
+const FORMS: [&str; 2] = ["repo:", "project_path:"];
+
+/// Claims that a customised subject may be made of
+/// (<https://docs.github.com/en/actions/reference/security/oidc#customizing-the-subject-claims-for-an-organization-or-repository>,
+/// <https://docs.gitlab.com/ci/secrets/id_token_authentication>).
+const KEYS: &[&str] = &[
+    "repo",
+    "repository",
+    "repository_id",
+    "repository_owner",
+    "repository_owner_id",
+    "repository_visibility",
+    "enterprise",
+    "enterprise_id",
+    "job_workflow_ref",
+    "workflow",
+    "workflow_ref",
+    "environment",
+    "ref",
+    "ref_type",
+    "ref_path",
+    "ref_protected",
+    "base_ref",
+    "head_ref",
+    "event_name",
+    "actor",
+    "actor_id",
+    "runner_environment",
+    "project_path",
+    "project_id",
+    "namespace_path",
+    "namespace_id",
+    "pipeline_source",
+    "user_login",
+    "user_id",
+];
+
+/// Those of them that say which run of a repository it is.
+const RUN_KEYS: &[&str] =
+    &["ref", "ref_path", "ref_protected", "environment", "job_workflow_ref", "event_name", "pipeline_source"];
 
 /// Judges one subject of a policy.
 pub(super) fn judge(lint: &mut Lint<'_>, subject: &Spanned<String>, compared: Compared, beside: Beside) {
-    lint.linted.facts.subjects.push(subject.clone());
     let span = subject.span;
-    let text = match compared {
-        Compared::Search | Compared::Regex => match regex(lint, subject, compared) {
-            Some(text) => text,
-            None => return,
-        },
-        _ => subject.value.clone(),
-    };
-    if compared == Compared::Exactly && text.contains('*') {
-        lint.error(
-            "literal-star",
-            span,
-            format!("{} is compared as a whole, so its `*` stands for itself and nothing matches", quote(&text)),
-            "write the exact subject",
+    if compared == Compared::Exactly && subject.value.contains('*') {
+        let message = format!(
+            "{} is compared as a whole, so its `*` stands for itself and nothing matches",
+            quote(&subject.value)
         );
+        lint.error("literal-star", span, message, "write the exact subject");
         return;
     }
-    if misspelt(lint, &text, span) {
-        return;
-    }
-    let Some((repository, context)) = split(&text) else {
-        wide_or_unknown(lint, &text, span);
-        return;
+    let texts = match compared {
+        Compared::Search | Compared::Regex => samples(lint, subject, compared),
+        _ => vec![subject.value.clone()],
     };
-    judge_repository(lint, &text, repository, span, beside);
-    judge_context(lint, &text, context, span, beside);
+    for text in texts {
+        lint.facts.runs.push(Run { text: text.clone(), span, pull: false, branch: false });
+        if misspelt(lint, &text, span) {
+            continue;
+        }
+        let of = Subject { text: &text, wild: compared.wild(), span, beside };
+        match split(&text) {
+            Some((repository, context)) => {
+                of.judge_repository(lint, repository);
+                of.judge_context(lint, context);
+            }
+            None => of.without_repository(lint),
+        }
+    }
+}
+
+/// Whether a subject leaves open which run of the repository it is.
+pub(super) fn is_open(subject: &str, compared: Compared) -> bool {
+    let context = split(subject).map(|(_, context)| context);
+    context.is_none_or(|context| context.contains(compared.wild()))
 }
 
 /// The repository and what follows it.
-fn split(subject: &str) -> Option<(&str, &str)> {
-    let rest = subject.strip_prefix("repo:").or_else(|| subject.strip_prefix("project_path:"))?;
+pub(super) fn split(subject: &str) -> Option<(&str, &str)> {
+    let rest = FORMS.iter().find_map(|form| subject.strip_prefix(form))?;
     rest.split_once(':').filter(|(repository, context)| !repository.is_empty() && !context.is_empty())
 }
 
-/// A subject without a repository, or with one and nothing behind it.
-fn wide_or_unknown(lint: &mut Lint<'_>, text: &str, span: Span) {
-    let repository = text.strip_prefix("repo:").or_else(|| text.strip_prefix("project_path:"));
-    match repository {
-        Some(rest) if rest.contains('*') => wide(lint, text, span, rest.split('*').next().unwrap_or_default()),
-        Some(_) => lint.error(
-            "no-context",
-            span,
-            format!(
-                "{} ends with the repository: no token has it, unless the subject was customised and says no more",
-                quote(text)
-            ),
-            "name the context as well: `:pull_request`, `:ref:refs/heads/main` or `:environment:NAME`",
-        ),
-        None if text.contains('*') && text.trim_matches(['*', ':']).len() < 8 => wide(lint, text, span, ""),
-        // Another issuer's, ours for one.
-        None => {}
-    }
-}
-
-fn wide(lint: &mut Lint<'_>, text: &str, span: Span, owner: &str) {
-    let who = match owner.split_once('/') {
-        Some((_, "")) => {
-            format!("every repository of `{}`, also one that is made tomorrow", owner.trim_end_matches('/'))
+/// A customised subject as its claims; nothing if it does not begin with one.
+fn claims(text: &str) -> Option<Vec<(&str, String)>> {
+    let mut claims: Vec<(&str, String)> = Vec::new();
+    let mut wants_value = false;
+    for part in text.split(':') {
+        if wants_value {
+            claims.last_mut()?.1 = part.to_owned();
+            wants_value = false;
+        } else if KEYS.contains(&part) {
+            claims.push((part, String::new()));
+            wants_value = true;
+        } else if part == "pull_request" {
+            claims.push(("event_name", part.to_owned()));
+        } else {
+            let (_, value) = claims.last_mut()?;
+            value.push(':');
+            value.push_str(part);
         }
-        Some(_) => format!("every repository whose name begins with `{owner}`, in all its branches and pull requests"),
-        None if owner.is_empty() => "every repository of the forge".to_owned(),
-        None => format!("every owner whose name begins with `{owner}`"),
-    };
-    lint.error(
-        "wide-subject",
-        span,
-        format!("{} trusts {who}", quote(text)),
-        "write the exact subject; `secretzero trust generate` prints it",
-    );
+    }
+    Some(claims)
 }
 
-/// Case, blanks, slashes, and words that are nearly the right ones.
-fn misspelt(lint: &mut Lint<'_>, text: &str, span: Span) -> bool {
-    const FORMS: [(&str, &str); 3] = [("repo:", "repo:"), ("repo/", "repo:"), ("project_path:", "project_path:")];
-    let lower = text.to_ascii_lowercase();
-    let wrong = |right: &str| {
-        format!("subjects are compared letter by letter, and {} is none; did you mean `{right}`?", quote(text))
-    };
-    let form = FORMS.iter().find(|(form, right)| lower.starts_with(form) && !text.starts_with(right));
-    let right = if let Some((form, right)) = form {
-        Some(format!("{right}{}", &text[form.len()..]))
-    } else if text.trim() != text || text.ends_with('/') {
-        Some(text.trim().trim_end_matches('/').to_owned())
-    } else if text.starts_with("repo:/") {
-        Some(text.replacen("repo:/", "repo:", 1))
-    } else {
-        split(text).and_then(|(_, context)| Some(text.replace(context, &corrected(context)?)))
-    };
-    if let Some(right) = &right {
-        lint.error(
-            "case-or-slash",
-            span,
-            wrong(right),
-            "the forge writes it so in every token; nobody matches this one",
-        );
-    }
-    right.is_some()
+/// One subject and what stands beside it.
+struct Subject<'a> {
+    text: &'a str,
+    wild: &'static [char],
+    span: Span,
+    beside: Beside,
 }
 
-/// The context that was probably meant, if it is none of GitHub's or GitLab's.
-fn corrected(context: &str) -> Option<String> {
-    let lower = context.to_ascii_lowercase();
-    let known =
-        ["ref:refs/heads/", "ref:refs/tags/", "ref:refs/pull/", "environment:", "ref_type:", "job_workflow_ref:"];
-    if known.iter().any(|known| context.starts_with(known)) || context == "pull_request" || context.contains('*') {
-        return None;
+impl Subject<'_> {
+    /// A subject without a whole repository, or with one and nothing behind it.
+    fn without_repository(&self, lint: &mut Lint<'_>) {
+        let repository = FORMS.iter().find_map(|form| self.text.strip_prefix(form));
+        let wild = self.text.find(self.wild);
+        // Of another issuer, ours for one, if it is made of no claims.
+        let claims = claims(self.text).filter(|_| repository.is_none());
+        let names = |claim: &&str| IDS.contains(claim) || NAMES.contains(claim);
+        let is_named = |claims: &Vec<(&str, String)>| {
+            claims.iter().all(|(claim, value)| !names(claim) || !value.contains(self.wild))
+        };
+        match (repository, wild, claims) {
+            (_, _, Some(claims)) if is_named(&claims) => self.customised(lint, &claims),
+            (Some(rest), Some(_), _) if !self.beside.id => {
+                self.wide(lint, rest.split(self.wild).next().unwrap_or_default());
+            }
+            (_, Some(at), _) if could_be_ours(&self.text[..at]) => self.wild_repository(lint),
+            (_, Some(_), _) => crosses(lint, self.text, self.span, Severity::Error),
+            (Some(_), None, _) => self.no_context(lint),
+            (None, None, _) => self.of_service(lint),
+        }
     }
-    let branch = |name: &str| format!("ref:refs/heads/{name}");
-    if let Some(name) = lower.strip_prefix("ref:refs/heads/").or_else(|| lower.strip_prefix("ref:/refs/heads/")) {
-        return Some(branch(&context[context.len() - name.len()..]));
-    }
-    if let Some(rest) = context.strip_prefix("refs/") {
-        return Some(format!("ref:refs/{rest}"));
-    }
-    if let Some(name) = context.strip_prefix("ref:") {
-        return Some(branch(name.trim_start_matches("heads/")));
-    }
-    if lower.starts_with("pull") {
-        return Some("pull_request".to_owned());
-    }
-    let name = lower.strip_prefix("environment:").or_else(|| lower.strip_prefix("env:"));
-    name.map(|name| format!("environment:{}", &context[context.len() - name.len()..]))
-}
 
-fn judge_repository(lint: &mut Lint<'_>, text: &str, repository: &str, span: Span, beside: Beside) {
-    if let Some(at) = repository.find(['*', '?']) {
-        wide(lint, text, span, &repository[..at]);
-        return;
+    /// Our own service's subject ends with the phase of the run.
+    fn of_service(&self, lint: &mut Lint<'_>) {
+        let phase = self.text.starts_with("secretzero:").then(|| self.text.rsplit_once(":phase:")).flatten();
+        if let Some((_, phase)) = phase {
+            lint.trusts(phase == "plan", phase != "plan");
+            if phase == "plan" {
+                pull_request(lint, self.span);
+            }
+        }
     }
-    let plain: Vec<&str> = repository.split('/').map(|part| part.split('@').next().unwrap_or(part)).collect();
-    let has_ids = repository.contains('@');
-    if !has_ids && !beside.id {
-        lint.warning(
-            "names-not-ids",
-            span,
-            format!("{} trusts a name: whoever takes it over after a rename or a deletion is trusted", quote(text)),
-            "trust the form with ids (`repo:OWNER@ID/NAME@ID:…`) where tokens have it, or the claim `repository_id` as well",
-        );
-    }
-    let Some(own) = &lint.known.repository else { return };
-    let named = plain.join("/");
-    if named != *own && named.eq_ignore_ascii_case(own) {
-        let message = format!("the repository is spelt {}, and subjects are compared letter by letter", quote(own));
-        lint.error("case-or-slash", span, message, "spell it as the forge does");
-    }
-}
 
-fn judge_context(lint: &mut Lint<'_>, text: &str, context: &str, span: Span, beside: Beside) {
-    let facts = &mut lint.linted.facts;
-    let phase = lint.known.phase;
-    if context == "pull_request" {
-        facts.trusts_pull_request = facts.trusts_pull_request.or(Some(span));
-        if phase == Some(Phase::Sync) {
-            lint.error(
-                "pull-request-may-write",
-                span,
-                "a role that may write trusts pull requests: whoever opens one has it",
-                "trust `ref:refs/heads/main` or `environment:NAME`, and give pull requests a role that reads metadata",
+    /// A wildcard before the repository has ended.
+    fn wild_repository(&self, lint: &mut Lint<'_>) {
+        if !self.beside.id {
+            let message = format!(
+                "{} trusts every repository whose subject ends so: a wildcard stands for the owner and the name as well",
+                quote(self.text)
             );
+            lint.error(
+                "wide-subject",
+                self.span,
+                message,
+                "write the exact subject; `secretzero trust generate` prints it",
+            );
+        } else if !self.beside.run {
+            let tail = self.text.rsplit(self.wild).next().unwrap_or_default();
+            self.judge_context(lint, tail.strip_prefix(':').filter(|tail| !tail.is_empty()).unwrap_or("*"));
         }
-        return;
     }
-    let gitlab_plan = context == "ref_type:branch:ref:*" && phase != Some(Phase::Sync);
-    if gitlab_plan {
-        facts.trusts_pull_request = facts.trusts_pull_request.or(Some(span));
-        let message = format!("{} trusts every branch of the project", quote(text));
-        let help = "merge requests need that; give the role no right but to read metadata";
-        lint.note("any-branch", span, message, help);
-        return;
+
+    fn no_context(&self, lint: &mut Lint<'_>) {
+        if self.beside.run {
+            return;
+        }
+        let message = format!(
+            "{} ends with the repository: no token has it, unless the subject was customised and says no more",
+            quote(self.text)
+        );
+        let help = "name the context as well: `:pull_request`, `:ref:refs/heads/main` or `:environment:NAME`";
+        lint.error("no-context", self.span, message, help);
     }
-    facts.trusts_branch = facts.trusts_branch.or(Some(span));
-    if let Some(at) = context.find(['*', '?']) {
-        judge_pattern(lint, text, context, at, span);
-    } else if context.starts_with("environment:") && !beside.reference {
-        lint.note(
-            "environment-needs-branch-rule",
+
+    /// A subject that was made of other claims than the repository's name.
+    fn customised(&self, lint: &mut Lint<'_>, claims: &[(&str, String)]) {
+        let find = |names: &[&str]| claims.iter().find(|(claim, value)| names.contains(claim) && !value.is_empty());
+        let (id, name) = (find(IDS).is_some() || self.beside.id, find(NAMES));
+        if !id && name.is_none() {
+            let message = format!("{} names no repository: each that has the same is trusted", quote(self.text));
+            let help = "let the subject begin with `repo` (`include_claim_keys: [repo, context]`), and trust that";
+            lint.error("wide-subject", self.span, message, help);
+            return;
+        }
+        if let Some((_, name)) = name.filter(|_| !id) {
+            self.judge_repository(lint, name);
+        }
+        match find(RUN_KEYS) {
+            Some((claim, value)) => self.judge_context(lint, &format!("{claim}:{value}")),
+            None if self.beside.run => {}
+            None => {
+                let message = format!(
+                    "{} says which repository it is, and not which of its runs: pull requests and every branch are trusted",
+                    quote(self.text)
+                );
+                let help =
+                    "put `context` into `include_claim_keys`, and trust `…:ref:refs/heads/main` or `…:pull_request`";
+                lint.error("no-context", self.span, message, help);
+            }
+        }
+    }
+
+    fn wide(&self, lint: &mut Lint<'_>, owner: &str) {
+        let who = match owner.split_once('/') {
+            Some((_, "")) => {
+                format!("every repository of `{}`, also one that is made tomorrow", owner.trim_end_matches('/'))
+            }
+            Some(_) => {
+                format!("every repository whose name begins with `{owner}`, in all its branches and pull requests")
+            }
+            None if owner.is_empty() => "every repository of the forge".to_owned(),
+            None => format!("every owner whose name begins with `{owner}`"),
+        };
+        let help = "write the exact subject; `secretzero trust generate` prints it";
+        lint.error("wide-subject", self.span, format!("{} trusts {who}", quote(self.text)), help);
+    }
+
+    fn judge_repository(&self, lint: &mut Lint<'_>, repository: &str) {
+        if let Some(at) = repository.find(self.wild) {
+            if !self.beside.id {
+                self.wide(lint, &repository[..at]);
+            }
+            return;
+        }
+        let plain: Vec<&str> = repository.split('/').map(|part| part.split('@').next().unwrap_or(part)).collect();
+        if !repository.contains('@') && !self.beside.id {
+            let help = if self.text.starts_with("project_path:") {
+                "subjects of GitLab have no ids: trust the claim `project_id` as well where the cloud sees it"
+            } else {
+                "trust the form with ids (`repo:OWNER@ID/NAME@ID:…`) where tokens have it, or the claim `repository_id` as well"
+            };
+            let message = format!(
+                "{} trusts a name: whoever takes it over after a rename or a deletion is trusted",
+                quote(self.text)
+            );
+            lint.warning("names-not-ids", self.span, message, help);
+        }
+        let Some(own) = &lint.known.repository else { return };
+        let named = plain.join("/");
+        if named != *own && named.eq_ignore_ascii_case(own) {
+            let message = format!("the repository is spelt {}, and subjects are compared letter by letter", quote(own));
+            lint.error("case-or-slash", self.span, message, "spell it as the forge does");
+        }
+    }
+
+    fn judge_context(&self, lint: &mut Lint<'_>, context: &str) {
+        let wild = context.find(self.wild);
+        if wild.is_some() && self.beside.run {
+            return;
+        }
+        let claims = claims(context).unwrap_or_default();
+        let by_event =
+            |(claim, value): &(&str, String)| matches!(*claim, "event_name" | "pipeline_source") && is_pull(value);
+        if claims.iter().any(by_event) {
+            lint.trusts(true, false);
+            pull_request(lint, self.span);
+            return;
+        }
+        if context == "ref_type:branch:ref:*" && lint.known.phase != Some(Phase::Sync) {
+            lint.trusts(true, false);
+            let message = format!("{} trusts every branch of the project", quote(self.text));
+            let help = "merge requests need that; give the role no right but to read metadata";
+            lint.note("any-branch", self.span, message, help);
+            return;
+        }
+        if !claims.is_empty() && !claims.iter().any(|(claim, _)| RUN_KEYS.contains(claim)) {
+            self.no_context(lint);
+            return;
+        }
+        let pull = wild.is_some() && glob(context, "pull_request");
+        lint.trusts(pull, true);
+        if let Some(at) = wild {
+            open_run(lint, self.text, &context[..at], self.span);
+        } else if context.starts_with("environment:") && !self.beside.reference {
+            let message = format!(
+                "{} trusts whatever branch may deploy to the environment, which no file shows",
+                quote(self.text)
+            );
+            let help = "allow only the default branch to deploy there (Settings, Environments, Deployment branches)";
+            lint.note("environment-needs-branch-rule", self.span, message, help);
+        }
+    }
+}
+
+/// Whether a subject of a forge may begin so.
+fn could_be_ours(head: &str) -> bool {
+    let begins = |form: &str| form.starts_with(head) || head.starts_with(form);
+    FORMS.iter().any(|form| begins(form)) || KEYS.iter().any(|key| begins(&format!("{key}:")))
+}
+
+fn crosses(lint: &mut Lint<'_>, text: &str, span: Span, severity: Severity) {
+    let message = format!("in {} a `*` stands for `/` and `:` as well", quote(text));
+    lint.say(severity, "pattern-crosses", span, message, "write the exact subject");
+}
+
+/// Pull requests: nothing for a role that writes.
+pub(super) fn pull_request(lint: &mut Lint<'_>, span: Span) {
+    if lint.known.phase == Some(Phase::Sync) {
+        lint.error(
+            "pull-request-may-write",
             span,
-            format!("{} trusts whatever branch may deploy to the environment, which no file shows", quote(text)),
-            "allow only the default branch to deploy there (Settings, Environments, Deployment branches)",
+            "a role that may write trusts pull requests: whoever opens one has it",
+            "trust `ref:refs/heads/main` or `environment:NAME`, and give pull requests a role that reads metadata",
         );
     }
 }
 
-fn judge_pattern(lint: &mut Lint<'_>, text: &str, context: &str, at: usize, span: Span) {
-    let head = &context[..at];
+/// What a pattern lets through whose literal part is `head`, such as `ref:refs/heads/`.
+pub(super) fn open_run(lint: &mut Lint<'_>, text: &str, head: &str, span: Span) {
     let severity = if lint.known.phase == Some(Phase::Plan) { Severity::Warning } else { Severity::Error };
     let what = if head.is_empty() {
         "every branch, tag, environment and pull request"
@@ -224,43 +343,10 @@ fn judge_pattern(lint: &mut Lint<'_>, text: &str, context: &str, at: usize, span
     } else if head.ends_with("environment:") {
         "every environment, also one that a workflow makes up"
     } else {
-        let message = format!("in {} a `*` stands for `/` and `:` as well", quote(text));
-        lint.say(severity, "pattern-crosses", span, message, "write the exact subject");
+        crosses(lint, text, span, severity);
         return;
     };
     lint.say(severity, "wide-subject", span, format!("{} trusts {what}", quote(text)), "write the exact subject");
-    if head.is_empty() {
-        let facts = &mut lint.linted.facts;
-        facts.trusts_pull_request = facts.trusts_pull_request.or(Some(span));
-    }
-}
-
-/// A regular expression as one of the subjects that it matches, or nothing if it could not be one of subjects.
-fn regex(lint: &mut Lint<'_>, subject: &Spanned<String>, compared: Compared) -> Option<String> {
-    let text = subject.value.as_str();
-    if compared == Compared::Search && !(text.starts_with('^') && text.ends_with('$')) {
-        lint.error(
-            "unanchored-pattern",
-            subject.span,
-            format!("{} matches anywhere in the subject, so `repo:evil/x:environment:` before it, or more behind it, does no harm to it", quote(text)),
-            "begin it with `^` and end it with `$`, or compare with `==`",
-        );
-    }
-    let bare = text.trim_start_matches('^').trim_end_matches('$');
-    let escaped = bare.replace(r"\.", "\u{0}").replace(r"\/", "/");
-    let crossing = regex::Regex::new(r"\.|\[\^[^\]/:]*\][*+]")
-        .ok()
-        .and_then(|wild| wild.find(&escaped).map(|found| found.start()));
-    if crossing.is_some() {
-        lint.error(
-            "pattern-crosses",
-            subject.span,
-            format!("in {} a `.` stands for any character, `/` and `:` among them", quote(text)),
-            "write `[^/:]` for what must not cross into the next part, and `\\.` for a dot",
-        );
-        return None;
-    }
-    Some(escaped.replace('\u{0}', ".").replace("[^/:]+", "x").replace("[^/:]*", "x").replace('\\', ""))
 }
 
 /// Says that machines of one's own have the same subject as the forge's.
@@ -271,34 +357,4 @@ pub(super) fn any_runner(lint: &mut Lint<'_>, span: Span) {
         "self-hosted runners have the same subject as the forge's own, so whoever controls one has this role",
         "where the cloud sees the claim, ask for `runner_environment` as well; else keep self-hosted runners away from this repository",
     );
-}
-
-/// Whether a token could have a subject that both wait for.
-pub(super) fn overlap(one: &str, other: &str) -> bool {
-    one == other || glob(one, other) || glob(other, one)
-}
-
-/// Whether a pattern with `*` and `?` matches a text.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, from)) = star else { return false };
-                star = Some((at, from + 1));
-                p = at + 1;
-                t = from + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }

@@ -21,7 +21,9 @@ fn policy(document: &Spanned<Node>) -> Option<Spanned<Node>> {
 
 fn statement(block: &Spanned<Node>) -> Spanned<Node> {
     let mut entries: Vec<Entry> = Vec::new();
-    for (from, to) in [("effect", "Effect"), ("actions", "Action"), ("resources", "Resource")] {
+    for (from, to) in
+        [("effect", "Effect"), ("actions", "Action"), ("not_actions", "NotAction"), ("resources", "Resource")]
+    {
         entries.extend(get(block, from).map(|value| (key(to, value.span), value.clone())));
     }
     let principals = blocks(block, "principals").filter_map(|principal| {

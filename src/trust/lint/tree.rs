@@ -1,8 +1,8 @@
 //! A file as a tree of keys and values with their places, whatever its syntax: JSON, YAML, HCL or shell.
 
-use super::{hcl, shell};
+use super::{cloudformation, hcl, shell};
 use crate::diagnostic::{Diagnostic, Scalar, Source, Span, Spanned};
-use crate::manifest::node::{self, Entry, Node};
+use crate::manifest::node::{Entry, Node};
 
 /// Reads a file; its syntax is told by its name, else by its text.
 pub(in crate::trust) fn parse(source: &Source) -> Result<Spanned<Node>, Diagnostic> {
@@ -15,13 +15,13 @@ pub(in crate::trust) fn parse(source: &Source) -> Result<Spanned<Node>, Diagnost
     } else if is(&[".sh", ".bash"]) {
         shell::parse(source)
     } else if is(&[".json", ".yml", ".yaml"]) {
-        node::parse(source)?
+        cloudformation::parse(source)?
     } else if looks_like(&["gcloud ", "vault write ", "az ", "#!/"]) {
         shell::parse(source)
     } else if looks_like(&["path \"", "resource \"", "data \""]) {
         hcl::parse(source)?
     } else {
-        node::parse(source)?
+        cloudformation::parse(source)?
     };
     source.mark_scalars(scalars(&root));
     Ok(root)
@@ -48,7 +48,10 @@ pub(in crate::trust) fn texts(node: &Spanned<Node>) -> Vec<Spanned<String>> {
     match &node.value {
         Node::Scalar(text) => vec![Spanned::new(text.clone(), node.span)],
         Node::List(items) => items.iter().flat_map(texts).collect(),
-        Node::Null | Node::Map(_) => Vec::new(),
+        Node::Map(entries) => {
+            cloudformation::called(entries).map(|text| Spanned::new(text, node.span)).into_iter().collect()
+        }
+        Node::Null => Vec::new(),
     }
 }
 

@@ -2,21 +2,14 @@
 //!
 //! <https://developer.hashicorp.com/vault/api-docs/auth/jwt>
 
-use super::rights;
-use super::subject::{Beside, Compared, any_runner, judge};
+use super::claims::{self, Test};
+use super::pattern::Compared;
+use super::subject::any_runner;
 use super::tree::{entry, get, head, texts, texts_of};
 use super::verifier::{algorithms, issuer};
-use super::{Lint, Phase};
-use crate::diagnostic::{Span, Spanned, quote};
+use super::{Lint, rights};
+use crate::diagnostic::{Span, Spanned};
 use crate::manifest::node::Node;
-
-/// Claims that say which repository it is, and survive a rename.
-const IDS: &[&str] = &["repository_id", "project_id"];
-/// Claims that say it by a name.
-const NAMES: &[&str] = &["repository", "project_path"];
-/// Claims that say which of its runs it is.
-const RUNS: &[&str] =
-    &["ref", "ref_path", "environment", "job_workflow_ref", "ref_protected", "event_name", "pipeline_source"];
 
 pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
     let has = |names: &[&str]| entry(map, names).is_some();
@@ -31,89 +24,52 @@ pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
 }
 
 fn role(lint: &mut Lint<'_>, role: &Spanned<Node>) {
-    lint.is("role of Vault");
-    let place = head(lint.source, role);
-    let audiences = texts_of(role, "bound_audiences");
-    if audiences.is_empty() {
-        let message = "no `bound_audiences`: a token that was made for another service does as well, or Vault refuses every one that has an audience";
-        lint.error("no-audience", place, message, "add `\"bound_audiences\": [\"…\"]`");
-    }
-    let claims = get(role, "bound_claims");
-    let claim = |name: &str| claims.map(|claims| texts_of(claims, name)).unwrap_or_default();
-    let any = |names: &[&str]| names.iter().any(|name| !claim(name).is_empty());
-    let glob = texts_of(role, "bound_claims_type").iter().any(|kind| kind.value == "glob");
-    let compared = if glob { Compared::Glob } else { Compared::Exactly };
-    let beside = Beside { id: any(IDS), reference: any(&["ref", "ref_path"]) };
-    let subjects: Vec<Spanned<String>> = claim("sub");
-    for subject in &subjects {
-        judge(lint, subject, compared, beside);
-    }
-    let bound = texts_of(role, "bound_subject");
-    for subject in &bound {
-        judge(lint, subject, Compared::Exactly, beside);
-    }
-    if subjects.is_empty() && bound.is_empty() {
-        let place = entry(role, &["bound_claims"]).map_or(place, |(key, _)| key.span);
-        by_claims(lint, place, &claim, compared);
-    } else {
-        by_event(lint, &claim);
-    }
     if let Some(value) = texts_of(role, "verbose_oidc_logging").first().filter(|value| value.value == "true") {
         let message = "the server writes tokens and claims into its log";
         lint.error("token-logged", value.span, message, "set `verbose_oidc_logging` to false");
     }
-    if !any(&["runner_environment"]) {
+    if is_for_people(role) {
+        lint.is("role of Vault for people");
+        return;
+    }
+    lint.is("role of Vault");
+    let place = head(lint.source, role);
+    if texts_of(role, "bound_audiences").is_empty() {
+        let message = "no `bound_audiences`: a token that was made for another service does as well, or Vault refuses every one that has an audience";
+        lint.error("no-audience", place, message, "add `\"bound_audiences\": [\"…\"]`");
+    }
+    let tests = tests(role);
+    let bound = entry(role, &["bound_claims"]).map_or(place, |(key, _)| key.span);
+    if !claims::judge(lint, bound, &tests) {
+        let help = "add `\"bound_claims\": {\"sub\": \"…\", \"repository_id\": \"…\"}`; `secretzero trust generate --cloud vault` prints it";
+        lint.error("no-subject", bound, "nothing says which repository is trusted", help);
+    }
+    if !tests.iter().any(|test| test.claim == "runner_environment") {
         any_runner(lint, place);
     }
     leeways(lint, role, place);
 }
 
-/// A role without a subject.
-fn by_claims(lint: &mut Lint<'_>, place: Span, claim: &dyn Fn(&str) -> Vec<Spanned<String>>, compared: Compared) {
-    let any = |names: &[&str]| names.iter().any(|name| !claim(name).is_empty());
-    if !any(IDS) && !any(NAMES) {
-        let help = "add `\"bound_claims\": {\"sub\": \"…\", \"repository_id\": \"…\"}`; `secretzero trust generate --cloud vault` prints it";
-        lint.error("no-subject", place, "nothing says which repository is trusted", help);
-        return;
-    }
-    if !any(IDS) {
-        let message = "the role trusts a name: whoever takes it over after a rename or a deletion is trusted";
-        lint.warning("names-not-ids", place, message, "bind `repository_id` (GitLab: `project_id`) as well");
-    }
-    for value in NAMES.iter().flat_map(|name| claim(name)) {
-        if compared == Compared::Glob && value.value.contains('*') {
-            let message = format!("{} trusts more than one repository", quote(&value.value));
-            lint.error("wide-subject", value.span, message, "write the exact name, and its id");
-        }
-        let own = lint.known.repository.clone().unwrap_or_else(|| value.value.clone());
-        if value.value != own && value.value.trim_end_matches('/').eq_ignore_ascii_case(&own) {
-            let message = format!("the repository is spelt {}, and claims are compared letter by letter", quote(&own));
-            lint.error("case-or-slash", value.span, message, "spell it as the forge does");
-        }
-    }
-    if any(RUNS) {
-        by_event(lint, claim);
-        return;
-    }
-    let message = "every run of the repository is trusted, pull requests and every branch among them";
-    lint.error("wide-subject", place, message, "bind `sub`, or `ref` and `event_name`, as well");
+/// Whether people log in by it in a browser, whose claims are other ones.
+fn is_for_people(role: &Spanned<Node>) -> bool {
+    let kind = texts_of(role, "role_type").into_iter().next();
+    kind.as_ref().is_some_and(|kind| kind.value == "oidc")
+        || (kind.is_none() && entry(role, &["allowed_redirect_uris"]).is_some())
 }
 
-/// Pull requests, as the claim of the event tells them.
-fn by_event(lint: &mut Lint<'_>, claim: &dyn Fn(&str) -> Vec<Spanned<String>>) {
-    let events = claim("event_name").into_iter().chain(claim("pipeline_source"));
-    let pull = events.map(|event| (matches!(event.value.as_str(), "pull_request" | "merge_request_event"), event.span));
-    let pull = pull.into_iter().find(|(is_pull, _)| *is_pull);
-    let branch = claim("ref").into_iter().chain(claim("environment")).chain(claim("ref_protected")).next();
-    let facts = &mut lint.linted.facts;
-    facts.trusts_branch = facts.trusts_branch.or(branch.map(|value| value.span));
-    if let Some((_, span)) = pull {
-        facts.trusts_pull_request = facts.trusts_pull_request.or(Some(span));
-        if lint.known.phase == Some(Phase::Sync) {
-            let message = "a role that may write trusts pull requests: whoever opens one has it";
-            lint.error("pull-request-may-write", span, message, "bind the default branch's `ref` and its events");
-        }
-    }
+/// What a role asks of a token.
+fn tests(role: &Spanned<Node>) -> Vec<Test> {
+    let glob = texts_of(role, "bound_claims_type").iter().any(|kind| kind.value == "glob");
+    let compared = if glob { Compared::Stars } else { Compared::Exactly };
+    let claims: &[_] = match get(role, "bound_claims").map(|claims| &claims.value) {
+        Some(Node::Map(entries)) => entries,
+        _ => &[],
+    };
+    let test = |claim: &str, compared, values: Vec<Spanned<String>>| Test { claim: claim.to_owned(), compared, values };
+    // A key may be a JSON pointer (`/repository_id`).
+    let claims = claims.iter().map(|(claim, value)| test(claim.value.trim_start_matches('/'), compared, texts(value)));
+    let subject = test("sub", Compared::Exactly, texts_of(role, "bound_subject"));
+    claims.chain([subject]).filter(|test| !test.values.is_empty()).collect()
 }
 
 /// Vault allows up to 150 seconds where nothing is said.
@@ -173,11 +129,55 @@ fn policy(lint: &mut Lint<'_>, map: &Spanned<Node>, first: &Spanned<Node>) {
             let has = |names: &[&str]| {
                 capabilities.iter().find(|one| names.contains(&one.value.as_str())).map(|one| one.span)
             };
-            let own = path.value.starts_with("auth/token/");
-            let values = path.value.contains("/data/") || path.value.ends_with('*') || path.value.contains("/creds/");
-            let reads = has(&["read", "sudo"]).filter(|_| values && !path.value.contains("/metadata/"));
+            if has(&["deny"]).is_some() {
+                continue;
+            }
+            let own = path.value.starts_with("auth/token/") && path.value.ends_with("-self");
+            let reads = has(&["read", "sudo"]).filter(|_| !own && !is_metadata(&path.value));
             let writes = has(&["create", "update", "patch", "delete", "sudo"]).filter(|_| !own);
             rights::note(lint, reads, writes);
         }
     }
+}
+
+/// Whether nothing below a path is a value: who may read any other one may read the secrets of version 1
+/// of KV, exported keys and made-up credentials
+/// (<https://developer.hashicorp.com/vault/api-docs/secret>, `/transit`, `/databases`, `/pki`).
+fn is_metadata(path: &str) -> bool {
+    const HARMLESS: &[&str] = &[
+        "auth/",
+        "identity/",
+        "sys/auth",
+        "sys/capabilities-self",
+        "sys/health",
+        "sys/internal/ui/",
+        "sys/mounts",
+        "sys/policies/",
+        "sys/policy",
+        "sys/seal-status",
+    ];
+    const BELOW_MOUNT: &[&str] = &[
+        "ca",
+        "ca_chain",
+        "cert",
+        "certs",
+        "config",
+        "crl",
+        "issuer",
+        "issuers",
+        "keys",
+        "role",
+        "roles",
+        "static-roles",
+    ];
+    if HARMLESS.iter().any(|known| path.starts_with(known)) {
+        return true;
+    }
+    let mut parts = path.split('/');
+    let mount = parts.next().unwrap_or_default();
+    // A mount may have several parts; what comes first tells version 2 of KV.
+    let versioned = parts.clone().find(|part| matches!(*part, "data" | "metadata" | "subkeys"));
+    let is_store = mount.starts_with("secret") || mount.starts_with("kv");
+    versioned.is_some_and(|part| part != "data")
+        || (!is_store && mount != "sys" && parts.next().is_some_and(|part| BELOW_MOUNT.contains(&part)))
 }

@@ -1,8 +1,9 @@
 //! What any verifier of tokens may get wrong: the issuer, the algorithm, the clocks, patterns.
 
 use super::Lint;
-use super::subject::{Beside, Compared, judge};
-use super::tree::texts;
+use super::pattern::Compared;
+use super::subject::{Beside, judge};
+use super::tree::{get, texts, texts_of};
 use crate::diagnostic::{Span, Spanned, quote};
 use crate::manifest::node::Node;
 
@@ -11,6 +12,13 @@ const SKEW_SECONDS_MAX: f64 = 60.0;
 
 pub(super) fn look(lint: &mut Lint<'_>, map: &Spanned<Node>) {
     let Node::Map(entries) = &map.value else { return };
+    // A rule of octo-sts that names its subject as a whole.
+    let is_map = |value: &Spanned<Node>| matches!(value.value, Node::Map(_));
+    if get(map, "issuer").is_some() && get(map, "permissions").is_some_and(is_map) {
+        lint.is("rule of octo-sts");
+        texts_of(map, "issuer").iter().for_each(|one| issuer(lint, one));
+        texts_of(map, "subject").iter().for_each(|one| judge(lint, one, Compared::Exactly, Beside::default()));
+    }
     for (key, value) in entries {
         let name = key.value.to_ascii_lowercase().replace('-', "_");
         let values = texts(value);

@@ -5,8 +5,13 @@
 use super::Findings;
 use crate::diagnostic::{Severity, Spanned, quote};
 
-/// The fields with how many values each has.
-const FIELDS: [(&str, u32); 5] = [("minute", 60), ("hour", 24), ("day", 31), ("month", 12), ("weekday", 7)];
+/// The fields with the least and the greatest value of each.
+const FIELDS: [(&str, u32, u32); 5] =
+    [("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6)];
+
+/// Names of months and of weekdays, in the order of their numbers.
+const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// The shortest time between two runs, in minutes.
 const MINUTES_MIN: u32 = 5;
@@ -19,13 +24,41 @@ pub(super) fn check(cron: &Spanned<String>, findings: &mut Findings) {
         findings.say(Severity::Error, "cron", cron.span, message, help);
         return;
     }
-    for (field, (name, count)) in fields.iter().zip(FIELDS) {
+    for (field, (name, least, greatest)) in fields.iter().zip(FIELDS) {
         for part in field.split(',') {
-            if let Some((severity, message, help)) = wrong(part, name, count) {
+            let found = beyond(part, name, least, greatest).or_else(|| wrong(part, name, greatest + 1 - least));
+            if let Some((severity, message, help)) = found {
                 findings.say(severity, "cron", cron.span, message, help);
             }
         }
     }
+}
+
+/// A value that the field does not have.
+fn beyond(part: &str, name: &str, least: u32, greatest: u32) -> Option<(Severity, String, &'static str)> {
+    let range = part.split('/').next().unwrap_or(part);
+    if range == "*" {
+        return None;
+    }
+    let values: Vec<Option<u32>> = range.splitn(2, '-').map(|text| value(text, name)).collect();
+    let help = "a schedule that GitHub cannot read never starts; a weekday counts from 0 (Sunday) to 6";
+    if values.iter().any(|value| value.is_none_or(|value| value < least || value > greatest)) {
+        let message = format!("{} is no {name}: it counts from {least} to {greatest}", quote(range));
+        return Some((Severity::Error, message, help));
+    }
+    let is_backwards = matches!(values[..], [Some(from), Some(to)] if from > to);
+    is_backwards.then(|| (Severity::Error, format!("{} runs backwards", quote(range)), help))
+}
+
+fn value(text: &str, name: &str) -> Option<u32> {
+    let names: &[&str] = match name {
+        "month" => &MONTHS,
+        "weekday" => &WEEKDAYS,
+        _ => &[],
+    };
+    let named = names.iter().position(|one| one.eq_ignore_ascii_case(text)).and_then(|at| u32::try_from(at).ok());
+    let first = u32::from(name == "month");
+    named.map(|at| at + first).or_else(|| text.parse().ok())
 }
 
 /// What is wrong with one part of one field.

@@ -20,6 +20,8 @@ const INPUTS: &[&str] = &[
     "azure_client_id",
     "azure_plan_client_id",
     "gcp_workload_identity_provider",
+    "gcp_service_account",
+    "gcp_plan_service_account",
     "vault_role",
     "vault_plan_role",
 ];
@@ -106,7 +108,7 @@ fn swept(job: &Spanned<Node>, findings: &mut Findings) {
         let Some(uses) = uses(step) else { continue };
         let with = get(step, "with");
         let setting = |name: &str| with.map(|with| texts_of(with, name)).unwrap_or_default();
-        if uses.value.starts_with("google-github-actions/auth@") {
+        if uses.value.to_ascii_lowercase().starts_with("google-github-actions/auth@") {
             written = !setting("create_credentials_file").iter().any(|value| value.value == "false");
         }
         let whole = |path: &str| {
@@ -114,7 +116,7 @@ fn swept(job: &Spanned<Node>, findings: &mut Findings) {
         };
         let paths = setting("path");
         if written
-            && uses.value.starts_with("actions/upload-artifact@")
+            && uses.value.to_ascii_lowercase().starts_with("actions/upload-artifact@")
             && paths.iter().any(|path| path.value.lines().any(whole))
         {
             let place = with.and_then(|with| entry(with, &["path"])).map_or(uses.span, |(key, _)| key.span);
