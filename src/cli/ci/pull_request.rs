@@ -11,6 +11,7 @@ use super::Job;
 use super::base::{Base, Reader, Standard, Unknown};
 use super::gone::Gone;
 use super::inputs::{FailOn, PlanMode, When};
+use super::planted::Law;
 use super::read::Read;
 use super::say::Check;
 use super::unit::Unit;
@@ -198,7 +199,7 @@ impl Job<'_> {
         let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), &manifest);
         let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
         let offline = match (offline, &standard.providers, review.number) {
-            (None, Some(providers), Some(_)) => self.planted(unit, &review.base, providers).await,
+            (None, Some(providers), Some(_)) => self.planted_in(review, unit, providers).await,
             (offline, ..) => offline,
         };
         let steering = steering(&manifest);
@@ -208,6 +209,21 @@ impl Job<'_> {
             self.plan(path, &source, &manifest, &steering, unit, (review.phase, offline.is_some())).await;
         let problems = head.diagnostics;
         Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
+    }
+
+    /// Why no store may be asked: a login would read what the change brings.
+    async fn planted_in(&self, review: &Review<'_>, unit: &Unit, providers: &[ProviderBlock]) -> Option<String> {
+        let Ok((at, None)) = self.base_at(&review.base).await else {
+            return Some("The base branch could not be asked again; the stores were not asked.".into());
+        };
+        let others = [review.head, &self.runner.sha];
+        let planted = self.planted(unit, &Law { at: &at, others: &others, strict: true }, providers).await;
+        planted.map(|what| {
+            format!(
+                "{what} that is not known to be the base branch's, so the pull request would decide what a login \
+                 trusts; the stores were not asked."
+            )
+        })
     }
 
     /// Without the base nobody knows which Secretfiles the change takes away, nor under which policies
