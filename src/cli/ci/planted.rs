@@ -189,7 +189,9 @@ fn places(environment: &Environment) -> Vec<(&'static str, PathBuf)> {
         for path in value.split(if name == "SSL_CERT_DIR" { ':' } else { '\0' }).filter(|path| !path.is_empty()) {
             places.push((name, PathBuf::from(path)));
             let below = path.strip_prefix("~/");
-            places.extend(below.into_iter().flat_map(|below| homes.clone().map(move |(_, home)| (name, home.join(below)))));
+            places.extend(
+                below.into_iter().flat_map(|below| homes.clone().map(move |(_, home)| (name, home.join(below)))),
+            );
         }
     }
     places.extend(homes.flat_map(|(name, home)| IN_HOME.map(|below| (name, home.join(below)))));
@@ -197,7 +199,7 @@ fn places(environment: &Environment) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// A path without `.` and `..`, as its text says.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

@@ -145,7 +145,11 @@ impl Job<'_> {
     }
 
     async fn review_unit(&self, review: &Review<'_>, unit: &Unit) -> Result<Verdict, Exit> {
-        let (path, read) = match self.read(unit) {
+        let read = match self.strange_variables(unit, review.head).await {
+            Some(bad) => Err(bad),
+            None => self.read(unit),
+        };
+        let (path, read) = match read {
             Ok(read) => read,
             Err(bad) => return self.publish(review, unit, Reviewed::refused(bad.0, bad.1)).await,
         };
