@@ -86,6 +86,9 @@ impl Job<'_> {
     /// A plan of the checked-out commit, for the job summary alone.
     pub(super) async fn plan_only(&self) -> Result<Exit, Exit> {
         let mut offline = (self.inputs.plan_mode == PlanMode::Offline).then(|| "`plan_mode` is `offline`.".into());
+        if self.forge.is_none() {
+            offline = offline.or_else(|| Some("There is no token to ask which commit is the newest one with.".into()));
+        }
         if offline.is_none() && self.not_the_tip().await?.is_some() {
             offline = Some(
                 "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),

@@ -98,27 +98,6 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// Why this commit is not synced: only the default branch's newest one is, so that nothing ever
-    /// goes backwards.
-    pub(super) async fn not_the_tip(&self) -> Result<Option<String>, Exit> {
-        let Some(forge) = self.forge.as_ref() else { return Ok(None) };
-        let tip = match forge.default_branch_tip().await {
-            Ok(tip) => tip,
-            Err(error) => {
-                self.say
-                    .error(&format!("whether this is the newest commit is not known, so nothing is written: {error}"));
-                self.say.result("failed", Some(Exit::Error));
-                return Err(Exit::Error);
-            }
-        };
-        if self.runner.git_ref != format!("refs/heads/{}", tip.branch) {
-            let here = &self.runner.git_ref;
-            return Ok(Some(format!("only `{}` is synced, this is {here}: nothing was done", tip.branch)));
-        }
-        let newer = tip.sha != self.runner.sha;
-        Ok(newer.then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha)))
-    }
-
     async fn sync_unit(
         &self,
         kind: Kind,

@@ -1,0 +1,82 @@
+//! What is synced is what the default branch's newest commit has: without a token nobody can tell which
+//! one that is, and a workflow may check out any other.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::Ran;
+use crate::stage::{BASE, Stage, opened};
+
+/// A synced repository, its tip, and a branch that nobody has reviewed.
+fn synced(text: &str, more: &[(&str, &[u8])]) -> (Stage, String) {
+    let stage = Stage::new();
+    let tip = stage.github.commit("main", &[&[("Secretfile.yml", text.as_bytes())], more].concat());
+    for (path, bytes) in more {
+        stage.sandbox.write_bytes(path, bytes);
+    }
+    stage.checkout(text);
+    let ran = stage.push(&tip, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    stage.aws.forget_requests();
+    (stage, tip)
+}
+
+/// Another place than the base's.
+fn other() -> String {
+    BASE.replace("${app_name}/api-key", "${app_name}/elsewhere")
+}
+
+fn dispatch(command: &str) -> Value {
+    let repository = json!({ "default_branch": "main" });
+    json!({ "ref": "refs/heads/main", "inputs": { "command": command }, "repository": repository })
+}
+
+/// Every event that may write or look as whoever syncs.
+fn all(stage: &Stage, sha: &str) -> Vec<(&'static str, Ran)> {
+    let schedule = json!({ "schedule": "17 4 * * *" });
+    vec![
+        ("push", stage.push(sha, &[])),
+        ("schedule", stage.job("schedule", &schedule, sha, &[])),
+        ("schedule, sync", stage.job("schedule", &schedule, sha, &[("command", "sync")])),
+        ("schedule, drift", stage.job("schedule", &schedule, sha, &[("command", "drift")])),
+        ("dispatch of a sync", stage.job("workflow_dispatch", &dispatch("sync"), sha, &[])),
+        ("dispatch of a rotation", stage.job("workflow_dispatch", &dispatch("rotate"), sha, &[])),
+        ("dispatch of drift", stage.job("workflow_dispatch", &dispatch(""), sha, &[("command", "drift")])),
+    ]
+}
+
+fn nobody_was_asked(stage: &Stage, sha: &str, says: &str) {
+    for (what, ran) in all(stage, sha) {
+        assert_eq!((ran.code, stage.aws.total()), (Some(1), 0), "{what}: {ran:?}");
+        assert!(ran.stdout.contains(says), "{what}: {ran:?}");
+    }
+}
+
+#[test]
+fn without_a_token_nothing_is_synced_rotated_or_looked_at() {
+    let (mut stage, tip) = synced(BASE, &[]);
+    stage.job.token = String::new();
+    nobody_was_asked(&stage, &tip, "cannot be asked without a token");
+    assert_eq!((stage.output("result"), stage.output("changed")), ("failed".into(), "false".into()));
+    stage.job.reference = "refs/heads/feature".to_owned();
+    let sha = stage.github.commit("feature", &[("Secretfile.yml", other().as_bytes())]);
+    stage.checkout(&other());
+    let schedule = json!({ "schedule": "17 4 * * *" });
+    let ran = stage.job("schedule", &schedule, &sha, &[]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(1), 0), "{ran:?}");
+}
+
+#[test]
+fn a_plan_without_a_token_asks_no_store() {
+    let (mut stage, tip) = synced(BASE, &[]);
+    let planned = |stage: &Stage| {
+        let ran = stage.job("workflow_dispatch", &dispatch("plan"), &tip, &[]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        stage.aws.total()
+    };
+    assert!(planned(&stage) > 0, "with one it is planned online");
+    stage.aws.forget_requests();
+    stage.job.token = String::new();
+    assert_eq!(planned(&stage), 0);
+    let summary = stage.sandbox.read("summary");
+    assert!(summary.contains("There is no token to ask which commit is the newest one"), "{summary}");
+}
