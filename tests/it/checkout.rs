@@ -80,3 +80,60 @@ fn a_plan_without_a_token_asks_no_store() {
     let summary = stage.sandbox.read("summary");
     assert!(summary.contains("There is no token to ask which commit is the newest one"), "{summary}");
 }
+
+#[test]
+fn what_another_commit_has_is_not_synced_as_the_tips() {
+    let (stage, tip) = synced(BASE, &[]);
+    stage.checkout(&other());
+    nobody_was_asked(&stage, &tip, "is not that of");
+    assert!(stage.sandbox.read("summary").is_empty(), "drift tells an error alone");
+    stage.push(&tip, &[]);
+    let summary = stage.sandbox.read("summary");
+    assert!(summary.contains("Not synced: another checkout") && summary.contains("actions/checkout"), "{summary}");
+
+    let ran = stage.job("workflow_dispatch", &dispatch("plan"), &tip, &[("plan_mode", "online")]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{ran:?}");
+    assert!(stage.sandbox.read("summary").contains("is not that of"));
+
+    // Lines that end otherwise mean the same.
+    stage.checkout(&BASE.replace('\n', "\r\n"));
+    assert_eq!(stage.push(&tip, &[]).code, Some(0));
+    assert!(stage.aws.total() > 0);
+}
+
+#[test]
+fn a_secretfile_that_the_tip_does_not_have_is_not_synced() {
+    let (stage, tip) = synced(BASE, &[]);
+    stage.sandbox.write("more/Secretfile.yml", &other());
+    let ran = stage.push(&tip, &[("files", "more/Secretfile.yml")]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(1), 0), "{ran:?}");
+    assert!(ran.stdout.contains("has no such file"), "{ran:?}");
+}
+
+#[test]
+fn the_files_of_variables_are_the_tips_as_well() {
+    let text = BASE.replace("providers:\n", "environments:\n  prod:\n    var_files: [prod.yml]\nproviders:\n");
+    let (stage, tip) = synced(&text, &[("prod.yml", b"app_name: shop\n")]);
+    stage.sandbox.write("prod.yml", "app_name: elsewhere\n");
+    nobody_was_asked(&stage, &tip, "is not that of");
+    stage.sandbox.write("prod.yml", "app_name: shop\n");
+    assert_eq!(stage.push(&tip, &[]).code, Some(0));
+}
+
+#[test]
+fn a_file_that_a_login_reads_is_the_tips_or_the_jobs_own() {
+    let block = "  more: {kind: vault, auth: {kind: token, config: {url: 'https://vault.example.com', token: x, ca_cert: ca.pem}}}\n  local:\n";
+    let text = BASE.replace("  local:\n", block);
+    let (mut stage, tip) = synced(&text, &[("ca.pem", b"ours")]);
+    stage.sandbox.write("ca.pem", "of another commit");
+    nobody_was_asked(&stage, &tip, "names a file of the checkout that is not that of");
+    stage.sandbox.write("ca.pem", "ours");
+    assert_eq!(stage.push(&tip, &[]).code, Some(0));
+
+    // An earlier step wrote it; no commit has such a file.
+    stage.job.cloud.insert("AWS_CONFIG_FILE".to_owned(), "own-config".to_owned());
+    stage.sandbox.write("own-config", "[default]\nregion = us-east-1\n");
+    stage.aws.forget_requests();
+    assert_eq!(stage.push(&tip, &[]).code, Some(0));
+    assert!(stage.aws.total() > 0);
+}

@@ -157,7 +157,7 @@ impl Job<'_> {
             Err(bad) => return self.publish(review, unit, Reviewed::refused(bad.0, bad.1)).await,
         };
         let base = match review.number.is_none() && review.offline.is_none() {
-            true => Ok(Self::own_base(&read)),
+            true => Ok(Self::own_base(&read, self.another_checkout(unit, &read).await)),
             false => self.base(unit, &review.base).await,
         };
         let base = match base {
@@ -205,9 +205,9 @@ impl Job<'_> {
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
         let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), &manifest);
         let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
-        let offline = match (offline, &standard.providers, review.number) {
-            (None, Some(providers), Some(_)) => self.planted_in(review, unit, providers).await,
-            (offline, ..) => offline,
+        let offline = match (offline, &standard.providers) {
+            (None, Some(providers)) => self.planted_in(review, unit, providers).await,
+            (offline, _) => offline,
         };
         let steering = steering(&manifest);
         let providers = standard.providers.filter(|_| offline.is_none());
@@ -220,6 +220,9 @@ impl Job<'_> {
 
     /// Why no store may be asked: a login would read what the change brings.
     async fn planted_in(&self, review: &Review<'_>, unit: &Unit, providers: &[ProviderBlock]) -> Option<String> {
+        if review.number.is_none() {
+            return self.planted_beside(unit, providers).await;
+        }
         let Ok((at, None)) = self.base_at(&review.base).await else {
             return Some("The base branch could not be asked again; the stores were not asked.".into());
         };

@@ -27,7 +27,9 @@ pub(super) type Unreadable = (Source, Vec<Diagnostic>);
 impl Read {
     /// Whether both mean the same, so that a change from one to the other touches nothing.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.source.text == other.source.text && self.variables == other.variables
+        // A checkout may end its lines otherwise, and to YAML that is the same.
+        let lines = |read: &Self| read.source.text.replace("\r\n", "\n");
+        lines(self) == lines(other) && self.variables == other.variables
     }
 }
 

@@ -233,6 +233,9 @@ impl Job<'_> {
             Ok(read) => read,
             Err(bad) => return Err(self.refuse(unit, &bad.1, Exit::Invalid).await),
         };
+        if let Some(why) = self.another_checkout(unit, &read).await {
+            return Err(self.refuse_checkout(unit, &why).await);
+        }
         let as_text = self.load(unit, &read, Reader::Head).manifest;
         let Read { source, variables } = read;
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
@@ -247,6 +250,9 @@ impl Job<'_> {
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);
         };
+        if let Some(why) = self.planted_beside(unit, &manifest.providers).await {
+            return Err(self.refuse_checkout(unit, &why).await);
+        }
         let lacking = self.lacking(&manifest);
         if !lacking.is_empty() {
             return Err(self.refuse(unit, &lacking, Exit::Invalid).await);
@@ -271,6 +277,13 @@ impl Job<'_> {
         let line = |finding: &Diagnostic| format!("- line {}: {}\n", finding.span.line, words(&finding.message));
         self.nothing_written(unit, title, &findings.iter().map(line).collect::<String>(), annotations).await;
         exit
+    }
+
+    /// What is checked out is not what is to be synced.
+    async fn refuse_checkout(&self, unit: &Unit, why: &str) -> Exit {
+        self.say.error(why);
+        self.nothing_written(unit, "Not synced: another checkout", &format!("{}\n", words(why)), Vec::new()).await;
+        Exit::Error
     }
 
     /// The journal or the lock cannot be used.
