@@ -137,3 +137,15 @@ fn a_file_that_a_login_reads_is_the_tips_or_the_jobs_own() {
     assert_eq!(stage.push(&tip, &[]).code, Some(0));
     assert!(stage.aws.total() > 0);
 }
+
+#[test]
+fn a_job_of_a_pull_request_that_was_merged_since_is_not_run_again() {
+    let (stage, pull, head) = opened();
+    let online = [("plan_mode", "online")];
+    stage.github.merge_pull(pull);
+    let checks = stage.github.checks().len();
+    let ran = stage.pull_request(pull, &head, &online);
+    assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{ran:?}");
+    assert!(ran.stdout.contains("was closed since"), "{ran:?}");
+    assert_eq!((stage.github.checks().len(), stage.github.comments(pull).len()), (checks, 0));
+}

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::Job;
 use super::base::{Base, Reader, Standard, Unknown};
 use super::gone::Gone;
+use super::hint::Seen;
 use super::inputs::{FailOn, PlanMode, When};
 use super::planted::Law;
 use super::read::Read;
@@ -62,8 +63,18 @@ impl Job<'_> {
             return Ok(Exit::Done);
         }
         let mut offline = self.offline(event);
-        if let (None, Some(event)) = (&offline, event) {
-            offline = self.disbelieved(event).await;
+        if let Some(event) = event {
+            match self.seen_again(event).await {
+                Seen::Open => {}
+                Seen::Closed => {
+                    self.say
+                        .notice("the pull request was closed since: there is nothing to plan, and nothing was done");
+                    self.say.output("changed", false);
+                    self.say.result("ok", None);
+                    return Ok(Exit::Done);
+                }
+                Seen::Otherwise(why) => offline = offline.or(Some(why)),
+            }
         }
         let review = Review {
             number: event.map(|pull| pull.number),
