@@ -210,9 +210,8 @@ async fn configure(settings: &AwsSettings, shared: &AwsShared, region: &Region, 
 /// Whether the credentials may come from a profile, where the SDK looks after the environment
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>).
 async fn is_by_profile(settings: &AwsSettings) -> bool {
-    let given = settings.web_identity.is_some()
-        || settings.auth_kind == AuthKind::Static
-        || settings.access_key_id.is_some();
+    let given =
+        settings.web_identity.is_some() || settings.auth_kind == AuthKind::Static || settings.access_key_id.is_some();
     let environment = EnvironmentVariableCredentialsProvider::new();
     !given && (settings.profile.is_some() || environment.provide_credentials().await.is_err())
 }
