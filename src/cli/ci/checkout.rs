@@ -62,7 +62,8 @@ impl Job<'_> {
         let sha = &self.runner.sha;
         let planted = self.planted(unit, &Law { at: sha, others: &[], strict: false }, providers).await?;
         Some(format!(
-            "{planted} that is not that of {sha} or stands behind a link, so whoever made it would decide what a login trusts; {HELP}"
+            "{planted} that is not that of {sha} or stands behind a link, so whoever made it would decide what a login \
+             trusts; {HELP}"
         ))
     }
 }
