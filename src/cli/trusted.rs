@@ -113,6 +113,8 @@ fn gitlab_may(environment: &Environment) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn may(pairs: &[(&str, &str)]) -> bool {

@@ -83,6 +83,8 @@ fn outside_of_checkouts(environment: &Environment) -> OsString {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
