@@ -2,7 +2,7 @@
 //! the files of the chosen environment.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path};
 
 use super::exit::Exit;
 use super::session::Session;
@@ -25,18 +25,15 @@ pub struct BadVarFile {
 }
 
 /// What the files of one environment hold, a later file before an earlier one. `folder` is that of the
-/// Secretfile; no link leads out of it.
+/// Secretfile.
 ///
 /// # Errors
 /// [`BadVarFile`].
 pub fn var_files(disk: &dyn Disk, folder: &Path, environment: &Environment) -> Result<Variables, BadVarFile> {
     let mut variables = Variables::new();
     for file in &environment.var_files {
-        let path = inside(folder, file).map_err(BadVarFile::of_secretfile)?;
-        let bytes = disk.read(&path, VAR_FILE_BYTES_MAX);
-        let bytes = bytes.map_err(|error| BadVarFile::of_secretfile(unusable(file, &error.to_string())))?;
-        let bytes = bytes.ok_or_else(|| BadVarFile::missing(file))?;
-        variables.extend(parsed(&path.display().to_string(), bytes)?);
+        let bytes = plain_file(disk, folder, file).map_err(BadVarFile::of_secretfile)?;
+        variables.extend(parsed(&folder.join(&file.value).display().to_string(), bytes)?);
     }
     Ok(variables)
 }
@@ -45,7 +42,7 @@ impl BadVarFile {
     /// A file that is not there.
     #[must_use]
     pub fn missing(file: &Spanned<String>) -> Self {
-        Self::of_secretfile(unusable(file, "it does not exist"))
+        Self::of_secretfile(unusable(file, MISSING))
     }
 
     fn of_secretfile(finding: Diagnostic) -> Self {
@@ -66,19 +63,34 @@ pub fn parsed(name: &str, bytes: Vec<u8>) -> Result<Variables, BadVarFile> {
     variables_file(&source).map_err(|findings| BadVarFile { file: Some(source.into()), findings })
 }
 
-/// The path of a file below a folder, unless a link leads it out of there.
-fn inside(folder: &Path, file: &Spanned<String>) -> Result<PathBuf, Diagnostic> {
-    let path = folder.join(&file.value);
-    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    match (root.canonicalize(), path.canonicalize()) {
-        (Ok(root), Ok(real)) if !real.starts_with(&root) => {
-            Err(unusable(file, "a link leads it out of the folder of the Secretfile"))
+/// The bytes of a file below the folder of the Secretfile. No link is followed: whoever makes it would
+/// have what another file holds shown, in names of secrets.
+///
+/// # Errors
+/// A finding at the place that names it.
+pub fn plain_file(disk: &dyn Disk, folder: &Path, file: &Spanned<String>) -> Result<Vec<u8>, Diagnostic> {
+    let mut at = folder.to_path_buf();
+    for part in Path::new(&file.value).components() {
+        at.push(part);
+        match part {
+            Component::CurDir => {}
+            Component::Normal(_) if at.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) => {
+                return Err(unusable(file, "a symbolic link stands in its path; name the file itself"));
+            }
+            Component::Normal(_) => {}
+            _ => return Err(unusable(file, "it leads out of the folder of the Secretfile")),
         }
-        _ => Ok(path),
     }
+    let bytes = disk.read(&at, VAR_FILE_BYTES_MAX).map_err(|error| unusable(file, &error.to_string()))?;
+    bytes.ok_or_else(|| unusable(file, MISSING))
 }
 
-fn unusable(file: &Spanned<String>, reason: &str) -> Diagnostic {
+/// Why a file cannot be used that is not there.
+const MISSING: &str = "it does not exist";
+
+/// A file of variables that cannot be used, at the place that names it.
+#[must_use]
+pub fn unusable(file: &Spanned<String>, reason: &str) -> Diagnostic {
     Diagnostic {
         code: "bad-var-file",
         severity: Severity::Error,

@@ -28,6 +28,7 @@ pub(super) fn connect(with: &Connect<'_>, block: &ProviderBlock) -> Arc<dyn Prov
         endpoint_url: block.text("endpoint_url"),
         web_identity: web_identity(with, block),
         hosts: with.hosts.clone(),
+        steered: with.federation.phase == Phase::Plan,
     };
     Arc::new(AwsProvider::sharing(settings, AwsShared::new(Arc::clone(&with.limiter))))
 }

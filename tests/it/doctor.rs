@@ -40,6 +40,8 @@ fn job(github: &FakeGithub, aws: &FakeAws, permissions: &[(&str, &str)]) -> Sand
         ("GITHUB_REPOSITORY", FakeGithub::REPOSITORY.to_owned()),
         ("GITHUB_TOKEN", token),
         ("GITHUB_EVENT_NAME", "push".to_owned()),
+        ("GITHUB_EVENT_PATH", crate::sandbox::PUSH.to_owned()),
+        ("GITHUB_REF", "refs/heads/main".to_owned()),
     ]);
     sandbox.write(".github/workflows/secrets.yml", WORKFLOW);
     sandbox

@@ -296,10 +296,11 @@ fn a_rotation_that_cannot_reach_its_store_is_not_green() {
 
 #[test]
 fn a_merge_that_is_refused_tells_its_pull_request() {
-    let (stage, pull, head) = opened();
-    assert_eq!(stage.pull_request(pull, &head, &[("plan_mode", "online")]).code, Some(0));
-    let merged = stage.github.merge_pull(pull);
+    let (stage, _, _) = opened();
     let strict = format!("{BASE}{CHANGE}").replace("severity: warning", "severity: error");
+    stage.github.commit("strict", &[("Secretfile.yml", strict.as_bytes())]);
+    let pull = stage.github.open_pull("strict", "main");
+    let merged = stage.github.merge_pull(pull);
     stage.checkout(&strict);
     assert_eq!(stage.push(&merged, &[]).code, Some(5));
     let comment = stage.comment(pull);

@@ -16,6 +16,7 @@ mod azure;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod canary;
 #[cfg(feature = "aws")]
+mod checkout;
 mod cli;
 mod conformance;
 #[cfg(feature = "aws")]

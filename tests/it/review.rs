@@ -217,10 +217,10 @@ fn what_ran_without_a_review_is_not_reviewed_by_having_begun() {
 #[test]
 fn a_lock_ref_of_ones_own_keeps_environments_apart() {
     let stage = Stage::new();
-    let sha = stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes())]);
-    stage.checkout(BASE);
     for (environment, app) in [("production", "myapp"), ("staging", "staged")] {
-        stage.checkout(&BASE.replace("app_name: myapp", &format!("app_name: {app}")));
+        let text = BASE.replace("app_name: myapp", &format!("app_name: {app}"));
+        let sha = stage.github.commit("main", &[("Secretfile.yml", text.as_bytes())]);
+        stage.checkout(&text);
         let ran = stage.push(&sha, &[("environment", environment), ("lock_ref", "locks")]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }

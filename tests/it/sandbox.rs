@@ -8,6 +8,9 @@ use std::process::{Command, Output, Stdio};
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_secretzero");
 
+/// The event of a push to `main`, the default branch.
+pub(crate) const PUSH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/flow/push.json");
+
 /// A folder that is removed at the end.
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,

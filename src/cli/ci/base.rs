@@ -114,10 +114,10 @@ impl Job<'_> {
         }
     }
 
-    /// The checked-out commit as its own base: it is the default branch's.
-    pub(super) fn own_base(read: &Read) -> Base {
+    /// The checked-out commit as its own base: it is the default branch's, or another one for this reason.
+    pub(super) fn own_base(read: &Read, elsewhere: Option<String>) -> Base {
         let read = Read { source: read.source.clone(), variables: read.variables.clone() };
-        Base { read: Some(Ok(read)), elsewhere: None }
+        Base { read: Some(Ok(read)), elsewhere }
     }
 
     /// Resolves a text as far as its reader may see.

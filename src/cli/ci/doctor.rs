@@ -7,6 +7,7 @@
 use super::Job;
 use super::base::Reader;
 use super::inputs::FailOn;
+use super::read::Read;
 use super::unit::Unit;
 use crate::cli::doctor::{As, Look, Row, State, Table, examine, files};
 use crate::cli::exit::Exit;
@@ -66,7 +67,7 @@ impl Job<'_> {
         let loaded = self.load(unit, &read, reader);
         let rows = files::found(&unit.file, &loaded);
         let Some(manifest) = loaded.manifest else { return (rows, None) };
-        let Standing { phase, withheld, providers } = self.standing_of(event, unit, &manifest).await;
+        let Standing { phase, withheld, providers } = self.standing_of(event, unit, &read, &manifest).await;
         let manifest = Manifest { providers: providers.unwrap_or_else(|| manifest.providers.clone()), ..manifest };
         let folder = path.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
         let workspace = Workspace { source: read.source, manifest, warnings: loaded.diagnostics, folder };
@@ -75,7 +76,7 @@ impl Job<'_> {
         (rows, Some(Look::new(self.session, workspace, run)))
     }
 
-    async fn standing_of(&self, event: &Event, unit: &Unit, manifest: &Manifest) -> Standing {
+    async fn standing_of(&self, event: &Event, unit: &Unit, read: &Read, manifest: &Manifest) -> Standing {
         let nobody = |why: String| Standing { phase: Phase::Plan, withheld: Some(why), providers: None };
         match event {
             Event::PullRequest(pull) => {
@@ -88,9 +89,15 @@ impl Job<'_> {
                 }
             }
             event if writes(event) => match self.behind_the_tip().await {
-                Ok(None) => Standing { phase: Phase::Sync, withheld: None, providers: None },
+                Ok(None) => {
+                    let withheld = match self.another_checkout(unit, read).await {
+                        None => self.planted_beside(unit, &manifest.providers).await,
+                        other => other,
+                    };
+                    Standing { phase: Phase::Sync, withheld, providers: None }
+                }
                 Ok(Some(why)) => Standing { phase: Phase::Sync, ..nobody(why) },
-                Err(error) => nobody(format!("whether this is the newest commit is not known: {error}")),
+                Err(why) => nobody(why),
             },
             _ => nobody(format!("the event `{}` gets no credentials here", self.runner.event_name)),
         }

@@ -94,7 +94,7 @@ impl Job<'_> {
     }
 
     async fn drift_of(&self, unit: &Unit) -> Result<Drift, Exit> {
-        let workspace = self.declared(unit)?;
+        let workspace = self.declared(unit).await?;
         let opened = self.opened(unit).await;
         let stores = self.session.connect(&workspace, &self.store_args(), Some(Phase::Sync));
         let identities = Identities::of(&workspace.manifest, &unit.environment, self.runner.repository_key());
@@ -119,15 +119,25 @@ impl Job<'_> {
     }
 
     /// The Secretfile of the checkout; what is wrong with it stands at its lines.
-    fn declared(&self, unit: &Unit) -> Result<Workspace, Exit> {
+    async fn declared(&self, unit: &Unit) -> Result<Workspace, Exit> {
         let refused = |findings: &[_]| {
             self.say.annotate(&unit.file, findings);
             Exit::Invalid
         };
+        let strange = |why: String| {
+            self.say.error(&why);
+            Exit::Error
+        };
         let (path, read) = self.read(unit).map_err(|bad| refused(&bad.1))?;
+        if let Some(why) = self.another_checkout(unit, &read).await {
+            return Err(strange(why));
+        }
         let loaded = self.load(unit, &read, Reader::Base);
         let source = read.source;
         let Some(manifest) = loaded.manifest else { return Err(refused(&loaded.diagnostics)) };
+        if let Some(why) = self.planted_beside(unit, &manifest.providers).await {
+            return Err(strange(why));
+        }
         let folder = path.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
         Ok(Workspace { source, manifest, warnings: loaded.diagnostics, folder })
     }

@@ -4,14 +4,26 @@ use super::Job;
 use crate::forge::github::event::PullRequestEvent;
 use crate::forge::{Error, PullRequest};
 
+/// What the forge says of it now.
+pub(super) enum Seen {
+    /// The same as its event.
+    Open,
+    /// It was merged or closed: a plan made now would pass for what was reviewed before.
+    Closed,
+    /// Why the event is not believed, so that no store may be asked.
+    Otherwise(String),
+}
+
 impl Job<'_> {
-    /// Why the event is not believed, so that no store may be asked. A token that may not read pull
-    /// requests leaves the word of the runner, which wrote the payload.
-    pub(super) async fn disbelieved(&self, event: &PullRequestEvent) -> Option<String> {
-        match self.forge.as_ref()?.pull(event.number).await {
-            Ok(pull) => contradiction(event, &pull),
-            Err(Error::Forbidden { .. }) => None,
-            Err(error) => Some(format!("The pull request could not be read again: {error}.")),
+    /// Asks the forge. A token that may not read pull requests leaves the word of the runner, which
+    /// wrote the payload; so does a job without one, which asks no store.
+    pub(super) async fn seen_again(&self, event: &PullRequestEvent) -> Seen {
+        let Some(forge) = &self.forge else { return Seen::Open };
+        match forge.pull(event.number).await {
+            Ok(pull) if !pull.open => Seen::Closed,
+            Ok(pull) => contradiction(event, &pull).map_or(Seen::Open, Seen::Otherwise),
+            Err(Error::Forbidden { .. }) => Seen::Open,
+            Err(error) => Seen::Otherwise(format!("The pull request could not be read again: {error}.")),
         }
     }
 }

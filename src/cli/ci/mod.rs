@@ -4,6 +4,7 @@
 //! synced; a schedule rotates what is due. An explicit command never exceeds what the event allows.
 
 mod base;
+mod checkout;
 pub mod command;
 mod comment;
 mod doctor;

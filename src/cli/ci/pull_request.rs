@@ -10,7 +10,9 @@ use std::path::Path;
 use super::Job;
 use super::base::{Base, Reader, Standard, Unknown};
 use super::gone::Gone;
+use super::hint::Seen;
 use super::inputs::{FailOn, PlanMode, When};
+use super::planted::Law;
 use super::read::Read;
 use super::say::Check;
 use super::unit::Unit;
@@ -60,24 +62,33 @@ impl Job<'_> {
             self.say.result("ok", None);
             return Ok(Exit::Done);
         }
-        let review = self.review_of(event).await;
+        let Some(review) = self.review_of(event).await else {
+            self.say.notice("the pull request was closed since: there is nothing to plan, and nothing was done");
+            self.say.output("changed", false);
+            self.say.result("ok", None);
+            return Ok(Exit::Done);
+        };
         self.review(review).await
     }
 
-    /// What is known of a pull request before its Secretfiles are read.
-    pub(super) async fn review_of<'e>(&self, event: Option<&'e PullRequestEvent>) -> Review<'e> {
+    /// What is known of a pull request before its Secretfiles are read; `None` if it was closed since.
+    async fn review_of<'e>(&self, event: Option<&'e PullRequestEvent>) -> Option<Review<'e>> {
         let mut offline = self.offline(event);
-        if let (None, Some(event)) = (&offline, event) {
-            offline = self.disbelieved(event).await;
+        if let Some(event) = event {
+            match self.seen_again(event).await {
+                Seen::Open => {}
+                Seen::Closed => return None,
+                Seen::Otherwise(why) => offline = offline.or(Some(why)),
+            }
         }
-        Review {
+        Some(Review {
             number: event.map(|pull| pull.number),
             head: event.map_or("", |pull| &pull.head_sha),
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
             offline,
             phase: Phase::Plan,
             gone: Vec::new(),
-        }
+        })
     }
 
     /// Why the stores of a pull request's Secretfile may not be asked, and the provider blocks to ask
@@ -88,7 +99,9 @@ impl Job<'_> {
         unit: &Unit,
         manifest: &Manifest,
     ) -> (Option<String>, Option<Vec<ProviderBlock>>) {
-        let review = self.review_of(event).await;
+        let Some(review) = self.review_of(event).await else {
+            return (Some("the pull request was closed since".to_owned()), None);
+        };
         let standard = match self.base(unit, &review.base).await {
             Ok(base) => self.compare(unit, &base, manifest),
             Err(Unknown(why)) => Standard::unknown(&why),
@@ -106,9 +119,9 @@ impl Job<'_> {
     ) -> Option<String> {
         let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), manifest);
         let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
-        match (offline, &standard.providers, review.number) {
-            (None, Some(providers), Some(_)) => self.planted(unit, &review.base, providers).await,
-            (offline, ..) => offline,
+        match (offline, &standard.providers) {
+            (None, Some(providers)) => self.planted_in(review, unit, providers).await,
+            (offline, _) => offline,
         }
     }
 
@@ -122,6 +135,9 @@ impl Job<'_> {
     /// A plan of the checked-out commit, for the job summary alone.
     pub(super) async fn plan_only(&self) -> Result<Exit, Exit> {
         let mut offline = (self.inputs.plan_mode == PlanMode::Offline).then(|| "`plan_mode` is `offline`.".into());
+        if self.forge.is_none() {
+            offline = offline.or_else(|| Some("There is no token to ask which commit is the newest one with.".into()));
+        }
         if offline.is_none() && self.not_the_tip().await?.is_some() {
             offline = Some(
                 "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),
@@ -181,12 +197,16 @@ impl Job<'_> {
     }
 
     async fn review_unit(&self, review: &Review<'_>, unit: &Unit) -> Result<Verdict, Exit> {
-        let (path, read) = match self.read(unit) {
+        let read = match self.strange_variables(unit, review.head).await {
+            Some(bad) => Err(bad),
+            None => self.read(unit),
+        };
+        let (path, read) = match read {
             Ok(read) => read,
             Err(bad) => return self.publish(review, unit, Reviewed::refused(bad.0, bad.1)).await,
         };
         let base = match review.number.is_none() && review.offline.is_none() {
-            true => Ok(Self::own_base(&read)),
+            true => Ok(Self::own_base(&read, self.another_checkout(unit, &read).await)),
             false => self.base(unit, &review.base).await,
         };
         let base = match base {
@@ -240,6 +260,24 @@ impl Job<'_> {
             self.plan(path, &source, &manifest, &steering, unit, (review.phase, offline.is_some())).await;
         let problems = head.diagnostics;
         Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
+    }
+
+    /// Why no store may be asked: a login would read what the change brings.
+    async fn planted_in(&self, review: &Review<'_>, unit: &Unit, providers: &[ProviderBlock]) -> Option<String> {
+        if review.number.is_none() {
+            return self.planted_beside(unit, providers).await;
+        }
+        let Ok((at, None)) = self.base_at(&review.base).await else {
+            return Some("The base branch could not be asked again; the stores were not asked.".into());
+        };
+        let others = [review.head, &self.runner.sha];
+        let planted = self.planted(unit, &Law { at: &at, others: &others, strict: true }, providers).await;
+        planted.map(|what| {
+            format!(
+                "{what} that is not known to be the base branch's, so the pull request would decide what a login \
+                 trusts; the stores were not asked."
+            )
+        })
     }
 
     /// Without the base nobody knows which Secretfiles the change takes away, nor under which policies

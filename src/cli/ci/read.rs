@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::Job;
 use super::given::{Given, beside_of};
+use super::planted::plain;
 use super::unit::Unit;
-use crate::cli::variables::{BadVarFile, Variables, parsed, var_files};
+use crate::cli::variables::{BadVarFile, Variables, parsed, plain_file, unusable, var_files};
 use crate::diagnostic::{Diagnostic, Source, Spanned, quote};
 use crate::forge::Forge;
 use crate::manifest::{Environment, environments, variables_file};
+use crate::provider::local;
 
 /// One unit's text, ready to be resolved.
 pub(super) struct Read {
@@ -25,7 +27,9 @@ pub(super) type Unreadable = (Source, Vec<Diagnostic>);
 impl Read {
     /// Whether both mean the same, so that a change from one to the other touches nothing.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.source.text == other.source.text && self.variables == other.variables
+        // A checkout may end its lines otherwise, and to YAML that is the same.
+        let lines = |read: &Self| read.source.text.replace("\r\n", "\n");
+        lines(self) == lines(other) && self.variables == other.variables
     }
 }
 
@@ -70,6 +74,42 @@ impl Job<'_> {
             }
         }
         if problems.is_empty() { Ok((path, Read { source, variables })) } else { Err(Box::new((source, problems))) }
+    }
+
+    /// What is wrong with the files of variables that a change under review uses: each must be, byte for
+    /// byte, what a commit that may be checked out has, since what else lies in a workspace is not the
+    /// change's to show.
+    pub(super) async fn strange_variables(&self, unit: &Unit, head: &str) -> Option<Box<Unreadable>> {
+        let (path, source) = self.secretfile(&unit.file).ok().filter(|_| self.given.is_none())?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut problems = Vec::new();
+        for file in declared(&source, unit).into_iter().flat_map(|environment| environment.var_files) {
+            let bytes = match plain_file(&*self.session.disk, &folder, &file) {
+                Ok(bytes) => bytes,
+                Err(finding) => {
+                    problems.push(finding);
+                    continue;
+                }
+            };
+            if !self.is_committed(&beside_of(&unit.file, &file.value), &bytes, head).await {
+                problems.push(unusable(&file, "it is not known to be the one of the commit that is checked out"));
+            }
+        }
+        (!problems.is_empty()).then(|| Box::new((source, problems)))
+    }
+
+    async fn is_committed(&self, path: &str, bytes: &[u8], head: &str) -> bool {
+        let path = plain(Path::new(path));
+        let Some(forge) = &self.forge else {
+            let file = self.runner.workspace.join(path);
+            return matches!(local::tracks(&file, self.session.disk.as_ref()), Ok(Some(true)));
+        };
+        for commit in [self.runner.sha.as_str(), head].into_iter().filter(|commit| !commit.is_empty()) {
+            if matches!(forge.file_at(&path.to_string_lossy(), commit).await, Ok(Some(there)) if there == bytes) {
+                return true;
+            }
+        }
+        false
     }
 
     /// A unit as it stands at a commit or branch; `None` if the Secretfile is not there. A file of

@@ -125,10 +125,12 @@ impl Job<'_> {
 
     /// Why this commit must not be synced, if a newer one was.
     pub(super) async fn backwards(&self, opened: &Opened) -> Option<String> {
-        let (forge, last) = (self.forge.as_deref()?, opened.last_synced.as_deref()?);
-        if last == self.runner.sha {
-            return None;
-        }
+        let last = opened.last_synced.as_deref().filter(|last| *last != self.runner.sha)?;
+        let Some(forge) = self.forge.as_deref() else {
+            return Some(format!(
+                "{last} was synced before, and without a token nobody knows how this commit stands to it"
+            ));
+        };
         match forge.compare(last, &self.runner.sha).await {
             Ok(range) if range.relation == Relation::Behind => {
                 Some(format!("{last} was synced before and is newer than this commit"))

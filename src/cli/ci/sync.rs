@@ -98,28 +98,6 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// Why this commit is not synced: only the default branch's newest one is, so that nothing ever
-    /// goes backwards.
-    pub(super) async fn not_the_tip(&self) -> Result<Option<String>, Exit> {
-        self.behind_the_tip().await.map_err(|error| {
-            self.say.error(&format!("whether this is the newest commit is not known, so nothing is written: {error}"));
-            self.say.result("failed", Some(Exit::Error));
-            Exit::Error
-        })
-    }
-
-    /// The same, without a word.
-    pub(super) async fn behind_the_tip(&self) -> crate::forge::Result<Option<String>> {
-        let Some(forge) = self.forge.as_ref() else { return Ok(None) };
-        let tip = forge.default_branch_tip().await?;
-        if self.runner.git_ref != format!("refs/heads/{}", tip.branch) {
-            let here = &self.runner.git_ref;
-            return Ok(Some(format!("only `{}` is synced, this is {here}: nothing was done", tip.branch)));
-        }
-        let newer = tip.sha != self.runner.sha;
-        Ok(newer.then(|| format!("`{}` has moved on to {}: its own run syncs", tip.branch, tip.sha)))
-    }
-
     async fn sync_unit(
         &self,
         kind: Kind,
@@ -255,6 +233,9 @@ impl Job<'_> {
             Ok(read) => read,
             Err(bad) => return Err(self.refuse(unit, &bad.1, Exit::Invalid).await),
         };
+        if let Some(why) = self.another_checkout(unit, &read).await {
+            return Err(self.refuse_checkout(unit, &why).await);
+        }
         let as_text = self.load(unit, &read, Reader::Head).manifest;
         let Read { source, variables } = read;
         let environment = |name: &str| self.session.environment.get(name).map(str::to_owned);
@@ -269,6 +250,9 @@ impl Job<'_> {
         let Some(manifest) = loaded.manifest else {
             return Err(self.refuse(unit, &loaded.diagnostics, Exit::Invalid).await);
         };
+        if let Some(why) = self.planted_beside(unit, &manifest.providers).await {
+            return Err(self.refuse_checkout(unit, &why).await);
+        }
         let lacking = self.lacking(&manifest);
         if !lacking.is_empty() {
             return Err(self.refuse(unit, &lacking, Exit::Invalid).await);
@@ -293,6 +277,13 @@ impl Job<'_> {
         let line = |finding: &Diagnostic| format!("- line {}: {}\n", finding.span.line, words(&finding.message));
         self.nothing_written(unit, title, &findings.iter().map(line).collect::<String>(), annotations).await;
         exit
+    }
+
+    /// What is checked out is not what is to be synced.
+    async fn refuse_checkout(&self, unit: &Unit, why: &str) -> Exit {
+        self.say.error(why);
+        self.nothing_written(unit, "Not synced: another checkout", &format!("{}\n", words(why)), Vec::new()).await;
+        Exit::Error
     }
 
     /// The journal or the lock cannot be used.

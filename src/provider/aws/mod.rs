@@ -77,6 +77,8 @@ pub struct AwsSettings {
     pub web_identity: Option<WebIdentity>,
     /// Where credentials may go beside AWS itself and `endpoint_url`.
     pub hosts: Hosts,
+    /// Whether a pull request steers the run: then a profile names no host and starts no program.
+    pub steered: bool,
 }
 
 /// What the AWS providers of one run share: quotas and connections.

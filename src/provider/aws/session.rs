@@ -1,12 +1,13 @@
 //! One identity in one region: finds credentials, learns who we are, makes every call.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::identity::IdentityCache;
 use aws_config::meta::region::ProvideRegion;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -14,13 +15,14 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_smithy_http_client::{Builder as HttpBuilder, ConnectorBuilder, proxy::ProxyConfig, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::origin::Origin;
+use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::error::{Attempt, explain};
@@ -161,6 +163,9 @@ async fn configure(settings: &AwsSettings, shared: &AwsShared, region: &Region, 
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
+    if settings.steered && is_by_profile(settings).await {
+        refuse_programs(settings).await?;
+    }
     if settings.web_identity.is_some() {
         loader = loader.no_credentials();
     } else if settings.auth_kind == AuthKind::Static || settings.access_key_id.is_some() {
@@ -175,7 +180,8 @@ async fn configure(settings: &AwsSettings, shared: &AwsShared, region: &Region, 
         return Err(missing("role_arn", "oidc"));
     }
     let mut config = loader.load().await;
-    if let Some(url) = config.endpoint_url() {
+    // An address of the environment is known already; what is left comes from a profile.
+    if let Some(url) = config.endpoint_url().filter(|_| !settings.steered) {
         gate.name(url);
     }
     if let Some(with) = &settings.web_identity {
@@ -199,6 +205,42 @@ async fn configure(settings: &AwsSettings, shared: &AwsShared, region: &Region, 
     // A login of our own needs no cache of the SDK's, but the role that it assumes does.
     let cache = IdentityCache::lazy().build();
     Ok(config.into_builder().credentials_provider(provider).identity_cache(cache).build())
+}
+
+/// Whether the credentials may come from a profile, where the SDK looks after the environment
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>).
+async fn is_by_profile(settings: &AwsSettings) -> bool {
+    let given =
+        settings.web_identity.is_some() || settings.auth_kind == AuthKind::Static || settings.access_key_id.is_some();
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    !given && (settings.profile.is_some() || environment.provide_credentials().await.is_err())
+}
+
+/// Most profiles that one may go through.
+const PROFILES_MAX: usize = 20;
+
+/// A profile may start a program for its keys
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html>); none is started
+/// for a pull request.
+async fn refuse_programs(settings: &AwsSettings) -> Result<()> {
+    let (fs, env) = (Fs::real(), Env::real());
+    let chosen = settings.profile.clone().map(Cow::Owned);
+    // Files that cannot be read give no credentials either.
+    let Ok(profiles) = profile::load(&fs, &env, &Default::default(), chosen).await else { return Ok(()) };
+    let mut next = Some(profiles.selected_profile());
+    for _ in 0..PROFILES_MAX {
+        let Some(profile) = next.and_then(|name| profiles.get_profile(name)) else { return Ok(()) };
+        if profile.get("credential_process").is_some() {
+            let message = format!(
+                "the profile `{}` has a `credential_process`, and for a pull request no program is started; give the \
+                 job a role for plans (`aws_plan_role`) or keys in its environment",
+                profile.name()
+            );
+            return Err(Error::new(ErrorKind::Unauthenticated, message));
+        }
+        next = profile.get("source_profile").filter(|source| *source != profile.name());
+    }
+    Ok(())
 }
 
 /// With the credentials that a token is exchanged for. Asked for here, so that a refusal is told as it

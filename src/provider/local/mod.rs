@@ -32,6 +32,15 @@ use tokio::sync::oneshot;
 
 pub use self::edit::{edited, names_in, value_in};
 
+/// Whether git tracks a file, in the work tree that it lies in; `None` where there is no work tree.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] if there is one and what it tracks cannot be told.
+pub fn tracks(file: &Path, disk: &dyn Disk) -> Result<Option<bool>> {
+    let Some(folder) = file.parent() else { return Ok(None) };
+    Ok(git::WorkTree::of(folder, disk)?.map(|tree| tree.tracks(file)))
+}
+
 use self::batch::{Edit, Question, Shared};
 use self::sidecar::{FOREIGN, Standing};
 use super::{

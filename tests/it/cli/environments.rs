@@ -177,7 +177,7 @@ fn files_of_variables_stay_in_the_folder_and_are_told_by_their_line() {
     std::os::unix::fs::symlink(outside.path("secret.yml"), stage.sandbox.path("environments/prod.yml")).unwrap();
     insta::assert_snapshot!(stage.told(3, &["validate", "--environment", "prod"]), @"
     --- stderr
-    error[bad-var-file]: the file of variables `environments/prod.yml` cannot be used: a link leads it out of the folder of the Secretfile
+    error[bad-var-file]: the file of variables `environments/prod.yml` cannot be used: a symbolic link stands in its path; name the file itself
      --> Secretfile.yml:7:17
       |
     7 |     var_files: [environments/prod.yml]

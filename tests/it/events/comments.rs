@@ -75,6 +75,17 @@ fn a_writer_has_the_merge_result_planned_at_exact_commits() {
     assert_eq!(self::answers(&stage, pull).len(), 2);
 }
 
+#[test]
+fn a_sync_that_stands_on_another_commit_than_the_tip_asks_nobody() {
+    let (stage, _, pull, _) = opened();
+    // The workflow checked out the pull request's head.
+    stage.checkout(&super::secretfile().replace("${app_name}/api-key", "${app_name}/elsewhere"));
+    let ran = say(&stage, "manager", pull, "/secretzero sync", &[]);
+    assert_eq!((ran.code, stage.aws.total()), (Some(1), 0), "{ran:?}");
+    let answer = answers(&stage, pull).pop().unwrap();
+    assert!(answer.contains("Not synced: another checkout") && answer.contains("is not that of"), "{answer}");
+}
+
 /// What is done to a pull request before someone asks.
 type Act = fn(&Stage, u64);
 

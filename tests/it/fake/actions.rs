@@ -79,11 +79,13 @@ impl FakeActions {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the runner puts into a job with `id-token: write`.
+    /// What the runner puts into a job with `id-token: write`, after a push to the default branch.
     pub(crate) fn env(&self) -> BTreeMap<String, String> {
         let pairs = [
             ("GITHUB_ACTIONS", "true".to_owned()),
             ("GITHUB_EVENT_NAME", "push".to_owned()),
+            ("GITHUB_EVENT_PATH", crate::sandbox::PUSH.to_owned()),
+            ("GITHUB_REF", "refs/heads/main".to_owned()),
             ("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/idtoken/77?api-version=2.0", self.url)),
             ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", BEARER.to_owned()),
         ];

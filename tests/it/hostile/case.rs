@@ -22,6 +22,8 @@ pub(super) struct Case {
     pub(super) head: Option<Vec<u8>>,
     /// Other files that it brings.
     pub(super) files: BTreeMap<String, String>,
+    /// Files that an earlier step of the job left in the workspace.
+    pub(super) untracked: BTreeMap<String, String>,
     /// Symbolic links that it brings.
     pub(super) links: BTreeMap<String, String>,
     /// Name of the event.
@@ -75,6 +77,7 @@ impl Case {
             "bytes",
             "files",
             "links",
+            "untracked",
             "event",
             "payload",
             "raw_payload",
@@ -107,6 +110,7 @@ impl Case {
             head: head(&name, &base, &file),
             base,
             files: map("files"),
+            untracked: map("untracked"),
             links: map("links"),
             event: text("event").unwrap_or_else(|| "pull_request".into()),
             payload: file["payload"].clone(),

@@ -96,6 +96,9 @@ impl Stage {
             fs::create_dir_all(at.parent().unwrap()).unwrap();
             std::os::unix::fs::symlink(target.replace("OUTSIDE", &self.path("outside")), at).unwrap();
         }
+        for (path, text) in &self.case.untracked {
+            self.sandbox.write(&format!("work/{path}"), text);
+        }
         self.sandbox.write("outside/keep", "of the runner");
         self.sandbox.write("outside/.env", "OWN=runner-file-canary-3b\n");
     }

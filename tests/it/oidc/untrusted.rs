@@ -88,13 +88,35 @@ fn no_event_of_a_pull_request_lets_a_command_reach_a_store() {
     bait.nothing_leaves("a ref of a pull request", &environment);
 }
 
+/// A branch that somebody pushed is no more reviewed than a pull request.
 #[test]
-fn nor_does_a_merge_request_of_gitlab_or_a_branch_that_nobody_protects() {
+fn nor_does_a_push_a_dispatch_or_a_schedule_on_another_branch() {
     let bait = Bait::new();
-    let protected = ("CI_COMMIT_REF_PROTECTED", "true");
+    for (event, git_ref) in [
+        ("push", "refs/heads/feature"),
+        ("push", "refs/tags/v1"),
+        ("push", "refs/heads/gh-readonly-queue/main/pr-1-0123"),
+        ("workflow_dispatch", "refs/heads/feature"),
+        ("schedule", "refs/heads/feature"),
+    ] {
+        let environment = bait.environment(&[("GITHUB_EVENT_NAME", event), ("GITHUB_REF", git_ref)]);
+        bait.nothing_leaves(git_ref, &environment);
+    }
+    let mut untold = bait.environment(&[]);
+    untold.remove("GITHUB_EVENT_PATH");
+    bait.nothing_leaves("no payload", &untold);
+}
+
+#[test]
+fn nor_does_a_merge_request_of_gitlab_or_a_branch_that_is_not_the_default_one() {
+    let bait = Bait::new();
+    let (protected, push) = (("CI_COMMIT_REF_PROTECTED", "true"), ("CI_PIPELINE_SOURCE", "push"));
+    let (main, default) = (("CI_COMMIT_BRANCH", "main"), ("CI_DEFAULT_BRANCH", "main"));
     for (what, pairs) in [
-        ("merge request", [protected, ("CI_PIPELINE_SOURCE", "merge_request_event")]),
-        ("unprotected", [("CI_COMMIT_REF_PROTECTED", "false"), ("CI_PIPELINE_SOURCE", "push")]),
+        ("merge request", [protected, ("CI_PIPELINE_SOURCE", "merge_request_event"), main, default]),
+        ("unprotected", [("CI_COMMIT_REF_PROTECTED", "false"), push, main, default]),
+        ("another branch", [protected, push, ("CI_COMMIT_BRANCH", "release"), default]),
+        ("a tag", [protected, push, ("CI_COMMIT_TAG", "v1"), default]),
     ] {
         let mut environment = bait.environment(&pairs);
         environment.retain(|name, _| !name.starts_with("GITHUB_") && !name.starts_with("ACTIONS_"));

@@ -249,7 +249,8 @@ async fn a_signed_token_of_its_own_is_shown_as_the_role_of_a_sync_and_in_a_pull_
     let jwt = issuer.mint(&claims("vault", "repo:acme/shop"));
     let doctor = |roles: &str, event: &str| {
         let auth = format!("kind: oidc, config: {{url: URL, {roles}, jwt: '${{CI_JWT}}'}}");
-        let sandbox = folder(&auth, &proxy).env([("CI_JWT", jwt.as_str()), ("GITHUB_EVENT_NAME", event)]);
+        let job = [("GITHUB_REF", "refs/heads/main"), ("GITHUB_EVENT_PATH", crate::sandbox::PUSH)];
+        let sandbox = folder(&auth, &proxy).env([("CI_JWT", jwt.as_str()), ("GITHUB_EVENT_NAME", event)]).env(job);
         let ran = sandbox.run(&["doctor"]);
         format!("{}{}", ran.stdout, ran.stderr)
     };

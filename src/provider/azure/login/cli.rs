@@ -1,6 +1,8 @@
 //! Whoever is logged in with `az login`, asked through the Azure CLI itself
 //! (<https://learn.microsoft.com/cli/azure/account#az-account-get-access-token>).
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf, absolute};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use tokio::process::Command;
 
 use super::{Failure, Token};
 use crate::clock::{Clock as _, SystemClock};
+use crate::environment::Environment;
+use crate::oidc::Phase;
 use crate::provider::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 
@@ -25,9 +29,22 @@ struct Printed {
     expires_on: Option<i64>,
 }
 
-/// A token of the CLI's login.
-pub(super) async fn token(tenant: Option<&str>, scope: &str) -> Result<Token, Failure> {
+/// A token of the CLI's login. The CLI stands in no checkout when it starts, since it would look there
+/// for modules and settings; and for a pull request it is not looked for in one.
+pub(super) async fn token(
+    tenant: Option<&str>,
+    scope: &str,
+    environment: &Environment,
+    phase: Phase,
+) -> Result<Token, Failure> {
     let mut command = Command::new(if cfg!(windows) { "az.cmd" } else { "az" });
+    command.current_dir("/");
+    if let Some(folder) = environment.filled("AZURE_CONFIG_DIR").and_then(|folder| absolute(folder).ok()) {
+        command.env("AZURE_CONFIG_DIR", folder);
+    }
+    if phase == Phase::Plan {
+        command.env("PATH", outside_of_checkouts(environment));
+    }
     command.args(["account", "get-access-token", "--output", "json", "--scope", scope]);
     if let Some(tenant) = tenant {
         command.arg(format!("--tenant={tenant}"));
@@ -46,4 +63,39 @@ pub(super) async fn token(tenant: Option<&str>, scope: &str) -> Result<Token, Fa
     })?;
     let left = printed.expires_on.map_or(0, |end| end.saturating_sub(SystemClock.now().as_second()));
     Ok(Token::new(SecretValue::from(printed.access_token), Duration::from_secs(u64::try_from(left).unwrap_or(0))))
+}
+
+/// Variables that name the folder of a checkout.
+const CHECKOUTS: [&str; 2] = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"];
+
+/// The folders of `PATH` that lie in no checkout, wherever their links lead. Relative ones count from a
+/// checkout, where a job starts.
+fn outside_of_checkouts(environment: &Environment) -> OsString {
+    let named = CHECKOUTS.iter().filter_map(|name| environment.filled(name));
+    let checkouts: Vec<PathBuf> = named.chain(["."]).filter_map(|path| Path::new(path).canonicalize().ok()).collect();
+    let is_outside = |folder: &PathBuf| {
+        let real = folder.canonicalize().ok().filter(|_| folder.is_absolute());
+        real.is_some_and(|real| !checkouts.iter().any(|top| top.parent().is_some() && real.starts_with(top)))
+    };
+    let folders = std::env::split_paths(environment.get("PATH").unwrap_or_default());
+    std::env::join_paths(folders.filter(is_outside)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn no_program_is_looked_for_in_a_checkout() {
+        let (checkout, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let inside = checkout.path().join("bin");
+        std::fs::create_dir(&inside).unwrap();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let path = format!("{}:.:bin::{}:/does/not/exist", text(&inside), text(tools.path()));
+        let pairs = [("PATH".to_owned(), path), ("GITHUB_WORKSPACE".to_owned(), text(checkout.path()))];
+        assert_eq!(outside_of_checkouts(&Environment::of(pairs)), OsString::from(tools.path()));
+        assert!(outside_of_checkouts(&Environment::of([])).is_empty());
+    }
 }

@@ -259,7 +259,9 @@ impl Login {
                 Ok(self.vouched(tenant, client, scope, || tokens.token(audience)).await?)
             }
             Source::Machine { client } => self.of_machine(client.as_deref(), scope).await,
-            Source::Cli { tenant } => cli::token(tenant.as_deref(), scope).await,
+            Source::Cli { tenant } => {
+                cli::token(tenant.as_deref(), scope, &self.environment, self.trades.phase()).await
+            }
             Source::Incomplete(lack) => Err(Error::new(ErrorKind::Unauthenticated, lack.clone()).into()),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::file::{parse, wrong};
 use super::{Granted, Wire, jwt, metadata, missing, origin, wire};
 use crate::disk::Disk;
-use crate::oidc::TokenSource;
+use crate::oidc::{Phase, TokenSource};
 use crate::provider::gcp::session::segment;
 use crate::provider::gcp::{AuthKind, GcpSettings, GcpShared};
 use crate::provider::{Error, ErrorKind, Result};
@@ -115,10 +115,20 @@ pub(super) fn email_of(lender: &str) -> &str {
     last.split(':').next().unwrap_or_default()
 }
 
-/// A file that a provider block names: it may lead to Google and to `allowed_hosts` only.
+/// A file that a provider block names.
 fn named(settings: &GcpSettings, shared: &GcpShared, path: &Path, wire: &Wire) -> Result<Found> {
     let bytes = read(shared.disk.as_ref(), path)?;
-    let mut found = parse(&bytes, path)?;
+    confined(parse(&bytes, path)?, settings, wire)
+}
+
+/// A file that the environment names: whoever starts the run may lead it elsewhere, a pull request not.
+fn given(settings: &GcpSettings, shared: &GcpShared, path: &Path, bytes: &[u8], wire: &Wire) -> Result<Found> {
+    let found = parse(bytes, path)?;
+    if shared.trades.phase() == Phase::Plan { confined(found, settings, wire) } else { Ok(found) }
+}
+
+/// What was found may lead to Google and to `allowed_hosts` only.
+fn confined(mut found: Found, settings: &GcpSettings, wire: &Wire) -> Result<Found> {
     found.hosts.clear();
     if let Base::External(External { subject: Subject::Url { url, .. }, .. }) = &found.base {
         // The issuer of GitHub's tokens is named by the runner's own environment.
@@ -136,12 +146,12 @@ async fn ambient(settings: &GcpSettings, shared: &GcpShared, wire: &Wire) -> Res
     let environment = &settings.environment;
     if let Some(path) = environment.filled("GOOGLE_APPLICATION_CREDENTIALS") {
         let path = Path::new(path);
-        return parse(&read(shared.disk.as_ref(), path)?, path);
+        return given(settings, shared, path, &read(shared.disk.as_ref(), path)?, wire);
     }
     if let Some(path) = well_known(settings)
         && let Ok(Some(bytes)) = shared.disk.read(&path, FILE_BYTES_MAX)
     {
-        return parse(&bytes, &path);
+        return given(settings, shared, &path, &bytes, wire);
     }
     let host = environment.filled("GCE_METADATA_HOST").unwrap_or(metadata::HOST).to_owned();
     let project = metadata::project(wire, &host).await;
