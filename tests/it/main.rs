@@ -54,6 +54,8 @@ mod hosts;
 mod job;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod large_comment;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod law;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod leaks;

@@ -9,7 +9,7 @@ use super::unit::{Unit, is_pattern, matcher};
 use crate::cli::exit::Exit;
 use crate::cli::show::plural;
 use crate::forge::{Conclusion, Forge};
-use crate::manifest::{Manifest, environments};
+use crate::manifest::{Law, environments, secret_names};
 use crate::render::code;
 
 /// Most Secretfiles that are looked for.
@@ -21,8 +21,10 @@ const NAMES_MAX: usize = 100;
 /// A Secretfile of the base that the change does not have, in one environment.
 pub(super) struct Gone {
     unit: Unit,
-    /// What it declared; `None` if it was no valid Secretfile.
-    pub(super) law: Option<Manifest>,
+    /// What it demanded, or why that cannot be told.
+    pub(super) law: Result<Law, String>,
+    /// Its secrets, in the order of the file.
+    pub(super) names: Vec<String>,
 }
 
 impl Job<'_> {
@@ -52,20 +54,25 @@ impl Job<'_> {
 
     async fn units_at(&self, forge: &dyn Forge, file: &str, at: &str) -> Result<Vec<Gone>, Unknown> {
         let bare = Unit { file: file.to_owned(), environment: self.inputs.environment.clone(), label: String::new() };
-        let read = self.read_at(forge, &bare, at).await.map_err(|error| Unknown(error.to_string()))?;
-        let Some(Ok(read)) = read else { return Ok(Vec::new()) };
-        let declared = environments(&read.source);
-        let names = match declared.is_empty() || !bare.environment.is_empty() {
+        let standing = self.read_at(forge, &bare, at).await.map_err(|error| Unknown(error.to_string()))?;
+        let Some(Ok(standing)) = standing else { return Ok(Vec::new()) };
+        let source = &standing.read.source;
+        let (names, _) = secret_names(source);
+        let declared = environments(source);
+        let environments = match declared.is_empty() || !bare.environment.is_empty() {
             true => vec![bare.environment.clone()],
             false => declared.into_iter().map(|one| one.name.value).collect(),
         };
         let mut gone = Vec::new();
-        for environment in names {
+        for environment in environments {
             let label = if environment.is_empty() { file.to_owned() } else { format!("{file}, {environment}") };
             let unit = Unit { environment, label, ..bare.clone() };
-            let read = self.read_at(forge, &unit, at).await.map_err(|error| Unknown(error.to_string()))?;
-            let law = read.and_then(Result::ok).and_then(|read| self.law(&unit, &read));
-            gone.push(Gone { unit, law });
+            let standing = self.read_at(forge, &unit, at).await.map_err(|error| Unknown(error.to_string()))?;
+            let law = match &standing {
+                Some(Ok(standing)) => self.law(&unit, standing),
+                _ => Err(format!("the policies of `{file}` in the base branch cannot be read")),
+            };
+            gone.push(Gone { unit, law, names: names.clone() });
         }
         Ok(gone)
     }
@@ -79,7 +86,7 @@ impl Job<'_> {
         }
         summary
             .push_str("Nothing is deleted in any store; what it declared is no longer synced, rotated or checked.\n");
-        let names: Vec<&str> = gone.law.iter().flat_map(|law| &law.secrets).map(|s| s.name.value.as_str()).collect();
+        let names = &gone.names;
         if !names.is_empty() {
             let listed: Vec<String> = names.iter().take(NAMES_MAX).map(|name| code(name)).collect();
             let rest = match names.len().saturating_sub(NAMES_MAX) {

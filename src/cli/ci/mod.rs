@@ -11,6 +11,7 @@ mod given;
 mod gone;
 mod hint;
 pub mod inputs;
+mod law;
 mod lock;
 mod planted;
 mod pull_request;
