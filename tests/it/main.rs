@@ -81,12 +81,16 @@ mod readme;
 mod repository;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod review;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod runner;
 mod sandbox;
 mod schema;
 mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod steered;
 mod trust;
 #[cfg(feature = "vault")]
 mod vault;

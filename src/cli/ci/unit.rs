@@ -105,7 +105,7 @@ impl Job<'_> {
             }
         }
         // The change chooses these names; none may speak to the log, the check or a terminal.
-        if let Some(odd) = found.iter().find(|path| plain(path) != **path || path.contains(['\n', '`'])) {
+        if let Some(odd) = found.iter().find(|path| is_odd(path)) {
             let message =
                 format!("{} matches a path with characters that steer or hide text: {}", quote(pattern), quote(odd));
             return Err(problem("odd-path", message, "rename it"));
@@ -140,6 +140,11 @@ pub(super) fn matcher(pattern: &str) -> Result<GlobMatcher, Diagnostic> {
     let help = "such as `services/*/Secretfile.yml` or `**/Secretfile.yml`";
     let told = |error: globset::Error| problem("odd-pattern", format!("{}: {}", quote(pattern), error.kind()), help);
     glob.map(|glob| glob.compile_matcher()).map_err(told)
+}
+
+/// Whether a path holds what steers a terminal, a runner's log or Markdown, or hides text.
+pub(super) fn is_odd(path: &str) -> bool {
+    plain(path) != path || path.contains(['\n', '`']) || ["::", "##["].iter().any(|command| path.contains(command))
 }
 
 pub(super) fn is_pattern(text: &str) -> bool {
