@@ -1,5 +1,6 @@
 //! What a job works on: each Secretfile that `files` names or matches, in each of its environments.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -51,7 +52,17 @@ impl Job<'_> {
             return Err(problem("too-many-files", message, "split them over several jobs"));
         }
         let several = self.inputs.files.len() > 1 || self.inputs.files.iter().any(|file| is_pattern(file));
-        Ok(files.iter().flat_map(|file| self.environments(file, several)).collect())
+        let units: Vec<Unit> = files.iter().flat_map(|file| self.environments(file, several)).collect();
+        // The change chooses paths and environments; two of one label would share a check, and the last
+        // result would cover the other.
+        let mut labels = BTreeSet::new();
+        match units.iter().find(|unit| !labels.insert(unit.label.as_str())) {
+            Some(unit) => {
+                let message = format!("{} names two checks of this job", quote(&unit.label));
+                Err(problem("odd-path", message, "rename one of the Secretfiles"))
+            }
+            None => Ok(units),
+        }
     }
 
     /// One Secretfile in the environment that the job names, else in each that the file declares.
