@@ -124,3 +124,23 @@ fn without_a_token_the_plan_is_shown_and_nothing_passes() {
         serde_json::json!({ "action": "checks_requested", "merge_group": { "head_sha": "c0ffee", "base_sha": "b" } });
     assert_eq!(stage.job("merge_group", &queue, "c0ffee", &inputs).code, Some(1));
 }
+
+#[test]
+fn a_merge_queue_is_judged_by_the_branch_that_it_leads_to() {
+    let stage = Stage::new();
+    let (lax, strict) = (secretfile("", ""), secretfile("", LONG).replace("length: 24", "length: 48"));
+    stage.github.commit("main", &[("Secretfile.yml", lax.as_bytes())]);
+    stage.github.commit("release", &[("Secretfile.yml", strict.as_bytes())]);
+    let sha = stage.github.commit("change", &[("Secretfile.yml", lax.as_bytes())]);
+    stage.checkout(&lax);
+    let inputs = [("base_branches", "release")];
+    let queue = |base: &str| {
+        let group = serde_json::json!({ "head_sha": sha, "base_sha": sha, "base_ref": base });
+        serde_json::json!({ "action": "checks_requested", "merge_group": group })
+    };
+    let ran = stage.job("merge_group", &queue("refs/heads/release"), &sha, &inputs);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert_eq!(stage.github.checks().pop().unwrap().conclusion.as_deref(), Some("failure"));
+    let ran = stage.job("merge_group", &queue("refs/heads/main"), &sha, &inputs);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}

@@ -81,10 +81,11 @@ impl Job<'_> {
         self.review(review).await
     }
 
-    /// A merge queue: the same checks, offline, so that a required check always reports.
-    pub(super) async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
+    /// A merge queue: the same checks, offline, so that a required check always reports. The branch that
+    /// it leads to decides, as in the pull requests before.
+    pub(super) async fn merge_group(&self, head: &str, base: &str) -> Result<Exit, Exit> {
         let offline = Some("A merge queue runs without credentials; the pull requests were planned before.".into());
-        let (base, phase, elders) = (String::new(), Phase::Plan, Vec::new());
+        let (base, phase, elders) = (base.to_owned(), Phase::Plan, Vec::new());
         self.review(Review { number: None, head, base, offline, phase, own: false, elders }).await
     }
 
