@@ -100,6 +100,33 @@ const AWS: &[&str] = &[
     ".csp.hci.ic.gov",
     ".api.aws.hci.ic.gov",
 ];
+/// AWS's partitions: how their regions begin, their names and the domain of their services
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>; the
+/// list is the one that the SDKs carry). The first is for regions that begin otherwise.
+const AWS_PARTITIONS: [(&str, &str, &str); 8] = [
+    ("", "aws", "amazonaws.com"),
+    ("cn-", "aws-cn", "amazonaws.com.cn"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ("eusc-", "aws-eusc", "amazonaws.eu"),
+];
+
+/// The partition of a region, such as `aws-cn`.
+#[must_use]
+pub fn aws_partition(region: &str) -> &'static str {
+    let named = AWS_PARTITIONS.iter().find(|(prefix, ..)| !prefix.is_empty() && region.starts_with(prefix));
+    named.map_or("aws", |(_, partition, _)| partition)
+}
+
+/// The domain of a partition's services, such as `amazonaws.com.cn`.
+#[must_use]
+pub fn aws_domain(partition: &str) -> &'static str {
+    AWS_PARTITIONS.iter().find(|(_, name, _)| *name == partition).map_or("amazonaws.com", |(.., domain)| domain)
+}
+
 /// The public cloud and the sovereign ones
 /// (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
 const AZURE: &[&str] = &[".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"];
@@ -243,6 +270,19 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn a_region_of_aws_has_a_partition_and_that_a_domain() {
+        for (region, partition, domain) in [
+            ("us-east-1", "aws", "amazonaws.com"),
+            ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
+            ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
+            ("eusc-de-east-1", "aws-eusc", "amazonaws.eu"),
+            ("us-isob-east-1", "aws-iso-b", "sc2s.sgov.gov"),
+        ] {
+            assert_eq!((aws_partition(region), aws_domain(partition)), (partition, domain));
+        }
+    }
 
     #[test]
     fn only_https_and_this_machine_are_addresses() {

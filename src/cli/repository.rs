@@ -44,7 +44,7 @@ fn github_issuer(server: &str) -> String {
     let host = server.trim_end_matches('/').trim_start_matches("https://");
     match host.strip_suffix(".ghe.com") {
         Some(name) => format!("https://token.actions.{name}.ghe.com"),
-        None if host == "github.com" => Forge::Github.public_issuer().to_owned(),
+        None if host == "github.com" => Forge::Github.public_issuer().unwrap_or_default().to_owned(),
         None => format!("https://{host}/_services/token"),
     }
 }
@@ -85,7 +85,7 @@ fn of_git(session: &Session) -> Option<Found> {
     };
     let issuer = forge.map(|forge| match forge {
         Forge::Github => github_issuer(&format!("https://{host}")),
-        Forge::Gitlab => format!("https://{host}"),
+        Forge::Gitlab | Forge::Service => format!("https://{host}"),
     });
     Some(Found { forge, issuer, repository: Repository { path, ..Repository::default() }, branch })
 }

@@ -35,7 +35,7 @@ pub(super) async fn rotate(session: &Session, args: &RotateArgs) -> Result<Exit,
     job.no_external(&args.stores.secret)?;
     let mut prepared = job.prepare(depth(args.dry_run)).await;
     let next = next_due(&prepared.plan);
-    prepared.retain(|plan| is_rotation(plan) || is_overdue(plan));
+    prepared.retain(|plan| is_rotation(plan) || is_overdue(plan) || (args.force && has_held(plan)));
     let mut later = rotations(&prepared.plan);
     prepared.limit_rotations(args.max_rotations.unwrap_or(usize::MAX));
     let now = rotations(&prepared.plan);
@@ -57,6 +57,11 @@ fn rotations(plan: &Plan) -> Vec<String> {
 fn is_overdue(plan: &SecretPlan) -> bool {
     let idle = !plan.targets.iter().any(|target| target.action.is_change());
     plan.hold.is_some() || (idle && plan.due.is_some_and(|due| due.overdue))
+}
+
+/// Whether a place is held, or could not be asked: what was to be rotated and is not must be told.
+fn has_held(plan: &SecretPlan) -> bool {
+    plan.targets.iter().any(|target| target.action == Action::Held)
 }
 
 /// What `rotate` says when it has nothing to do.

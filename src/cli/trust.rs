@@ -10,8 +10,9 @@ use super::repository;
 use super::session::Session;
 use super::show::plural;
 use crate::diagnostic::{Diagnostic, Severity, Source, render};
+use crate::hosts::aws_partition;
 use crate::trust::lint::{Known, Linted, compare, lint};
-use crate::trust::{Account, Cloud, Forge, Form, Generated, Phase, Repository, Trusted, generate};
+use crate::trust::{Account, Cloud, Forge, Form, Generated, Phase, Repository, Trusted, audience_at, generate};
 
 /// `secretzero trust`.
 pub(super) fn trust(session: &Session, command: &TrustCommand) -> Result<Exit, Exit> {
@@ -40,29 +41,51 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
         .issuer
         .clone()
         .or_else(|| found.issuer.clone().filter(|_| args.forge.is_none() || Some(forge) == found.forge));
-    let issuer = issuer.unwrap_or_else(|| forge.public_issuer().to_owned());
+    let issuer = issuer.or_else(|| forge.public_issuer().map(str::to_owned)).unwrap_or_default();
+    let repository_id = args.repository_id.clone().or_else(|| here(&found.repository.id));
+    if forge == Forge::Service && (issuer.is_empty() || repository_id.is_none()) {
+        let help = "give `--issuer https://…` and `--repository-id ID`, as the service's configuration has them";
+        return Err(session.fail(
+            Exit::Error,
+            "the service's tokens name its address and the repository's number",
+            help,
+        ));
+    }
     if !issuer.starts_with("https://") || issuer.ends_with('/') {
         let reason = format!("`{issuer}` is no issuer: tokens name it with `https://` and without a `/` at the end");
         return Err(session.fail(Exit::Error, &reason, "write `--issuer` as the token's `iss`"));
     }
     let branch = args.branch.clone().or_else(|| here(&found.branch));
+    let branch = branch.map(|branch| branch.trim_start_matches("refs/heads/").to_owned());
+    for (flag, name) in [("--branch", branch.as_ref()), ("--environment", session.common.environment.as_ref())] {
+        // No branch is called so, and an environment that is would look like a pattern.
+        if let Some(name) = name.filter(|name| name.is_empty() || name.contains(['*', '?']) || name.contains('\n')) {
+            let reason = format!("`{flag} {name}` names no single branch or environment");
+            return Err(session.fail(Exit::Error, &reason, "write its whole name, and run again for each further one"));
+        }
+    }
     // Our exchanges with Vault ask for tokens made for its address.
-    let vault =
-        session.environment.filled("VAULT_ADDR").filter(|_| args.cloud == args::Cloud::Vault).map(str::to_owned);
+    let variable = |name: &str| session.environment.filled(name);
+    let usual = match args.cloud {
+        args::Cloud::Vault => variable("VAULT_ADDR").map(str::to_owned),
+        args::Cloud::Azure => variable("AZURE_AUTHORITY_HOST").map(|host| audience_at(host).to_owned()),
+        args::Cloud::Aws | args::Cloud::Gcp => None,
+    };
     let mut generated = Generated::default();
     for phase in args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![phase.into()]) {
         let trusted = Trusted {
             forge,
             issuer: issuer.clone(),
+            host: args.host.clone().unwrap_or_else(|| server(session)),
             repository: Repository {
                 path: path.clone(),
-                id: args.repository_id.clone().or_else(|| here(&found.repository.id)),
+                id: repository_id.clone(),
                 owner_id: args.owner_id.clone().or_else(|| here(&found.repository.owner_id)),
             },
             branch: branch.clone().unwrap_or_else(|| "main".to_owned()),
             environment: session.common.environment.clone(),
             phase,
-            audience: args.audience.clone().or_else(|| vault.clone()),
+            audience: args.audience.clone().or_else(|| usual.clone()),
             form: match args.subject_form {
                 args::SubjectForm::Names => Form::Names,
                 args::SubjectForm::Ids => Form::Ids,
@@ -70,9 +93,14 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
             },
             hardened: args.harden,
         };
+        if trusted.form == Form::Ids && trusted.repository.ids().is_none() && forge == Forge::Github {
+            let help =
+                "add `--repository-id` and `--owner-id`; `gh api repos/OWNER/NAME --jq '.id, .owner.id'` tells them";
+            return Err(session.fail(Exit::Error, "the form with ids needs the numbers of repository and owner", help));
+        }
         generated.extend(generate(args.cloud.into(), &trusted, &account(session, args)));
     }
-    if branch.is_none() {
+    if branch.is_none() && forge != Forge::Service {
         generated.say("`main` is taken for the default branch; name another with `--branch`");
     }
     tell(session, &[(args.cloud.into(), generated)]);
@@ -81,20 +109,26 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
 
 fn account(session: &Session, args: &GenerateArgs) -> Account {
     let region = session.environment.filled("AWS_REGION").unwrap_or_default();
-    let partitions = [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")];
-    let partition = partitions.into_iter().find(|(prefix, _)| region.starts_with(prefix));
     Account {
         id: args.account.clone(),
-        partition: partition.map(|(_, name)| name.to_owned()),
+        partition: Some(aws_partition(region).to_owned()),
         number: args.project_number.clone(),
         mount: args.mount.as_ref().map(|mount| mount.trim_matches('/').to_owned()),
     }
+}
+
+/// The host of the job's forge.
+fn server(session: &Session) -> String {
+    let url = ["GITHUB_SERVER_URL", "CI_SERVER_URL"].into_iter().find_map(|name| session.environment.filled(name));
+    let host = url.and_then(|url| url.split("://").nth(1)).map(|rest| rest.trim_end_matches('/').to_owned());
+    host.unwrap_or_else(|| "github.com".to_owned())
 }
 
 const fn forge(forge: args::Forge) -> Forge {
     match forge {
         args::Forge::Github => Forge::Github,
         args::Forge::Gitlab => Forge::Gitlab,
+        args::Forge::Secretzero => Forge::Service,
     }
 }
 

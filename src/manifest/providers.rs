@@ -190,6 +190,17 @@ fn is_role_arn(text: &str) -> bool {
         && name.bytes().all(letters)
 }
 
+/// Limits of a session
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
+const SESSION_POLICY_MAX: usize = 2_048;
+const POLICY_ARNS_MAX: usize = 10;
+
+/// Likewise: `[\w+=,.@-]{2,64}`.
+fn is_session_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    (2..=64).contains(&text.len()) && text.bytes().all(letter)
+}
+
 /// The e-mail address of a service account
 /// (<https://cloud.google.com/iam/docs/service-account-types>).
 fn is_account(text: &str) -> bool {
@@ -277,6 +288,15 @@ fn check(reader: &Reader, block: &ProviderBlock) {
             "region" if !is_region(text) => Some("is no region of AWS"),
             "role_arn" | "plan_role_arn" if !is_role_arn(text) => {
                 Some("is no ARN of a role, such as `arn:aws:iam::123456789012:role/secretzero`")
+            }
+            "session_name" if !is_session_name(text) => {
+                Some("is no name of a session: 2 to 64 letters, digits and `_+=,.@-` without blanks")
+            }
+            "session_policy" if text.chars().count() > SESSION_POLICY_MAX => {
+                Some("is longer than the 2,048 characters that a session takes")
+            }
+            "policy_arns" if text.split(',').filter(|arn| !arn.trim().is_empty()).count() > POLICY_ARNS_MAX => {
+                Some("names more than the 10 policies that a session takes")
             }
             "duration_seconds" if !text.parse::<u32>().is_ok_and(|n| (900..=43_200).contains(&n)) => {
                 Some("is no number of seconds from 900 to 43200")

@@ -16,6 +16,10 @@ use crate::trust::{Document, Generated, Phase, shell_argument, shell_word};
 /// (<https://cloud.google.com/iam/quotas>).
 const SECRETS_PER_CONDITION: usize = 6;
 
+/// Most bindings of one role to one principal that only their conditions tell apart (the same page); beyond
+/// it another role has the same permissions.
+const CONDITIONS_PER_ROLE: usize = 20;
+
 /// What a plan calls on a secret.
 const PLAN: &[&str] = &["secretmanager.secrets.get", "secretmanager.versions.get", "secretmanager.versions.list"];
 /// What a sync calls on it beside that.
@@ -27,7 +31,7 @@ const RETIRE: &[&str] = &["secretmanager.versions.destroy", "secretmanager.versi
 #[derive(Default)]
 struct Project<'m> {
     secrets: Vec<&'m SecretManagerSettings>,
-    /// Service accounts that reach it.
+    /// Who reaches it.
     members: BTreeSet<String>,
 }
 
@@ -75,25 +79,40 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     let mut text = String::new();
     for (project, Project { secrets, members }) in &projects {
         let word = shell_argument(project);
-        let _ = writeln!(text, "gcloud iam roles create {role} --project={word} --file={name}");
+        let placeholder = if several { format!("PROJECT_NUMBER_OF_{project}") } else { "PROJECT_NUMBER".to_owned() };
+        let conditions = conditions(secrets, number.unwrap_or(&placeholder));
+        let bound: Vec<(String, &[String])> = roles(&role, &conditions).collect();
+        for (role, _) in &bound {
+            let _ = writeln!(text, "gcloud iam roles create {role} --project={word} --file={name}");
+        }
         if phase == Phase::Sync {
             let _ =
                 writeln!(text, "gcloud iam roles create secretzeroCreate --project={word} --file=gcp-create-role.yaml");
         }
-        let placeholder = if several { format!("PROJECT_NUMBER_OF_{project}") } else { "PROJECT_NUMBER".to_owned() };
-        let conditions = conditions(secrets, number.unwrap_or(&placeholder));
         for member in members {
             if phase == Phase::Sync {
                 bind(&mut text, project, member, "secretzeroCreate", "None");
             }
-            for condition in &conditions {
+            for (role, condition) in bound.iter().flat_map(|(role, of)| of.iter().map(move |one| (role, one))) {
                 let condition = shell_word(&format!("expression={condition},title=secretzero-{}", phase.as_str()));
-                bind(&mut text, project, member, &role, &condition);
+                bind(&mut text, project, member, role, &condition);
             }
         }
     }
+    if text.contains("/subject/SUBJECT_OF_THE_") {
+        generated.say(
+            "a run logs in here as the pool's own principal: put the subject of its token for SUBJECT_OF_THE_…; \
+             `secretzero doctor` in such a run shows it",
+        );
+    }
     generated.documents.push(Document { name: format!("gcp-{}-bindings.sh", phase.as_str()), text });
     generated
+}
+
+/// `role`, `role2`, … with as many conditions as each takes.
+fn roles<'c>(role: &'c str, conditions: &'c [String]) -> impl Iterator<Item = (String, &'c [String])> {
+    let numbered = conditions.chunks(CONDITIONS_PER_ROLE).enumerate();
+    numbered.map(move |(at, of)| (if at == 0 { role.to_owned() } else { format!("{role}{}", at + 1) }, of))
 }
 
 fn role_document(name: &str, title: &str, permissions: &[&str]) -> Document {
@@ -109,15 +128,27 @@ fn bind(text: &mut String, project: &str, member: &str, role: &str, condition: &
         text,
         "gcloud projects add-iam-policy-binding {} \\\n  --member={} \\\n  --role={} \\\n  --condition={condition}\n",
         shell_argument(project),
-        shell_argument(&format!("serviceAccount:{member}")),
+        shell_argument(member),
         shell_argument(&format!("projects/{project}/roles/{role}")),
     );
 }
 
-/// Who logs in: for a sync whom the provider names, since a plan has an account of its own.
+/// Who logs in, as a policy names it: whom the provider block names for the phase, else an account of ours.
+/// Where a pool's own principal has access itself, it is the one with the run's subject.
 fn member(block: &ProviderBlock, project: &str, phase: Phase) -> String {
-    let named = block.setting("service_account").filter(|_| phase == Phase::Sync).map(str::to_owned);
-    named.unwrap_or_else(|| format!("secretzero-{}@{project}.iam.gserviceaccount.com", phase.as_str()))
+    let (own, other) = match phase {
+        Phase::Plan => ("plan_service_account", "service_account"),
+        Phase::Sync => ("service_account", "plan_service_account"),
+    };
+    let direct = block.setting("workload_identity_provider").filter(|_| block.setting(other).is_none());
+    match (block.setting(own), direct.and_then(|provider| provider.split_once("/providers/"))) {
+        (Some(account), _) => format!("serviceAccount:{account}"),
+        (None, Some((pool, _))) => {
+            let subject = format!("SUBJECT_OF_THE_{}", phase.as_str().to_uppercase());
+            format!("principal://iam.googleapis.com/{}/subject/{subject}", pool.trim_start_matches('/'))
+        }
+        (None, None) => format!("serviceAccount:secretzero-{}@{project}.iam.gserviceaccount.com", phase.as_str()),
+    }
 }
 
 /// Conditions that name the secrets and their versions, as many as are needed.

@@ -47,10 +47,10 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase) -> Generated {
     generated
 }
 
-/// What a path of a policy cannot say: `*` and `+` stand for the paths of others, `{{` and `${` are filled in
-/// by the server, and the rest ends the text
+/// What a path of a policy cannot say: `*`, and `+` where a segment begins, stand for the paths of others,
+/// `{{` and `${` are filled in by the server, and the rest ends the text
 /// (<https://developer.hashicorp.com/vault/docs/concepts/policies#policy-syntax>).
-const NOT_IN_A_PATH: [&str; 6] = ["\"", "\\", "*", "+", "{{", "${"];
+const NOT_IN_A_PATH: [&str; 5] = ["\"", "\\", "*", "{{", "${"];
 
 /// Targets that no policy can name exactly, with their secrets and lines.
 pub(super) fn refused(manifest: &Manifest) -> Vec<Diagnostic> {
@@ -66,6 +66,7 @@ pub(super) fn refused(manifest: &Manifest) -> Vec<Diagnostic> {
         };
         let odd = |text: &str| {
             let found = NOT_IN_A_PATH.into_iter().find(|odd| text.contains(odd));
+            let found = found.or_else(|| text.split('/').any(|segment| segment.starts_with('+')).then_some("+"));
             found.or_else(|| text.contains(char::is_control).then_some("a control character"))
         };
         let finding = |(setting, text): (&str, &String)| {

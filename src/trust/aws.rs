@@ -5,7 +5,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Account, Document, Forge, Generated, Phase, Trusted, one_or_all, or_placeholder, pretty, shell_argument, subjects,
+    Account, Document, Forge, Generated, Trusted, one_or_all, or_placeholder, pretty, shell_argument, subjects,
 };
 
 /// What AWS's own clients ask for.
@@ -13,15 +13,20 @@ pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
 
 pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let audience = trusted.audience.clone().unwrap_or_else(|| AUDIENCE.to_owned());
-    let hardens = trusted.hardened && trusted.forge == Forge::Github;
+    let hardens = trusted.asks_for_hosted() && trusted.forge == Forge::Github;
     let number = or_placeholder(account.id.as_ref(), "ACCOUNT_ID");
+    let subjects = subjects(trusted);
+    let is_pattern = subjects.iter().any(|subject| subject.is_pattern);
+    let subjects: Vec<String> = subjects.into_iter().map(|subject| subject.text).collect();
     let admitted = Admitted {
         partition: account.partition.as_deref().unwrap_or("aws"),
         account: &number,
         issuer: &trusted.issuer,
         audiences: std::slice::from_ref(&audience),
-        subjects: &subjects(trusted),
+        subjects: &subjects,
+        is_pattern,
         repository_id: trusted.repository.id.as_deref().filter(|_| hardens),
+        tags_session: trusted.forge == Forge::Service,
     };
     let phase = trusted.phase.as_str();
     let name = format!("aws-{phase}-trust.json");
@@ -39,7 +44,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     if hardens {
         generated.say("AWS knows the claim `repository_id` of GitHub's tokens since January 2026");
     }
-    if admitted.has_pattern() && trusted.phase == Phase::Plan {
+    if is_pattern {
         generated.say(
             "at GitLab the token of a merge request bears its branch, so the plan's role trusts every branch of this \
              project: give it no right but to read metadata",
@@ -54,16 +59,16 @@ pub(crate) struct Admitted<'a> {
     pub(crate) account: &'a str,
     pub(crate) issuer: &'a str,
     pub(crate) audiences: &'a [String],
-    /// Exact ones, or with `*`.
     pub(crate) subjects: &'a [String],
+    /// Whether a `*` in a subject stands for anything; else it is a letter like others.
+    pub(crate) is_pattern: bool,
     pub(crate) repository_id: Option<&'a str>,
+    /// Whether tokens bear tags of the session, which must be allowed or the login is refused
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>).
+    pub(crate) tags_session: bool,
 }
 
 impl Admitted<'_> {
-    fn has_pattern(&self) -> bool {
-        self.subjects.iter().any(|subject| subject.contains('*'))
-    }
-
     /// The policy as a document.
     pub(crate) fn policy(&self) -> String {
         let host = self.issuer.trim_start_matches("https://");
@@ -71,7 +76,7 @@ impl Admitted<'_> {
         exact.insert(format!("{host}:aud"), one_or_all(self.audiences));
         let mut condition = Map::new();
         let subject = one_or_all(self.subjects);
-        if self.has_pattern() {
+        if self.is_pattern {
             condition.insert("StringLike".into(), json!({ format!("{host}:sub"): subject }));
         } else {
             exact.insert(format!("{host}:sub"), subject);
@@ -79,12 +84,16 @@ impl Admitted<'_> {
         exact.extend(self.repository_id.map(|id| (format!("{host}:repository_id"), json!(id))));
         condition.insert("StringEquals".into(), Json::Object(exact));
         let Self { partition, account, .. } = self;
+        let action = match self.tags_session {
+            true => json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]),
+            false => json!("sts:AssumeRoleWithWebIdentity"),
+        };
         pretty(&json!({
             "Version": "2012-10-17",
             "Statement": [{
                 "Effect": "Allow",
                 "Principal": { "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{host}") },
-                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Action": action,
                 "Condition": condition,
             }],
         }))

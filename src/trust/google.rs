@@ -21,8 +21,8 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let pool = format!("secretzero-{phase}");
     let place = format!("--project={} --location=global", shell_word(&project));
     let (attribute, value) = repository_attribute(trusted);
-    let long =
-        subjects(trusted).iter().any(|subject| subject.len() > SUBJECT_BYTES_MAX) || trusted.forge == Forge::Gitlab;
+    let long = subjects(trusted).iter().any(|subject| subject.text.len() > SUBJECT_BYTES_MAX)
+        || trusted.forge == Forge::Gitlab;
     let subject = if long { format!("assertion.{attribute}") } else { "assertion.sub".to_owned() };
     let mapping = format!("google.subject={subject},attribute.{attribute}=assertion.{attribute}");
     let member = format!(
@@ -69,8 +69,8 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
 fn repository_attribute(trusted: &Trusted) -> (&'static str, &str) {
     let repository = &trusted.repository;
     match (trusted.forge, &repository.id) {
-        (Forge::Github, Some(id)) => ("repository_id", id),
-        (Forge::Github, None) => ("repository", &repository.path),
+        (Forge::Github | Forge::Service, Some(id)) => ("repository_id", id),
+        (Forge::Github | Forge::Service, None) => ("repository", &repository.path),
         (Forge::Gitlab, Some(id)) => ("project_id", id),
         (Forge::Gitlab, None) => ("project_path", &repository.path),
     }
@@ -81,13 +81,25 @@ fn condition(trusted: &Trusted) -> String {
     let is = |claim: &str, value: &str| format!("assertion.{claim} == {}", cel_text(value));
     let (attribute, value) = repository_attribute(trusted);
     let mut terms = vec![is(attribute, value)];
-    let owner = if trusted.forge == Forge::Github { "repository_owner_id" } else { "namespace_id" };
-    terms.extend(trusted.repository.owner_id.as_ref().map(|id| is(owner, id)));
+    let owner = match trusted.forge {
+        Forge::Github => Some("repository_owner_id"),
+        Forge::Gitlab => Some("namespace_id"),
+        Forge::Service => None,
+    };
+    terms.extend(owner.zip(trusted.repository.owner_id.as_ref()).map(|(owner, id)| is(owner, id)));
     match (trusted.forge, trusted.phase) {
         (Forge::Github, Phase::Plan) => terms.push(is("event_name", "pull_request")),
         (Forge::Github, Phase::Sync) => {
             terms.push(is("ref", &format!("refs/heads/{}", trusted.branch)));
             terms.push(format!("assertion.event_name in {SYNC_EVENTS}"));
+        }
+        (Forge::Service, phase) => {
+            terms.push(is("forge", &trusted.host));
+            terms.push(is("environment", trusted.environment.as_deref().unwrap_or("default")));
+            terms.push(match phase {
+                Phase::Plan => is("phase", "plan"),
+                Phase::Sync => r#"assertion.phase in ["sync", "rotate"]"#.to_owned(),
+            });
         }
         (Forge::Gitlab, Phase::Plan) => terms.push(is("pipeline_source", "merge_request_event")),
         (Forge::Gitlab, Phase::Sync) => {
@@ -96,10 +108,11 @@ fn condition(trusted: &Trusted) -> String {
             terms.push(is("ref_protected", "true"));
         }
     }
-    if let Some(environment) = trusted.environment.as_ref().filter(|_| trusted.phase == Phase::Sync) {
+    let told = trusted.phase == Phase::Sync && trusted.forge != Forge::Service;
+    if let Some(environment) = trusted.environment.as_ref().filter(|_| told) {
         terms.push(is("environment", environment));
     }
-    if trusted.hardened {
+    if trusted.asks_for_hosted() {
         let hosted = if trusted.forge == Forge::Github { "github-hosted" } else { "gitlab-hosted" };
         terms.push(is("runner_environment", hosted));
     }

@@ -13,7 +13,8 @@ mod subject;
 pub(crate) mod vault;
 pub mod workflows;
 
-pub use subject::{Form, subjects};
+pub use azure::audience_at;
+pub use subject::{Form, Subject, of_service, subjects};
 
 /// Where a run logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,19 +67,24 @@ impl Phase {
 
 /// Whose CI it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the vendors' own names")]
 pub enum Forge {
+    /// GitHub Actions.
     Github,
+    /// GitLab CI.
     Gitlab,
+    /// Our own service, which makes runs of either and signs their tokens itself.
+    Service,
 }
 
 impl Forge {
-    /// The issuer of its public service (GHES: `https://HOST/_services/token`; GitLab: the instance).
+    /// The issuer of its public service (GHES: `https://HOST/_services/token`; GitLab: the instance); ours
+    /// has none.
     #[must_use]
-    pub const fn public_issuer(self) -> &'static str {
+    pub const fn public_issuer(self) -> Option<&'static str> {
         match self {
-            Self::Github => "https://token.actions.githubusercontent.com",
-            Self::Gitlab => "https://gitlab.com",
+            Self::Github => Some("https://token.actions.githubusercontent.com"),
+            Self::Gitlab => Some("https://gitlab.com"),
+            Self::Service => None,
         }
     }
 
@@ -87,6 +93,7 @@ impl Forge {
         match self {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
+            Self::Service => "secretzero",
         }
     }
 }
@@ -117,6 +124,8 @@ pub struct Trusted {
     pub forge: Forge,
     /// Who signs the tokens, with `https://` and without a `/` at the end.
     pub issuer: String,
+    /// Where our own service's repositories are, such as `github.com`; others' tokens do not tell.
+    pub host: String,
     /// Of which repository.
     pub repository: Repository,
     /// The default branch, without `refs/heads/`.
@@ -131,6 +140,19 @@ pub struct Trusted {
     pub form: Form,
     /// Whether to condition on claims beyond subject and audience as well.
     pub hardened: bool,
+}
+
+impl Trusted {
+    /// Whether the forge's public service signs, whose claims and runners clouds know by name.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        Some(self.issuer.as_str()) == self.forge.public_issuer() || self.issuer.ends_with(".ghe.com")
+    }
+
+    /// Whether conditions beyond subject and audience are wanted that an own server's tokens can meet.
+    fn asks_for_hosted(&self) -> bool {
+        self.hardened && self.is_public()
+    }
 }
 
 /// What only the owner of the account knows; a placeholder in capitals stands for what is missing.
@@ -192,9 +214,15 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
         Cloud::Vault => vault::generate(trusted, account),
     };
     let Trusted { forge, repository, environment, phase, .. } = trusted;
-    if repository.ids().is_none() {
+    if trusted.hardened && !trusted.is_public() {
+        generated.say(
+            "`--harden` asks for nothing more here: AWS knows no other claims of an own server's tokens, and such a server \
+             has no hosted runners",
+        );
+    }
+    if repository.ids().is_none() && *forge != Forge::Service {
         generated.say(match forge {
-            Forge::Github => {
+            Forge::Github | Forge::Service => {
                 "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (`gh api \
                  repos/OWNER/NAME --jq '.id, .owner.id'` tells them)"
             }
@@ -213,8 +241,11 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
             "allow only the default branch to deploy to the environment `{name}` (Settings, Environments, Deployment \
              branches), or any branch gets this role"
         )),
-        (Phase::Sync, Forge::Gitlab, _) => {
-            generated.say("protect the default branch: whoever may push to it has this role")
+        (Phase::Sync, Forge::Gitlab, environment) => {
+            generated.say("protect the default branch: whoever may push to it has this role");
+            if environment.is_some() && matches!(cloud, Cloud::Aws | Cloud::Azure) {
+                generated.say("this cloud sees no environment of GitLab's: its tokens name the branch alone");
+            }
         }
         _ => {}
     }

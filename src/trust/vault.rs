@@ -70,17 +70,22 @@ fn claims(trusted: &Trusted) -> Json {
     let repository = &trusted.repository;
     let mut claims = Map::new();
     let (id, owner_id) = match trusted.forge {
-        Forge::Github => ("repository_id", "repository_owner_id"),
+        Forge::Github | Forge::Service => ("repository_id", "repository_owner_id"),
         Forge::Gitlab => ("project_id", "namespace_id"),
     };
     let subjects = subjects(trusted);
     // What a merge request's subject says is not known before; other claims tell it.
-    if subjects.iter().all(|subject| !subject.contains('*')) {
+    if subjects.iter().all(|subject| !subject.is_pattern) {
+        let subjects: Vec<String> = subjects.into_iter().map(|subject| subject.text).collect();
         claims.insert("sub".into(), json!(subjects));
     } else if repository.id.is_none() {
         claims.insert("project_path".into(), json!(repository.path));
     }
     claims.extend(repository.id.as_ref().map(|number| (id.to_owned(), json!(number))));
+    if trusted.forge == Forge::Service {
+        // The subject holds everything else.
+        return Json::Object(claims);
+    }
     claims.extend(repository.owner_id.as_ref().map(|number| (owner_id.to_owned(), json!(number))));
     match (trusted.forge, trusted.phase) {
         (Forge::Github, Phase::Plan) => claims.insert("event_name".into(), json!("pull_request")),
@@ -88,6 +93,7 @@ fn claims(trusted: &Trusted) -> Json {
             claims.insert("ref".into(), json!(format!("refs/heads/{}", trusted.branch)));
             claims.insert("event_name".into(), json!(["push", "schedule", "workflow_dispatch", "issue_comment"]))
         }
+        (Forge::Service, _) => None,
         (Forge::Gitlab, Phase::Plan) => claims.insert("pipeline_source".into(), json!("merge_request_event")),
         (Forge::Gitlab, Phase::Sync) => claims.insert("ref_protected".into(), json!("true")),
     };
@@ -96,7 +102,7 @@ fn claims(trusted: &Trusted) -> Json {
     {
         claims.insert("environment".into(), json!(environment));
     }
-    if trusted.hardened {
+    if trusted.asks_for_hosted() {
         let hosted = if trusted.forge == Forge::Github { "github-hosted" } else { "gitlab-hosted" };
         claims.insert("runner_environment".into(), json!(hosted));
     }

@@ -4,6 +4,8 @@
 #[cfg(feature = "azure")]
 mod azure;
 mod canaries;
+#[cfg(all(feature = "azure", feature = "gcp", feature = "vault"))]
+mod codes;
 mod exchange;
 #[cfg(feature = "gcp")]
 mod google;

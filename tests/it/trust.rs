@@ -18,8 +18,9 @@ use crate::sandbox::{Ran, Sandbox};
 fn trusted(forge: Forge, phase: Phase) -> Trusted {
     let path = if forge == Forge::Github { "octo/demo" } else { "group/sub/demo" };
     Trusted {
+        host: "github.com".into(),
         forge,
-        issuer: forge.public_issuer().to_owned(),
+        issuer: forge.public_issuer().unwrap_or("https://secretzero.example").to_owned(),
         repository: Repository { path: path.into(), id: Some("1001".into()), owner_id: Some("77".into()) },
         branch: "main".into(),
         environment: None,
@@ -71,8 +72,32 @@ fn every_cloud_is_told_exactly_which_runs_to_trust() {
 }
 
 #[test]
+fn our_own_service_is_trusted_by_its_subjects_alone() {
+    let mut all = String::new();
+    for (cloud, phase) in Cloud::ALL.into_iter().flat_map(|cloud| Phase::ALL.map(|phase| (cloud, phase))) {
+        let of = Trusted { environment: Some("production".into()), ..trusted(Forge::Service, phase) };
+        let text = told(cloud, &of, &account());
+        // Whatever a cloud cannot be told exactly by the subject, it is told by nothing that a name could be.
+        assert!(text.contains("secretzero:github.com:1001:env:production:phase:") || cloud == Cloud::Gcp, "{text}");
+        assert_eq!(text.contains("rotate"), phase == Phase::Sync, "{text}");
+        write!(all, "===== {} {}\n{text}", cloud.as_str(), phase.as_str()).unwrap();
+    }
+    insta::assert_snapshot!("trust_of_the_service", all);
+}
+
+#[test]
+fn the_service_is_named_by_its_address_and_numbers() {
+    let args = ["trust", "generate", "--cloud", "aws", "--forge", "secretzero", "--repository", "octo/demo"];
+    let ran = Sandbox::new().expect(1, &args);
+    assert!(ran.stderr.contains("`--issuer https://…` and `--repository-id ID`"), "{ran:?}");
+    let more = ["--issuer", "https://sz.corp", "--repository-id", "7", "--host", "ghes.corp"];
+    let ran = Sandbox::new().expect(0, &[&args[..], &more].concat());
+    assert!(ran.stdout.contains("\"sz.corp:sub\": \"secretzero:ghes.corp:7:env:default:phase:plan\""), "{ran:?}");
+}
+
+#[test]
 fn a_plan_is_never_trusted_for_what_a_sync_is() {
-    for forge in [Forge::Github, Forge::Gitlab] {
+    for forge in [Forge::Github, Forge::Gitlab, Forge::Service] {
         for form in [Form::Names, Form::Ids, Form::Both] {
             for environment in [None, Some("production".to_owned())] {
                 let subjects = |phase| {
@@ -81,10 +106,10 @@ fn a_plan_is_never_trusted_for_what_a_sync_is() {
                 };
                 let (plan, sync) = (subjects(Phase::Plan), subjects(Phase::Sync));
                 assert!(
-                    sync.iter().all(|one| !plan.contains(one) && !one.contains("pull_request")),
+                    sync.iter().all(|one| !plan.contains(one) && !one.text.contains("pull_request")),
                     "{plan:?} {sync:?}"
                 );
-                assert!(sync.iter().all(|one| !one.contains('*')), "{sync:?}");
+                assert!(sync.iter().all(|one| !one.is_pattern && !one.text.contains('*')), "{sync:?}");
             }
         }
     }
@@ -226,6 +251,52 @@ fn what_is_no_policy_is_told_and_a_machine_reads_the_findings() {
     assert_eq!(finding("wide-subject")["line"], 3);
 }
 
+/// Prints a policy of a repository that is known in full.
+fn generated(more: &[&str]) -> Ran {
+    let known = ["--repository", "octo/demo", "--repository-id", "1001", "--owner-id", "77"];
+    Sandbox::new().run(&[&["trust", "generate", "--cloud"], more, &known].concat())
+}
+
+#[test]
+fn what_names_no_single_run_is_refused() {
+    for (args, said) in [
+        (&["aws", "--branch", "release/*"][..], "`--branch release/*` names no single branch"),
+        (&["azure", "--environment", "prod*"], "`--environment prod*` names no single branch"),
+        (&["vault", "--branch", ""], "names no single branch"),
+    ] {
+        let ran = generated(args);
+        assert!(ran.code == Some(1) && ran.stderr.contains(said) && ran.stdout.is_empty(), "{args:?}: {ran:?}");
+    }
+    let unknown = ["trust", "generate", "--cloud", "aws", "--repository", "octo/demo", "--subject-form", "ids"];
+    let ran = Sandbox::new().run(&unknown);
+    assert!(ran.code == Some(1) && ran.stderr.contains("needs the numbers"), "{ran:?}");
+    let ran = generated(&["aws", "--phase", "sync", "--branch", "refs/heads/trunk"]);
+    assert!(ran.stdout.contains(":ref:refs/heads/trunk\"") && !ran.stdout.contains("heads/refs"), "{ran:?}");
+}
+
+#[test]
+fn an_own_server_is_trusted_by_what_clouds_know_of_it() {
+    for cloud in ["aws", "gcp", "vault"] {
+        let ran = generated(&[cloud, "--harden", "--issuer", "https://ghes.corp/_services/token"]);
+        assert!(!ran.stdout.contains("github-hosted") && !ran.stdout.contains("token:repository_id"), "{ran:?}");
+        assert!(ran.stderr.contains("`--harden` asks for nothing more here"), "{ran:?}");
+        let public = generated(&[cloud, "--harden"]);
+        assert!(public.stdout.contains("github-hosted") || public.stdout.contains("com:repository_id"), "{public:?}");
+    }
+}
+
+#[test]
+fn documents_of_one_run_have_a_name_each_and_the_audience_of_their_cloud() {
+    let ran = generated(&["azure", "--phase", "sync", "--branch", "release@2", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let documents = said["clouds"][0]["documents"].as_array().unwrap();
+    let names: BTreeSet<&str> = documents.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!((documents.len(), names.len()), (2, 2), "{names:?}");
+    let gov = Sandbox::new().env([("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")]);
+    let ran = gov.expect(0, &["trust", "generate", "--cloud", "azure", "--repository", "octo/demo"]);
+    assert!(ran.stdout.contains("\"api://AzureADTokenExchangeUSGov\""), "{ran:?}");
+}
+
 #[test]
 fn the_repository_is_that_of_the_job_or_of_git() {
     let args = ["trust", "generate", "--cloud", "aws", "--phase", "sync"];
@@ -238,8 +309,20 @@ fn the_repository_is_that_of_the_job_or_of_git() {
         ("GITHUB_SERVER_URL", "https://ghes.corp"),
     ]);
     let ran = job.expect(0, &args);
-    assert!(ran.stdout.contains("repo:octo@77/demo@1001:ref:refs/heads/main"), "{}", ran.stdout);
+    // An own server has no form with ids.
+    assert!(
+        ran.stdout.contains("\"repo:octo/demo:ref:refs/heads/main\"") && !ran.stdout.contains('@'),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("oidc-provider/ghes.corp/_services/token\""), "{}", ran.stdout);
+    let public = Sandbox::new().env([
+        ("GITHUB_REPOSITORY", "octo/demo"),
+        ("GITHUB_REPOSITORY_ID", "1001"),
+        ("GITHUB_REPOSITORY_OWNER_ID", "77"),
+    ]);
+    let ran = public.expect(0, &args);
+    assert!(ran.stdout.contains("repo:octo@77/demo@1001:ref:refs/heads/main"), "{}", ran.stdout);
     // Numbers of another repository are not taken for this one's.
     let ran = job.expect(0, &[&args[..], &["--repository", "octo/other"]].concat());
     assert!(!ran.stdout.contains("1001") && ran.stdout.contains("repo:octo/other:ref"), "{}", ran.stdout);

@@ -48,10 +48,13 @@ impl From<Phase> for trust::Phase {
 
 /// Whose CI it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the vendors' own names")]
 pub enum Forge {
+    /// GitHub Actions
     Github,
+    /// GitLab CI
     Gitlab,
+    /// Our own service, as the issuer of its runs' tokens
+    Secretzero,
 }
 
 /// Which forms of GitHub's subject are trusted.
@@ -98,6 +101,9 @@ pub struct GenerateArgs {
     /// Whose CI it is [default: told by the repository's address]
     #[arg(long, value_enum, value_name = "FORGE", help_heading = "Which runs")]
     pub forge: Option<Forge>,
+    /// Of the service: the host that the repository is on [default: that of the CI job, else github.com]
+    #[arg(long, value_name = "HOST", help_heading = "Which runs")]
+    pub host: Option<String>,
     /// Who signs the tokens [default: the forge]
     #[arg(long, value_name = "URL", help_heading = "Which runs")]
     pub issuer: Option<String>,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::shape::{about, flag, number, object, part, pattern, text, when, word};
+use super::shape::{about, flag, number, object, part, pattern, short, text, when, word};
 use crate::manifest::ProviderKind;
 use crate::manifest::policies::PROVIDER_KINDS;
 use crate::manifest::providers::{auth_kinds, required, settings};
@@ -87,6 +87,9 @@ fn shape(setting: &str) -> Json {
         "service_account" | "plan_service_account" => pattern(ACCOUNT, 254, false, about),
         "project_id" => pattern(super::targets::PROJECT, 63, false, about),
         "tls_skip_verify" => flag(about),
+        "session_name" => pattern("^[A-Za-z0-9_+=,.@-]{2,64}$", 64, false, about),
+        "session_policy" => short(2048, about),
+        "policy_arns" => pattern("^[^,]*(,[^,]*){0,9}$", 2048, false, about),
         "duration_seconds" => number(900, 43_200, about),
         _ => text(about),
     }

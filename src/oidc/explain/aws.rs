@@ -5,6 +5,9 @@
 use super::{About, Claims};
 use crate::trust::aws::Admitted;
 
+/// The claim that bears tags of the session.
+const TAGS: &str = "https://aws.amazon.com/tags";
+
 pub(super) fn meaning(code: &str, claims: &Claims) -> &'static str {
     match code {
         "AccessDenied" | "AccessDeniedException" => {
@@ -29,6 +32,7 @@ pub(super) fn about(code: &str) -> About {
     match code {
         "InvalidIdentityToken" | "InvalidIdentityTokenException" => About::Issuer,
         "ExpiredTokenException" | "ExpiredToken" => About::Times,
+        "IDPRejectedClaim" | "IDPRejectedClaimException" => About::Else,
         _ => About::Claims,
     }
 }
@@ -38,5 +42,7 @@ pub(super) fn policy(role_arn: &str, claims: &Claims) -> String {
     let mut parts = role_arn.split(':');
     let (partition, account) = (parts.nth(1).unwrap_or("aws"), parts.nth(2).unwrap_or("ACCOUNT_ID"));
     let (issuer, audiences, subjects) = (&claims.issuer(), &claims.audiences(), &[claims.subject()]);
-    Admitted { partition, account, issuer, audiences, subjects, repository_id: None }.policy()
+    let tags_session = claims.text(TAGS).is_some();
+    let (is_pattern, repository_id) = (false, None);
+    Admitted { partition, account, issuer, audiences, subjects, is_pattern, repository_id, tags_session }.policy()
 }

@@ -80,11 +80,9 @@ pub fn explain(denial: &Denial) -> Explanation {
         Exchange::Vault { .. } => vault::about(code),
     };
     let cause = match about {
-        About::Claims if matches!(exchange, Exchange::Google { .. }) && code == google::LENDS_NOTHING => format!(
-            "the service account has no such binding, or one for another subject than `{}`; {}",
-            claims.subject(),
-            cause(claims, *phase)
-        ),
+        About::Claims if matches!(exchange, Exchange::Google { .. }) => {
+            google::cause(code, claims, || cause(claims, *phase))
+        }
         About::Claims => cause(claims, *phase),
         About::Issuer => issuer(exchange, claims),
         About::Times => {

@@ -50,7 +50,7 @@ fn where_a_subject_is_too_long_for_google_the_repository_stands_for_it() {
     let exchange = Exchange::Google { provider, service_account: Some("sz@acme.iam.gserviceaccount.com".into()) };
     let subject = format!("repo:acme/app:ref:refs/heads/{}", "x".repeat(100));
     let text = explain(&denial(exchange, "unauthorized_client", &subject, "a", Phase::Sync)).text();
-    assert!(text.contains("google.subject=assertion.repository_id ") && text.contains("/subject/42'"), "{text}");
+    assert!(text.contains("google.subject=assertion.repository_id,") && text.contains("/subject/42'"), "{text}");
     assert!(text.contains(&format!("assertion.sub == \"{subject}\"")), "the condition still names it: {text}");
 }
 

@@ -41,7 +41,8 @@ pub(super) fn about(code: &str) -> About {
         | "missing role"
         | "no handler for route"
         | "route entry not found"
-        | "namespace" => About::Else,
+        | "namespace"
+        | "HTTP 403" => About::Else,
         _ => About::Claims,
     }
 }

@@ -22,7 +22,7 @@ impl Keys {
         let actions = &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"];
         self.add(place, secret.kms_key_id.as_deref(), "secretsmanager", actions);
         for replica in &secret.replica_regions {
-            let there = Place::at(&replica.region, &place.account);
+            let there = place.in_region(&replica.region);
             self.add(&there, replica.kms_key_id.as_deref(), "secretsmanager", &["kms:Encrypt", "kms:GenerateDataKey"]);
         }
     }
@@ -50,11 +50,7 @@ impl Keys {
         };
         let (known, via) = self.0.entry((resource, alias)).or_default();
         known.extend(actions);
-        via.insert(format!(
-            "{service}.{}.amazonaws.com{}",
-            place.region,
-            if place.partition == "aws-cn" { ".cn" } else { "" }
-        ));
+        via.insert(place.service(service));
     }
 
     pub(super) fn statements(&self) -> Vec<Json> {

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 
 use super::error::{Attempt, explain};
 use crate::clock::Clock;
+use crate::hosts;
 use crate::limiter::{Limiter, Repeat, quota};
 use crate::oidc::{Exchange, Heard, Phase, Refused, TokenSource, Trades};
 use crate::provider::{Error, ErrorKind, Result};
@@ -80,7 +81,7 @@ impl Login {
         region: &str,
     ) -> Result<Self> {
         let role_arn = with.role_arn.clone().ok_or_else(|| no_role(with.trades.phase()))?;
-        let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), partition(region));
+        let (of_role, of_region) = (role_arn.split(':').nth(1).unwrap_or_default(), hosts::aws_partition(region));
         if of_role != of_region {
             let message = format!(
                 "the role {role_arn} is of the partition `{of_role}`, and the region {region} of `{of_region}`: choose a \
@@ -297,22 +298,6 @@ fn of_exchange(error: Error, code: &str, role_arn: &str) -> Error {
     }
 }
 
-/// The partition of a region, by its prefix
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>; the
-/// list is the one that the SDKs carry).
-fn partition(region: &str) -> &'static str {
-    const BY_PREFIX: &[(&str, &str)] = &[
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -325,13 +310,6 @@ mod tests {
         assert_eq!(renewal(at(0), at(3600)), at(3480));
         assert_eq!(renewal(at(0), at(10)), at(5));
         assert!(renewal(at(10), at(0)) <= at(10), "what has expired is renewed at once");
-    }
-
-    #[test]
-    fn a_region_has_a_partition() {
-        for (region, wanted) in [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
-            assert_eq!(partition(region), wanted);
-        }
     }
 
     #[test]

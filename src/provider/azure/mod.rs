@@ -77,7 +77,8 @@ pub struct AzureSettings {
     pub client_secret: Option<SecretValue>,
     /// Where Entra is asked; else `AZURE_AUTHORITY_HOST`, else the public cloud.
     pub authority_host: Option<String>,
-    /// The audience that the CI system's token is made for; `api://AzureADTokenExchange` when missing.
+    /// The audience that the CI system's token is made for; that of the login's cloud when missing, such as
+    /// `api://AzureADTokenExchange`.
     pub audience: Option<String>,
     /// Where requests for every vault go instead of the vault itself.
     pub endpoint_url: Option<String>,

@@ -131,6 +131,22 @@ fn what_is_due_and_cannot_be_rotated_is_told() {
     ");
 }
 
+/// What a person asks for and a primary that cannot be asked prevents is no success.
+#[test]
+fn what_is_forced_and_cannot_be_rotated_is_told() {
+    let stage = Stage::with(PAIR);
+    stage.told(0, &["sync"]);
+    let value = stage.value("pair/token");
+    ["ListSecrets", "DescribeSecret"].iter().for_each(|operation| stage.aws.deny(operation));
+    insta::assert_snapshot!(stage.told(8, &["rotate", "--force", "--secret", "token"]), @"
+    --- stderr
+    ✗ token → AWS Secrets Manager (pair/token): AWS refused secretsmanager:DescribeSecret on pair/token in us-east-1 (AccessDeniedException). Allow it to arn:aws:iam::123456789012:user/test on arn:aws:secretsmanager:us-east-1:123456789012:secret:pair/token-??????
+    ! 1 target not brought in line; the next run goes on with the same values
+    ");
+    stage.aws.allow_all();
+    assert_eq!(stage.value("pair/token"), value);
+}
+
 /// `one_time` means once, until a person says otherwise.
 #[test]
 fn a_one_time_secret_is_rotated_only_by_name() {

@@ -11,13 +11,13 @@ const PLAN: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const SYNC: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 
-const INPUTS: &[(&str, &str)] =
+pub(super) const INPUTS: &[(&str, &str)] =
     &[("azure_client_id", SYNC), ("azure_plan_client_id", PLAN), ("azure_tenant_id", TENANT)];
 
-const REFUSED: &str = "Microsoft Entra refused this run's ID token";
+pub(super) const REFUSED: &str = "Microsoft Entra refused this run's ID token";
 
 /// An Azure whose applications trust GitHub, and a repository whose jobs reach it.
-fn stage() -> (FakeAzure, Stage) {
+pub(super) fn stage() -> (FakeAzure, Stage) {
     let (azure, mut stage) = (FakeAzure::start(), Stage::new());
     let key = DecodingKey::from_rsa_pem(stage.actions.pem().as_bytes()).unwrap();
     azure.edit(|world| {
@@ -36,14 +36,14 @@ fn stage() -> (FakeAzure, Stage) {
     (azure, stage)
 }
 
-fn text(names: &[&str]) -> String {
+pub(super) fn text(names: &[&str]) -> String {
     secretfile("{kind: azure, auth: {kind: default}}", names, |name| {
         format!("{{provider: store, kind: key_vault, config: {{vault_url: 'https://{VAULT}', secret_name: {name}}}}}")
     })
 }
 
 /// How often Entra was asked for a token.
-fn logins(azure: &FakeAzure) -> usize {
+pub(super) fn logins(azure: &FakeAzure) -> usize {
     azure.requests().iter().filter(|request| request.path.last().is_some_and(|last| last == "token")).count()
 }
 
@@ -117,4 +117,31 @@ fn an_assertion_that_expired_on_its_way_is_minted_once_again() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!((stage.actions.requests(), logins(&azure)), (2, 2), "once, not for ever");
     assert!(explained(&ran, REFUSED).contains("clocks differ"), "{ran:?}");
+}
+
+#[test]
+fn a_long_run_gets_a_new_token_for_a_new_assertion() {
+    let (azure, stage) = stage();
+    azure.edit(|world| world.token_seconds = 0);
+    let ran = stage.push_of(&text(&["one", "two"]), INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(logins(&azure) > 1, "each call needs a fresh one");
+    assert_eq!(stage.actions.requests(), logins(&azure), "an assertion is good for one exchange");
+}
+
+#[test]
+fn another_cloud_wants_another_audience() {
+    for (authority, vault, audience) in [
+        ("https://login.microsoftonline.us", "kv-gov.vault.usgovcloudapi.net", "api://AzureADTokenExchangeUSGov"),
+        ("https://login.chinacloudapi.cn", "kv-cn.vault.azure.cn", "api://AzureADTokenExchangeChina"),
+    ] {
+        let (azure, mut stage) = stage();
+        azure.edit(|world| {
+            drop(world.vault(vault).secrets.clone());
+            world.applications.get_mut(SYNC).unwrap().federated = vec![[ISSUER, MAIN, audience].map(str::to_owned)];
+        });
+        stage.job.cloud.insert("AZURE_AUTHORITY_HOST".into(), authority.into());
+        let ran = stage.push_of(&text(&["one"]).replace(VAULT, vault), INPUTS);
+        assert_eq!((ran.code, stage.actions.audiences()), (Some(0), vec![audience.to_owned()]), "{ran:?}");
+    }
 }

@@ -11,7 +11,7 @@ const PROVIDER: &str = "projects/442211009988/locations/global/workloadIdentityP
 const PLAN: &str = "plan@shop-prod.iam.gserviceaccount.com";
 const SYNC: &str = "sync@shop-prod.iam.gserviceaccount.com";
 
-const INPUTS: &[(&str, &str)] =
+pub(super) const INPUTS: &[(&str, &str)] =
     &[("gcp_workload_identity_provider", PROVIDER), ("gcp_service_account", SYNC), ("gcp_plan_service_account", PLAN)];
 
 /// What `roles/secretmanager.viewer` grants of what a plan needs.
@@ -22,7 +22,7 @@ fn member(subject: &str) -> String {
 }
 
 /// A Google whose pool trusts GitHub, and a repository whose jobs reach it.
-fn stage() -> (FakeGcp, Stage) {
+pub(super) fn stage() -> (FakeGcp, Stage) {
     let (gcp, mut stage) = (FakeGcp::start(), Stage::new());
     gcp.trust(|sign_in| {
         sign_in.no_machine = true;
@@ -39,7 +39,7 @@ fn stage() -> (FakeGcp, Stage) {
     (gcp, stage)
 }
 
-fn text(names: &[&str]) -> String {
+pub(super) fn text(names: &[&str]) -> String {
     secretfile("{kind: gcp, auth: {kind: ambient, config: {project_id: shop-prod}}}", names, |name| {
         format!("{{provider: store, kind: secret_manager, config: {{secret_id: {name}}}}}")
     })
@@ -134,4 +134,14 @@ fn a_token_that_expired_on_its_way_is_minted_once_again() {
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!((stage.actions.requests(), exchanges(&gcp)), (2, 2), "once, not for ever");
     assert!(explained(&ran, "Google refused").contains("clocks differ"), "{ran:?}");
+}
+
+#[test]
+fn a_long_run_gets_a_new_token_for_a_new_id_token() {
+    let (gcp, stage) = stage();
+    gcp.trust(|sign_in| sign_in.lifetime = Some(0));
+    let ran = stage.push_of(&text(&["one", "two"]), INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(exchanges(&gcp) > 1, "each call needs a fresh one");
+    assert_eq!(stage.actions.requests(), exchanges(&gcp), "an ID token is good for one exchange");
 }

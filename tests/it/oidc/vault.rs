@@ -5,16 +5,16 @@ use serde_json::json;
 
 use super::refused::{explained, is_told_without_a_token, policy, stand_in_their_masks_alone};
 use super::{ISSUER, MAIN, NEWER, PULL_REQUEST, Stage, expired};
-use crate::vault::{Bao, Proxy};
+use crate::vault::{Bao, Proxy, ProxyFault};
 
-const INPUTS: &[(&str, &str)] =
+pub(super) const INPUTS: &[(&str, &str)] =
     &[("vault_role", "sync"), ("vault_plan_role", "plan"), ("vault_audience", "https://vault.example")];
 
 /// Metadata and nothing else.
 const PLAN: &str = r#"path "secret/metadata/*" { capabilities = ["read", "list"] }"#;
 const SYNC: &str = r#"path "secret/*" { capabilities = ["create", "read", "update", "patch", "list"] }"#;
 
-fn secretfile(url: &str, names: &[&str]) -> String {
+pub(super) fn secretfile(url: &str, names: &[&str]) -> String {
     let secrets = names.iter().map(|name| {
         format!(
             "  - name: {name}\n    kind: random_string\n    targets:\n      - provider: vault\n        kind: kv\n        \
@@ -31,6 +31,10 @@ fn secretfile(url: &str, names: &[&str]) -> String {
 async fn trusting(bao: &Bao, stage: &Stage) {
     bao.post("sys/auth/jwt", json!({ "type": "jwt" })).await;
     trusting_key(bao, stage).await;
+    roles(bao).await;
+}
+
+pub(super) async fn roles(bao: &Bao) {
     for (name, policy, subject) in [("plan", PLAN, PULL_REQUEST), ("sync", SYNC, MAIN)] {
         bao.policy(name, policy).await;
         let role = json!({
@@ -41,7 +45,7 @@ async fn trusting(bao: &Bao, stage: &Stage) {
     }
 }
 
-async fn trusting_key(bao: &Bao, stage: &Stage) {
+pub(super) async fn trusting_key(bao: &Bao, stage: &Stage) {
     let config = json!({ "jwt_validation_pubkeys": [stage.actions.pem()], "bound_issuer": ISSUER });
     bao.post("auth/jwt/config", config).await;
 }
@@ -97,7 +101,7 @@ async fn with_one_role_only_vault_is_not_asked_for_a_pull_request() {
 }
 
 /// How often a login was asked for.
-fn logins(proxy: &Proxy) -> usize {
+pub(super) fn logins(proxy: &Proxy) -> usize {
     proxy.asked().iter().filter(|asked| asked.path == "auth/jwt/login").count()
 }
 
@@ -187,4 +191,22 @@ async fn a_token_that_the_block_names_logs_in_as_the_role_of_the_phase() {
     let ran = stage.pull_request(pull, &head, &[]);
     assert_eq!((ran.code, proxy.asked().len()), (Some(0), 0), "{ran:?}");
     assert!(stage.comment(pull).contains("Planned offline"));
+}
+
+#[tokio::test]
+async fn a_long_run_logs_in_again_with_a_new_token() {
+    let (bao, stage) = (Bao::start().await, Stage::new());
+    trusting(&bao, &stage).await;
+    let short = json!({
+        "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["https://vault.example"], "bound_subject": MAIN,
+        "token_policies": ["sync"], "token_ttl": "1s", "token_max_ttl": "1s",
+    });
+    bao.post("auth/jwt/role/sync", short).await;
+    let proxy = bao.proxy();
+    // The server asks to wait for longer than the token lives.
+    proxy.fail("POST", "secret/data/shop/one", 1, ProxyFault::Status(429, Some(2)));
+    let ran = stage.push_of(&secretfile(proxy.url(), &["one", "two"]), INPUTS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(logins(&proxy) > 1, "{:?}", proxy.asked());
+    assert_eq!(stage.actions.requests(), logins(&proxy), "a token is good for one exchange");
 }

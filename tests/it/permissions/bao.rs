@@ -150,3 +150,15 @@ async fn a_plan_at_vault_works_with_exactly_the_printed_policy_and_reads_no_valu
         assert_eq!(status, 403, "{path}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn a_plus_within_a_segment_stands_for_itself() {
+    let bao = Bao::start().await;
+    let token = bao.token("path \"secret/data/lang/c++\" { capabilities = [\"read\"] }").await;
+    for name in ["c++", "cab", "c+++"] {
+        bao.post(&format!("secret/data/lang/{name}"), serde_json::json!({ "data": { "value": "x" } })).await;
+        let (status, _) =
+            bao.with_token(&token).call(reqwest::Method::GET, &format!("secret/data/lang/{name}"), None).await;
+        assert_eq!(status == 200, name == "c++", "{name}: {status}");
+    }
+}

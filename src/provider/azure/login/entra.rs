@@ -56,6 +56,13 @@ pub(super) async fn assertion_in(path: &str) -> Result<SecretValue> {
     Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
 }
 
+/// Codes that pass, whatever status they come with
+/// (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
+const THROTTLED_OF_TENANT: u64 = 90_055;
+const LOOP_DETECTED: u64 = 50_196;
+const BUDGET_EXCEEDED: u64 = 90_024;
+const DIRECTORY_UNAVAILABLE: u64 = 90_033;
+
 /// Whether the code says that an assertion was too old, or not good yet.
 fn is_expired(code: &str) -> bool {
     code == "AADSTS700024"
@@ -163,18 +170,18 @@ impl Asked<'_> {
 
     fn refused(&self, status: u16, body: &[u8], later: Option<Duration>) -> Error {
         let codes = serde_json::from_slice::<Body>(body).unwrap_or_default().error_codes;
-        let Some(code) = codes.first() else {
-            return match status {
-                429 => Error::new(ErrorKind::Throttled(later), format!("{} throttles logins", self.host)),
-                500.. => Error::new(ErrorKind::Unavailable, format!("{} failed (HTTP {status})", self.host)),
-                _ => self.denied(&format!("HTTP {status}"), "check `tenant_id`, `client_id` and `authority_host`"),
-            };
-        };
-        let shown = format!("AADSTS{code}");
-        match code {
-            // Entra is busy, or asks to slow down.
-            90_033 | 50_196 => Error::new(ErrorKind::Throttled(later), format!("{} throttles ({shown})", self.host)),
-            _ => self.denied(&shown, &self.advice(*code)),
+        let code = codes.first().copied();
+        let shown = code.map_or_else(|| format!("HTTP {status}"), |code| format!("AADSTS{code}"));
+        // An outage has a code as well, so the status goes first.
+        match (status, code) {
+            (429, _) | (_, Some(THROTTLED_OF_TENANT | LOOP_DETECTED)) => {
+                Error::new(ErrorKind::Throttled(later), format!("{} throttles logins ({shown})", self.host))
+            }
+            (500.., _) | (_, Some(BUDGET_EXCEEDED | DIRECTORY_UNAVAILABLE)) => {
+                Error::new(ErrorKind::Unavailable, format!("{} failed for the moment ({shown})", self.host))
+            }
+            (_, None) => self.denied(&shown, "check `tenant_id`, `client_id` and `authority_host`"),
+            (_, Some(code)) => self.denied(&shown, &self.advice(code)),
         }
     }
 

@@ -40,10 +40,6 @@ const TOKEN_BYTES_MAX: usize = 64 * 1024;
 /// Where Entra is asked unless something else is said.
 const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
 
-/// The audience of the tokens that a federated credential takes
-/// (<https://learn.microsoft.com/entra/workload-id/workload-identity-federation>).
-const FEDERATION_AUDIENCE: &str = "api://AzureADTokenExchange";
-
 /// One of Azure's clouds.
 struct Cloud {
     /// How the host of a vault ends.
@@ -52,11 +48,18 @@ struct Cloud {
     logins: &'static [&'static str],
     /// What its tokens are for.
     resource: &'static str,
+    /// What the tokens that a federated credential takes are for
+    /// (<https://learn.microsoft.com/graph/api/resources/federatedidentitycredential>).
+    audience: &'static str,
 }
 
 /// The public cloud, which is meant where nothing is said.
-const PUBLIC: Cloud =
-    Cloud { vaults: ".vault.azure.net", logins: &["login.microsoftonline.com"], resource: "https://vault.azure.net" };
+const PUBLIC: Cloud = Cloud {
+    vaults: ".vault.azure.net",
+    logins: &["login.microsoftonline.com"],
+    resource: "https://vault.azure.net",
+    audience: "api://AzureADTokenExchange",
+};
 
 /// All of them (<https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>).
 const CLOUDS: &[Cloud] = &[
@@ -65,11 +68,13 @@ const CLOUDS: &[Cloud] = &[
         vaults: ".vault.usgovcloudapi.net",
         logins: &["login.microsoftonline.us"],
         resource: "https://vault.usgovcloudapi.net",
+        audience: "api://AzureADTokenExchangeUSGov",
     },
     Cloud {
         vaults: ".vault.azure.cn",
         logins: &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"],
         resource: "https://vault.azure.cn",
+        audience: "api://AzureADTokenExchangeChina",
     },
 ];
 
@@ -163,7 +168,7 @@ impl Login {
         }
         let (environment, trades) = (settings.environment.clone(), settings.trades.clone());
         let tokens = Mutex::default();
-        Self { sources: sources(settings), authority, environment, hosts, http, limiter, trades, tokens }
+        Self { sources: sources(settings, &authority), authority, environment, hosts, http, limiter, trades, tokens }
     }
 
     /// A variable of the run.
@@ -174,7 +179,7 @@ impl Login {
     /// The scope of tokens for a vault. A vault of another cloud than our Entra would refuse every
     /// token, so none is sent there.
     pub(super) fn scope(&self, vault_host: &str) -> Result<String> {
-        let ours = CLOUDS.iter().find(|cloud| cloud.logins.contains(&self.authority_host()));
+        let ours = of_logins(&self.authority);
         let its = CLOUDS.iter().find(|cloud| vault_host.ends_with(cloud.vaults));
         if let (Some(ours), Some(its)) = (ours, its)
             && ours.resource != its.resource
@@ -270,14 +275,20 @@ impl Login {
     }
 }
 
+/// The cloud whose Entra this is.
+fn of_logins(authority: &str) -> Option<&'static Cloud> {
+    let host = super::wire::url_host(authority);
+    CLOUDS.iter().find(|cloud| cloud.logins.contains(&host))
+}
+
 /// The sources that the settings and the environment offer, in the order in which they are tried.
-fn sources(settings: AzureSettings) -> Vec<Source> {
+fn sources(settings: AzureSettings, authority: &str) -> Vec<Source> {
     let variable = |name: &str| settings.environment.filled(name).map(str::to_owned);
     let tenant = settings.tenant_id.clone().or_else(|| variable("AZURE_TENANT_ID"));
     let client = settings.client_id.clone().or_else(|| variable("AZURE_CLIENT_ID"));
     let secret = settings.client_secret.clone().or_else(|| variable("AZURE_CLIENT_SECRET").map(SecretValue::from));
     let file = variable("AZURE_FEDERATED_TOKEN_FILE");
-    let audience = settings.audience.clone().unwrap_or_else(|| FEDERATION_AUDIENCE.into());
+    let audience = settings.audience.clone().unwrap_or_else(|| of_logins(authority).unwrap_or(&PUBLIC).audience.into());
     let lacks = |kind: &str, what: &str| {
         vec![Source::Incomplete(format!("the Azure provider's `auth.kind: {kind}` needs {what}"))]
     };

@@ -205,6 +205,8 @@ fn code_of(status: u16, body: &[u8]) -> String {
     let oauth = oauth.and_then(|code| OAUTH_CODES.iter().find(|known| **known == code)).copied();
     match (oauth, codes.status.as_str()) {
         (Some(code), _) => code.to_owned(),
+        // A service that is turned off answers like one that forbids; only the reason tells.
+        (None, _) if codes.reason == "SERVICE_DISABLED" => codes.reason,
         (None, "") => format!("HTTP {status}"),
         (None, code) => code.to_owned(),
     }

@@ -10,8 +10,8 @@ use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, Validation};
 use serde_json::{Value as Json, json};
 
-use super::Request;
 use super::world::{TENANT, World};
+use super::{Request, object_id};
 
 /// Hosts of Entra with the resource that their tokens are for.
 pub(super) const CLOUDS: &[(&str, &str, &str)] = &[
@@ -40,15 +40,21 @@ pub(super) fn act(world: &mut World, request: &Request, form: &BTreeMap<String, 
             });
             (200, config)
         }
-        [tenant, "oauth2", "v2.0", "token"] => match token(world, request, tenant, form) {
-            Ok(token) => granted(world, &token),
-            Err(Denied(status, error, code)) => {
-                let description = format!("AADSTS{code}: refused. Trace ID: 0 Correlation ID: 0");
-                (status, json!({ "error": error, "error_description": description, "error_codes": [code] }))
-            }
+        [tenant, "oauth2", "v2.0", "token"] => match world.logins.pop_front() {
+            Some((status, 0)) => (status, Json::Null),
+            Some((status, code)) => denied(&Denied(status, "temporarily_unavailable", code)),
+            None => match token(world, request, tenant, form) {
+                Ok(token) => granted(world, &token),
+                Err(refusal) => denied(&refusal),
+            },
         },
         _ => (404, Json::Null),
     }
+}
+
+fn denied(Denied(status, error, code): &Denied) -> (u16, Json) {
+    let description = format!("AADSTS{code}: refused. Trace ID: 0 Correlation ID: 0");
+    (*status, json!({ "error": error, "error_description": description, "error_codes": [code] }))
 }
 
 fn granted(world: &World, token: &str) -> (u16, Json) {
@@ -128,7 +134,7 @@ fn vouched(world: &World, assertion: &str, federated: &[[String; 3]]) -> Result<
 fn mint(world: &mut World, client: &str, resource: &str) -> String {
     world.counter += 1;
     let claims = json!({
-        "aud": resource, "tid": TENANT, "appid": client, "oid": format!("object-of-{client}"), "jti": world.counter,
+        "aud": resource, "tid": TENANT, "appid": client, "oid": object_id(client), "jti": world.counter,
     });
     let token = format!("e30.{}.canary{}", BASE64URL_NOPAD.encode(claims.to_string().as_bytes()), world.counter);
     world.tokens.insert(token.clone(), (client.to_owned(), resource.to_owned()));

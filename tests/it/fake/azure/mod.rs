@@ -9,7 +9,8 @@
 //! - **State** is looked at and changed with [`FakeAzure::edit`].
 //! - **Requests** are recorded: [`FakeAzure::requests`], [`FakeAzure::count`]; writes are counted from 1
 //!   ([`FakeAzure::effects`]), and [`FakeAzure::fault`] makes one of them go wrong.
-//! - **Rights** are those of the application that holds the token ([`FakeAzure::deny`]).
+//! - **Rights** are those of the application that holds the token ([`FakeAzure::deny`]); in a vault that
+//!   [`World::govern`] put under Azure RBAC those of its roles ([`rights::Rbac`]).
 //! - **Time** moves with every change; deletion and recovery take [`World::transition_looks`].
 //!
 //! No third party's Key Vault was at hand to compare it with; Microsoft's clients pass their paces
@@ -18,6 +19,7 @@
 mod certificates;
 mod entra;
 mod front;
+mod rights;
 mod vault;
 mod world;
 
@@ -32,6 +34,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
 pub(crate) use certificates::python;
+pub(crate) use rights::object_id;
 pub(crate) use world::{Application, Object, State as ObjectState, TENANT, World};
 
 /// The application that [`FakeAzure::env`] logs in as.
@@ -51,11 +54,13 @@ pub(crate) struct Refusal {
     status: u16,
     code: String,
     inner: Option<String>,
+    /// Instead of one that quotes the request.
+    message: Option<String>,
 }
 
 impl Refusal {
     fn new(status: u16, code: &str) -> Self {
-        Self { status, code: code.to_owned(), inner: None }
+        Self { status, code: code.to_owned(), inner: None, message: None }
     }
 
     fn inner(status: u16, code: &str, inner: &str) -> Self {
@@ -112,6 +117,10 @@ pub(crate) struct Request {
     pub(crate) body: Json,
     /// The right that it needs; empty outside vaults.
     pub(crate) right: String,
+    /// The application that holds its token; empty outside vaults.
+    pub(crate) client: String,
+    /// The application lacks a right for it.
+    pub(crate) denied: bool,
 }
 
 impl Request {
@@ -296,7 +305,7 @@ async fn handle(
     let query = form(uri.query().unwrap_or_default().as_bytes());
     let parsed = serde_json::from_slice(&body).unwrap_or_default();
     let request =
-        Request { method: method.to_string(), host, path, query, headers, body: parsed, right: String::new() };
+        Request { method: method.to_string(), host, path, query, headers, body: parsed, ..Request::default() };
     let answer = shared.lock().unwrap_or_else(PoisonError::into_inner).answer(request, &body);
     // Hanging up: unlike a panic, this prints nothing.
     answer.unwrap_or_else(|| std::panic::resume_unwind(Box::new("hung up")))
@@ -317,6 +326,7 @@ impl Inner {
             return None;
         }
         request.right = vault::right(&request.method, &request.path);
+        request.client = self.holder(&request).map(|(client, _)| client.clone()).unwrap_or_default();
         self.requests.push(request.clone());
         let creates = request.method == "PUT" || request.path.last().is_some_and(|part| part == "import");
         let over = creates && self.quota.as_mut().is_some_and(|quota| !quota.take());
@@ -330,6 +340,7 @@ impl Inner {
             return Some(answer);
         }
         if let Err(refusal) = self.admitted(&request) {
+            self.requests.last_mut().unwrap().denied = refusal.status == 403;
             return Some(refuse(&refusal, &request, body));
         }
         if request.method != "GET" {
@@ -366,14 +377,16 @@ impl Inner {
         })
     }
 
+    /// The application that a token was given to, and for which resource.
+    fn holder(&self, request: &Request) -> Option<&(String, String)> {
+        self.world.tokens.get(request.header("authorization")?.strip_prefix("Bearer ")?)
+    }
+
     /// Whether the token is one of ours for this vault, and whether its owner has the right.
     fn admitted(&self, request: &Request) -> Result<(), Refusal> {
-        if !self.world.vaults.contains_key(&request.host) {
-            return Err(Refusal::new(404, "NotFound"));
-        }
-        let token = request.header("authorization").and_then(|text| text.strip_prefix("Bearer "));
+        let vault = self.world.vaults.get(&request.host).ok_or_else(|| Refusal::new(404, "NotFound"))?;
         let unauthorized = || Refusal::new(401, "Unauthorized");
-        let (client, resource) = token.and_then(|token| self.world.tokens.get(token)).ok_or_else(unauthorized)?;
+        let (client, resource) = self.holder(request).ok_or_else(unauthorized)?;
         let fits = entra::CLOUDS.iter().any(|(_, of, suffix)| request.host.ends_with(suffix) && of == resource);
         if !fits {
             return Err(unauthorized());
@@ -386,7 +399,7 @@ impl Inner {
         if application.denied.contains(&request.right) || application.denied.contains(&on) {
             return Err(Refusal::inner(403, "Forbidden", "ForbiddenByRbac"));
         }
-        Ok(())
+        rights::admit(&self.world, vault, request, client)
     }
 }
 
@@ -404,10 +417,11 @@ fn plain((status, json): (u16, Json)) -> Response {
     (status, [("content-type", "application/json; charset=utf-8")], json.to_string()).into_response()
 }
 
-/// An error as a vault puts it. Its message quotes the whole request, value included: nobody may pass
-/// such a message on.
+/// An error as a vault puts it. If the vendor's words are not known, its message quotes the whole request,
+/// value included: nobody may pass such a message on.
 fn refuse(refusal: &Refusal, request: &Request, asked: &[u8]) -> Response {
-    let message = format!("refused: {}", String::from_utf8_lossy(asked));
+    let quoted = || format!("refused: {}", String::from_utf8_lossy(asked));
+    let message = refusal.message.clone().unwrap_or_else(quoted);
     let mut error = json!({ "code": refusal.code, "message": message });
     if let Some(inner) = &refusal.inner {
         error["innererror"] = json!({ "code": inner });

@@ -1,9 +1,11 @@
 //! What stands in the vaults and who may log in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
+
+use super::rights::Rbac;
 
 /// The tenant that everything belongs to.
 pub(crate) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -21,6 +23,8 @@ pub(crate) struct World {
     pub(crate) machine: Option<String>,
     /// Given tokens: whose, and for which resource.
     pub(crate) tokens: BTreeMap<String, (String, String)>,
+    /// What the next requests for tokens are answered instead: status and code, 0 for none.
+    pub(crate) logins: VecDeque<(u16, u64)>,
     /// How long tokens live, seconds.
     pub(crate) token_seconds: i64,
     /// How many looks an object is neither here nor there while it is deleted or recovered.
@@ -29,6 +33,8 @@ pub(crate) struct World {
     pub(crate) empty_pages: bool,
     /// The versions of a name that does not exist: 404, not an empty list.
     pub(crate) strict_versions: bool,
+    /// Roles, and who has them.
+    pub(crate) rbac: Rbac,
     /// Seconds since 1970; moves with every change unless it is held.
     pub(crate) clock: i64,
     pub(crate) clock_held: bool,
@@ -43,6 +49,8 @@ pub(crate) struct Vault {
     pub(crate) certificates: BTreeMap<String, Object>,
     /// Nothing in the recycle bin can be removed before its time.
     pub(crate) purge_protection: bool,
+    /// Its id in Resource Manager, if its data is governed by Azure RBAC and not by access policies.
+    pub(crate) id: Option<String>,
 }
 
 /// A secret or a certificate.
@@ -130,6 +138,15 @@ impl World {
     /// Adds a vault.
     pub(crate) fn vault(&mut self, host: &str) -> &mut Vault {
         self.vaults.entry(host.to_owned()).or_default()
+    }
+
+    /// Puts a vault under Azure RBAC; tells its id in Resource Manager.
+    pub(crate) fn govern(&mut self, host: &str, subscription: &str, group: &str) -> String {
+        let name = host.split('.').next().unwrap_or_default();
+        let group = format!("/subscriptions/{subscription}/resourceGroups/{group}");
+        let id = format!("{group}/providers/Microsoft.KeyVault/vaults/{name}");
+        self.vault(host).id = Some(id.clone());
+        id
     }
 
     /// The time of a change.

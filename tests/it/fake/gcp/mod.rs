@@ -6,7 +6,8 @@
 //! - **State** is read with [`FakeGcp::secret`] and changed behind the client's back with [`FakeGcp::edit`].
 //! - **Requests** are recorded by the permission that they need: [`FakeGcp::count`], [`FakeGcp::effects`];
 //!   the whole exchange, for a judge, with [`FakeGcp::exchanges`].
-//! - **Rights**: [`FakeGcp::deny`] a permission such as `secrets.list`, [`FakeGcp::grant`] a few and no other.
+//! - **Rights**: [`FakeGcp::deny`] a permission such as `secrets.list`, [`FakeGcp::grant`] a few and no other;
+//!   or roles and bindings of each principal, with conditions, by [`FakeGcp::govern`].
 //! - **Lists that lag**: after [`FakeGcp::freeze_lists`] lists show what stood then.
 //! - **Quotas**: [`FakeGcp::quota`] puts a token bucket before a [`Class`] of calls.
 //! - **Faults**: [`FakeGcp::fault`] makes one call go wrong ([`Fault`]), counted among effects or all.
@@ -17,8 +18,10 @@
 //! them, names projects by number, and is judged by Google's own Python client and discovery document.
 
 pub(crate) mod api;
+mod condition;
 pub(crate) mod fault;
 mod limits;
+mod rights;
 pub(crate) mod sign_in;
 pub(crate) mod world;
 
@@ -34,6 +37,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 
 pub(crate) use fault::{Class, Fault, Nth};
+pub(crate) use rights::Iam;
 pub(crate) use world::{Secret, World};
 
 use fault::{Gate, Verdict};
@@ -47,11 +51,13 @@ pub(crate) const PROJECT: &str = "shop-prod";
 pub(crate) struct Refusal {
     status: u16,
     code: String,
+    /// The permission that IAM lacks, and on what.
+    lacking: Option<[String; 2]>,
 }
 
 impl Refusal {
     fn new(status: u16, code: &str) -> Self {
-        Self { status, code: code.to_owned() }
+        Self { status, code: code.to_owned(), lacking: None }
     }
 
     fn throttled() -> Self {
@@ -65,6 +71,10 @@ pub(crate) struct Asked {
     pub(crate) permission: String,
     /// Of the secret; empty for none or many.
     pub(crate) id: String,
+    /// The principal.
+    pub(crate) by: String,
+    /// IAM refused it.
+    pub(crate) denied: bool,
     version: String,
     query: Vec<(String, String)>,
     body: Vec<u8>,
@@ -95,6 +105,8 @@ struct Inner {
     world: World,
     gate: Gate,
     sign_in: SignIn,
+    /// If set, only what it gives is allowed.
+    iam: Option<Iam>,
     requests: Vec<Asked>,
     exchanges: Vec<Json>,
     /// Whose call acts next, by the client's name; empty lets everybody act.
@@ -188,6 +200,16 @@ impl FakeGcp {
     /// Allows these permissions and no others.
     pub(crate) fn grant(&self, permissions: &[&str]) {
         self.lock().gate.granted = Some(permissions.iter().map(|permission| (*permission).to_owned()).collect());
+    }
+
+    /// Looks at or changes who may do what; from now on IAM decides.
+    pub(crate) fn govern<T>(&self, change: impl FnOnce(&mut Iam) -> T) -> T {
+        change(self.lock().iam.get_or_insert_default())
+    }
+
+    /// Every request of the API since [`FakeGcp::forget_requests`].
+    pub(crate) fn requests(&self) -> Vec<Asked> {
+        self.lock().requests.clone()
     }
 
     /// From now on lists show the project as it is now.
@@ -326,13 +348,19 @@ impl Inner {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Option<Response> {
-        if !self.sign_in.knows(headers) {
+        let Some(owner) = self.sign_in.owner(headers).cloned() else {
             return Some(refuse(&Refusal::new(401, "UNAUTHENTICATED")));
-        }
+        };
         let Some(asked) = asked(method, path, query, body) else {
             return Some(refuse(&Refusal::new(404, "NOT_FOUND")));
         };
+        let by = rights::member(&owner);
+        let denied = self.iam.as_ref().and_then(|iam| iam.admit(&by, &asked).err());
+        let asked = Asked { by, denied: denied.is_some(), ..asked };
         self.requests.push(asked.clone());
+        if let Some(denied) = denied {
+            return Some(refuse(&denied));
+        }
         if let Some(at) = self.hooks.iter().position(|(permission, _)| *permission == asked.permission) {
             let (_, hook) = self.hooks.remove(at);
             hook(&mut self.world);
@@ -401,7 +429,7 @@ fn asked(method: &Method, path: &str, query: Vec<(String, String)>, body: &[u8])
         _ => return None,
     };
     let (permission, id, version) = (permission.to_owned(), id.to_owned(), version.to_owned());
-    Some(Asked { permission, id, version, query, body: body.to_vec() })
+    Some(Asked { permission, id, by: String::new(), denied: false, version, query, body: body.to_vec() })
 }
 
 /// Names and values of a query or a form.
@@ -431,16 +459,22 @@ pub(super) fn form(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// An error as the API puts it, with a message that quotes what nobody may pass on
-/// (<https://cloud.google.com/apis/design/errors>). A quota names when to come back.
+/// An error as the API puts it, with a message that quotes what nobody may pass on unless Google's words are
+/// known (<https://cloud.google.com/apis/design/errors>). A quota names when to come back, IAM what is lacking.
 fn refuse(refusal: &Refusal) -> Response {
-    let details = if refusal.status == 429 {
-        json!([{ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.2s" }])
-    } else {
-        json!([])
+    let (message, details) = match &refusal.lacking {
+        Some([permission, resource]) => (
+            format!("Permission '{permission}' denied for resource '{resource}' (or it may not exist)."),
+            json!([{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
+                "domain": "iam.googleapis.com", "metadata": { "permission": permission } }]),
+        ),
+        None if refusal.status == 429 => (
+            "canary of the fake".to_owned(),
+            json!([{ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.2s" }]),
+        ),
+        None => ("canary of the fake".to_owned(), json!([])),
     };
-    let error =
-        json!({ "code": refusal.status, "message": "canary of the fake", "status": refusal.code, "details": details });
+    let error = json!({ "code": refusal.status, "message": message, "status": refusal.code, "details": details });
     let status = StatusCode::from_u16(refusal.status).unwrap();
     (status, [("content-type", "application/json; charset=UTF-8")], json!({ "error": error }).to_string())
         .into_response()

@@ -3,7 +3,7 @@
 //!
 //! Signatures, issuers, audiences and times are really checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -44,38 +44,40 @@ pub(crate) struct SignIn {
     pub(crate) lends: BTreeSet<(String, String)>,
     /// There is no machine.
     pub(crate) no_machine: bool,
+    /// Its service account, if it is not [`MACHINE`].
+    pub(crate) machine: Option<String>,
     /// Tokens in force with their owners.
     tokens: BTreeMap<String, String>,
     /// Each token given, by the way it was had.
     pub(crate) given: Vec<(&'static str, String)>,
     /// How often an exchange was asked for.
     pub(crate) exchanges: usize,
+    /// And how often a loan.
+    pub(crate) loans: usize,
     /// What `/idtoken` answers.
     pub(crate) issued_token: Option<String>,
     /// How long tokens live, in seconds; an hour when missing.
     pub(crate) lifetime: Option<i64>,
+    /// What the next exchanges and loans are answered instead, each with the end of the path that it is for.
+    pub(crate) answers: VecDeque<(&'static str, u16, Json)>,
 }
 
 /// What an exchange refuses with: status and OAuth code.
 type Refused = (u16, &'static str);
 
 impl SignIn {
-    /// Whether the caller holds a token in force.
-    pub(super) fn knows(&self, headers: &HeaderMap) -> bool {
-        self.owner(headers).is_some()
-    }
-
-    fn owner(&self, headers: &HeaderMap) -> Option<&String> {
+    /// Whose token in force the caller holds.
+    pub(super) fn owner(&self, headers: &HeaderMap) -> Option<&String> {
         let token = headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?;
         self.tokens.get(token)
     }
 
-    /// Takes every token back.
     /// All tokens that are good.
     pub(crate) fn tokens(&self) -> Vec<String> {
         self.tokens.keys().cloned().collect()
     }
 
+    /// Takes every token back.
     pub(crate) fn revoke_all(&mut self) {
         self.tokens.clear();
     }
@@ -98,6 +100,12 @@ impl SignIn {
         if let Some(path) = path.strip_prefix("/computeMetadata/v1/") {
             return Some(self.metadata(path, headers));
         }
+        if let Some((_, status, body)) = self.answers.pop_front_if(|(end, ..)| path.ends_with(*end)) {
+            self.exchanges += usize::from(path == "/v1/token");
+            self.loans += usize::from(path.ends_with(":generateAccessToken"));
+            let status = StatusCode::from_u16(status).unwrap();
+            return Some((status, [("content-type", "application/json")], body.to_string()).into_response());
+        }
         let answer = match (method.as_str(), path) {
             ("POST", "/token") => self.oauth(&form(&text).into_iter().collect()),
             ("POST", "/v1/token") => {
@@ -108,6 +116,7 @@ impl SignIn {
                 return Some(self.issued(headers));
             }
             ("POST", path) if path.ends_with(":generateAccessToken") => {
+                self.loans += 1;
                 let email = path.rsplit('/').next().unwrap_or_default().trim_end_matches(":generateAccessToken");
                 return Some(self.lend(email, headers, &text));
             }
@@ -195,7 +204,7 @@ impl SignIn {
         if !self.lends.contains(&(owner, email.to_owned())) {
             return super::refuse(&super::Refusal::new(403, "PERMISSION_DENIED"));
         }
-        let ends = SystemClock.now() + SignedDuration::from_secs(3600);
+        let ends = SystemClock.now() + SignedDuration::from_secs(self.lifetime.unwrap_or(3600));
         let token = self.give("lent", email);
         let body = json!({ "accessToken": token, "expireTime": format!("{ends:.0}") });
         (StatusCode::OK, [("content-type", "application/json")], body.to_string()).into_response()
@@ -209,15 +218,19 @@ impl SignIn {
             _ if self.no_machine => return StatusCode::NOT_FOUND.into_response(),
             _ if !asked => return (StatusCode::FORBIDDEN, flavor).into_response(),
             "instance/service-accounts/default/token" => {
-                let token = self.give("machine", MACHINE);
+                let token = self.give("machine", &self.machine());
                 let seconds = self.lifetime.unwrap_or(3599);
                 json!({ "access_token": token, "expires_in": seconds, "token_type": "Bearer" }).to_string()
             }
-            "instance/service-accounts/default/email" => MACHINE.to_owned(),
+            "instance/service-accounts/default/email" => self.machine(),
             "project/project-id" => super::PROJECT.to_owned(),
             _ => return (StatusCode::NOT_FOUND, flavor).into_response(),
         };
         (StatusCode::OK, flavor, text).into_response()
+    }
+
+    fn machine(&self) -> String {
+        self.machine.clone().unwrap_or_else(|| MACHINE.to_owned())
     }
 
     /// An issuer in front of a pool, as GitHub's is: it answers whatever bearer of `request-token` asks.

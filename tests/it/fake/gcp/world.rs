@@ -57,7 +57,7 @@ impl World {
     }
 
     /// A new secret with the fields of the request.
-    pub(super) fn create(&mut self, id: &str, mut fields: Map<String, Json>) {
+    pub(crate) fn create(&mut self, id: &str, mut fields: Map<String, Json>) {
         fields.insert("createTime".into(), self.time().into());
         fields.insert("etag".into(), self.etag().into());
         self.secrets.insert(id.to_owned(), Secret { fields, versions: Vec::new() });
