@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::report;
 use super::session::{Depth, Session};
 use super::show::{hints, plural};
+use crate::connect::federation::Federation;
 use crate::diagnostic::{Diagnostic, Severity, Source, quote};
 use crate::manifest::{self, Loaded, Manifest};
 use crate::policy;
@@ -38,8 +39,11 @@ pub(super) fn validate(session: &Session, args: &Strictness) -> Result<Exit, Exi
     console.line(&format!("{good} {} defined", plural(manifest.secrets.len(), "secret")));
     console.line(&format!("{good} {} configured", plural(targets, "target")));
     let blocks = environments.iter().flat_map(|one| &one.manifest.providers);
-    let unset = blocks.flat_map(|block| block.unresolved.values());
-    let unset: BTreeSet<&str> = unset.map(|name| name.value.as_str()).collect();
+    // What the run logs in with instead is not missing.
+    let federation = Federation::read(&session.environment, session.phase());
+    let unset = blocks.flat_map(|block| block.unresolved.iter().map(move |(setting, name)| (block, setting, name)));
+    let unset = unset.filter(|(block, setting, _)| !federation.spares(block, setting));
+    let unset: BTreeSet<&str> = unset.map(|(_, _, name)| name.value.as_str()).collect();
     if unset.is_empty() {
         console.line(&format!("{good} All provider settings are there; `secretzero test` tries the credentials"));
     }

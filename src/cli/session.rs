@@ -42,6 +42,13 @@ const ENDPOINT_VARIABLES: &[&str] = &[
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
 ];
 
+/// Whether targets of kind `file` are meant; other than `true` leaves them out.
+const LOCAL_FILES: &str = "SECRETZERO_LOCAL_FILES";
+
+/// Why local files are not looked at in a job.
+pub(super) const LOCAL_LEFT_OUT: &str =
+    "local files belong to the machine one stands on; `local_files: true` includes the runner's";
+
 /// Most names listed where one was not found.
 const KNOWN_MAX: usize = 12;
 
@@ -321,9 +328,15 @@ impl Session {
             secrets: args.secret.clone(),
             providers: args.provider.clone(),
             kinds: TargetKind::ALL.iter().filter(selected).copied().collect(),
-            local_left_out: None,
+            local_left_out: self.local_left_out(),
             offline: false,
         })
+    }
+
+    /// Why local files are not looked at, where a job says so.
+    fn local_left_out(&self) -> Option<String> {
+        let left_out = self.environment.filled(LOCAL_FILES).is_some_and(|wanted| wanted != "true");
+        left_out.then(|| LOCAL_LEFT_OUT.to_owned())
     }
 
     fn known(&self, what: &str, place: &str, asked: &[String], known: &[&str]) -> Result<(), Exit> {
@@ -351,7 +364,7 @@ impl Session {
     pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
         let stores = self.connect(workspace, args, None);
         if self.is_steered() {
-            // They refuse, whatever they are told.
+            // Nobody is asked, so nothing is missing.
             return Ok(stores);
         }
         let manifest = &workspace.manifest;

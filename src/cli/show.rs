@@ -1,6 +1,7 @@
 //! Lines for people: what a plan would do and what a run did.
 
 use super::console::{Console, Tone};
+use super::session::LOCAL_LEFT_OUT;
 use crate::apply::{Done, Outcome};
 use crate::manifest::Manifest;
 use crate::plan::{Action, Cause, Hold, Next, Plan, SecretPlan, TargetPlan};
@@ -142,6 +143,11 @@ impl Page<'_> {
         for (secret, note) in plan.secrets.iter().flat_map(|secret| secret.notes.iter().map(move |note| (secret, note)))
         {
             warn(format!("{}: {note}", secret.name));
+        }
+        let local: Vec<_> = plan.targets().filter(|(_, target)| target.why == LOCAL_LEFT_OUT).collect();
+        if !local.is_empty() {
+            let names = local.iter().map(|(_, target)| target.name.as_str()).collect::<Vec<_>>().join(", ");
+            warn(format!("{} left out ({names}): {LOCAL_LEFT_OUT}", plural(local.len(), "target")));
         }
         for name in &plan.orphans {
             warn(format!("{name}: no longer declared; what is stored stays where it is"));

@@ -6,7 +6,7 @@ use super::args::{self, GenerateArgs, LintArgs, TrustCommand};
 use super::console::Tone;
 use super::exit::Exit;
 use super::report;
-use super::repository;
+use super::repository::{self, Found};
 use super::session::Session;
 use super::show::plural;
 use crate::diagnostic::{Diagnostic, Severity, Source, render};
@@ -24,6 +24,23 @@ pub(super) fn trust(session: &Session, command: &TrustCommand) -> Result<Exit, E
 
 fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> {
     let found = repository::find(session);
+    let of = asked(session, args, &found)?;
+    let mut generated = Generated::default();
+    for phase in args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![phase.into()]) {
+        let trusted = Trusted { phase, ..of.clone() };
+        generated.extend(generate(args.cloud.into(), &trusted, &account(session, args)));
+    }
+    let is_own = of.repository.path == found.repository.path;
+    let is_guessed = args.branch.is_none() && found.branch.as_ref().filter(|_| is_own).is_none();
+    if is_guessed && of.forge != Forge::Service {
+        generated.say("`main` is taken for the default branch; name another with `--branch`");
+    }
+    tell(session, &[(args.cloud.into(), generated)]);
+    Ok(Exit::Done)
+}
+
+/// The runs that flags and job name, in whichever phase.
+fn asked(session: &Session, args: &GenerateArgs, found: &Found) -> Result<Trusted, Exit> {
     let path = args.repository.clone().unwrap_or_else(|| found.repository.path.clone());
     if !is_path(&path) {
         let reason = if path.is_empty() {
@@ -37,74 +54,77 @@ fn generate_texts(session: &Session, args: &GenerateArgs) -> Result<Exit, Exit> 
     let own = path == found.repository.path;
     let here = |value: &Option<String>| value.clone().filter(|_| own);
     let forge = args.forge.map(forge).or(found.forge).unwrap_or(Forge::Github);
-    let issuer = args
-        .issuer
-        .clone()
-        .or_else(|| found.issuer.clone().filter(|_| args.forge.is_none() || Some(forge) == found.forge));
-    let issuer = issuer.or_else(|| forge.public_issuer().map(str::to_owned)).unwrap_or_default();
-    let repository_id = args.repository_id.clone().or_else(|| here(&found.repository.id));
-    if forge == Forge::Service && (issuer.is_empty() || repository_id.is_none()) {
+    let form = match args.subject_form {
+        args::SubjectForm::Names => Form::Names,
+        args::SubjectForm::Ids => Form::Ids,
+        args::SubjectForm::Both => Form::Both,
+    };
+    let repository = Repository {
+        path,
+        id: args.repository_id.clone().or_else(|| here(&found.repository.id)),
+        owner_id: args.owner_id.clone().or_else(|| here(&found.repository.owner_id)),
+    };
+    if form == Form::Ids && repository.ids().is_none() && forge == Forge::Github {
+        let help = "add `--repository-id` and `--owner-id`; `gh api repos/OWNER/NAME --jq '.id, .owner.id'` tells them";
+        return Err(session.fail(Exit::Error, "the form with ids needs the numbers of repository and owner", help));
+    }
+    let branch = args.branch.clone().or_else(|| here(&found.branch)).unwrap_or_else(|| "main".to_owned());
+    let branch = branch.trim_start_matches("refs/heads/").to_owned();
+    let environment = session.common.environment.clone();
+    for (flag, name) in [("--branch", Some(&branch)), ("--environment", environment.as_ref())] {
+        // No branch is called so, and an environment that is would look like a pattern.
+        if let Some(name) = name.filter(|name| name.is_empty() || name.contains(['*', '?', '\n'])) {
+            let reason = format!("`{flag} {name}` names no single branch or environment");
+            return Err(session.fail(Exit::Error, &reason, "write its whole name, and run again for each further one"));
+        }
+    }
+    Ok(Trusted {
+        forge,
+        issuer: issuer(session, args, found, forge, repository.id.is_some())?,
+        host: args.host.clone().unwrap_or_else(|| server(session)),
+        repository,
+        branch,
+        environment,
+        phase: Phase::Plan,
+        audience: audience(session, args),
+        form,
+        hardened: args.harden,
+    })
+}
+
+/// Who signs, as tokens name it.
+fn issuer(
+    session: &Session,
+    args: &GenerateArgs,
+    found: &Found,
+    forge: Forge,
+    has_number: bool,
+) -> Result<String, Exit> {
+    let of_job = || found.issuer.clone().filter(|_| args.forge.is_none() || Some(forge) == found.forge);
+    let issuer = args.issuer.clone().or_else(of_job).or_else(|| forge.public_issuer().map(str::to_owned));
+    let issuer = issuer.unwrap_or_default();
+    if forge == Forge::Service && (issuer.is_empty() || !has_number) {
+        let reason = "the service's tokens name its address and the repository's number";
         let help = "give `--issuer https://…` and `--repository-id ID`, as the service's configuration has them";
-        return Err(session.fail(
-            Exit::Error,
-            "the service's tokens name its address and the repository's number",
-            help,
-        ));
+        return Err(session.fail(Exit::Error, reason, help));
     }
     if !issuer.starts_with("https://") || issuer.ends_with('/') {
         let reason = format!("`{issuer}` is no issuer: tokens name it with `https://` and without a `/` at the end");
         return Err(session.fail(Exit::Error, &reason, "write `--issuer` as the token's `iss`"));
     }
-    let branch = args.branch.clone().or_else(|| here(&found.branch));
-    let branch = branch.map(|branch| branch.trim_start_matches("refs/heads/").to_owned());
-    for (flag, name) in [("--branch", branch.as_ref()), ("--environment", session.common.environment.as_ref())] {
-        // No branch is called so, and an environment that is would look like a pattern.
-        if let Some(name) = name.filter(|name| name.is_empty() || name.contains(['*', '?']) || name.contains('\n')) {
-            let reason = format!("`{flag} {name}` names no single branch or environment");
-            return Err(session.fail(Exit::Error, &reason, "write its whole name, and run again for each further one"));
-        }
-    }
-    // Our exchanges with Vault ask for tokens made for its address.
+    Ok(issuer)
+}
+
+/// What tokens are made for, where the flags or the job say more than the cloud's usual one: our exchanges
+/// with Vault ask for its address.
+fn audience(session: &Session, args: &GenerateArgs) -> Option<String> {
     let variable = |name: &str| session.environment.filled(name);
     let usual = match args.cloud {
         args::Cloud::Vault => variable("VAULT_ADDR").map(str::to_owned),
         args::Cloud::Azure => variable("AZURE_AUTHORITY_HOST").map(|host| audience_at(host).to_owned()),
         args::Cloud::Aws | args::Cloud::Gcp => None,
     };
-    let mut generated = Generated::default();
-    for phase in args.phase.map_or_else(|| Phase::ALL.to_vec(), |phase| vec![phase.into()]) {
-        let trusted = Trusted {
-            forge,
-            issuer: issuer.clone(),
-            host: args.host.clone().unwrap_or_else(|| server(session)),
-            repository: Repository {
-                path: path.clone(),
-                id: repository_id.clone(),
-                owner_id: args.owner_id.clone().or_else(|| here(&found.repository.owner_id)),
-            },
-            branch: branch.clone().unwrap_or_else(|| "main".to_owned()),
-            environment: session.common.environment.clone(),
-            phase,
-            audience: args.audience.clone().or_else(|| usual.clone()),
-            form: match args.subject_form {
-                args::SubjectForm::Names => Form::Names,
-                args::SubjectForm::Ids => Form::Ids,
-                args::SubjectForm::Both => Form::Both,
-            },
-            hardened: args.harden,
-        };
-        if trusted.form == Form::Ids && trusted.repository.ids().is_none() && forge == Forge::Github {
-            let help =
-                "add `--repository-id` and `--owner-id`; `gh api repos/OWNER/NAME --jq '.id, .owner.id'` tells them";
-            return Err(session.fail(Exit::Error, "the form with ids needs the numbers of repository and owner", help));
-        }
-        generated.extend(generate(args.cloud.into(), &trusted, &account(session, args)));
-    }
-    if branch.is_none() && forge != Forge::Service {
-        generated.say("`main` is taken for the default branch; name another with `--branch`");
-    }
-    tell(session, &[(args.cloud.into(), generated)]);
-    Ok(Exit::Done)
+    args.audience.clone().or(usual)
 }
 
 fn account(session: &Session, args: &GenerateArgs) -> Account {

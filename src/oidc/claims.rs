@@ -112,6 +112,13 @@ impl Claims {
         number.as_i64().or_else(whole)
     }
 
+    /// Whether a job of GitLab's is described, whose tokens are made once, when it starts
+    /// (<https://docs.gitlab.com/ci/secrets/id_token_authentication/#token-payload>).
+    #[must_use]
+    pub fn is_gitlab(&self) -> bool {
+        self.text("project_path").is_some() && self.text("job_id").is_some()
+    }
+
     /// The subject, if it has one of the forms of GitHub.
     #[must_use]
     pub fn github(&self) -> Option<GithubSubject> {

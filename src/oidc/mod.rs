@@ -87,7 +87,7 @@ pub fn source(run: &Run<'_>) -> Arc<dyn TokenSource> {
     let presented = presented::Presented::of(environment, run.disk, run.mask);
     match presented.is_empty() {
         false => Arc::new(presented),
-        true => Arc::new(Absent(absent(environment))),
+        true => Arc::new(Absent { why: absent(environment), gitlab: environment.filled(GITLAB).is_some() }),
     }
 }
 
@@ -98,6 +98,17 @@ pub fn lacks(environment: &Environment) -> Option<String> {
     let any = github || presented::is_any(environment);
     (!any).then(|| absent(environment))
 }
+
+/// The variables of a GitLab job that hold ID tokens, and the audiences each is good for; none for one
+/// that is no token.
+#[must_use]
+pub fn declared(environment: &Environment) -> Vec<(String, Vec<String>)> {
+    presented::audiences(environment)
+}
+
+/// Set in every job of GitLab's
+/// (<https://docs.gitlab.com/ci/variables/predefined_variables/>).
+const GITLAB: &str = "GITLAB_CI";
 
 /// <https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token>
 const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
@@ -110,7 +121,7 @@ fn absent(environment: &Environment) -> String {
                 from Dependabot gets none in any case"
             .to_owned();
     }
-    if environment.filled("GITLAB_CI").is_some() {
+    if environment.filled(GITLAB).is_some() {
         return format!(
             "this job has no ID token: declare one under `id_tokens:` with the audience of the cloud, as one of {} or \
              as a variable that {} names",
@@ -127,11 +138,18 @@ fn absent(environment: &Environment) -> String {
 }
 
 /// A run that nobody vouches for.
-struct Absent(String);
+struct Absent {
+    why: String,
+    gitlab: bool,
+}
 
 #[async_trait]
 impl TokenSource for Absent {
-    async fn token(&self, _: &str) -> Result<SecretValue> {
-        Err(Error::new(ErrorKind::Unauthenticated, self.0.clone()))
+    async fn token(&self, audience: &str) -> Result<SecretValue> {
+        let message = match self.gitlab {
+            true => format!("this job has no ID token: give it {}", presented::declaration(audience)),
+            false => self.why.clone(),
+        };
+        Err(Error::new(ErrorKind::Unauthenticated, message))
     }
 }

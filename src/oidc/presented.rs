@@ -1,7 +1,7 @@
 //! Tokens that somebody made before the run began: GitLab in variables, a cluster in files.
 //!
 //! Each is good for the audiences it names and is given out for no other, so a token for one cloud
-//! never reaches another.
+//! never reaches another; one for this audience alone goes before one for several.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +36,14 @@ pub(super) const VARIABLES: &[&str] = &[
 /// Names further such variables, separated by commas.
 pub(super) const NAMES: &str = "SECRETZERO_ID_TOKEN_VARIABLES";
 
+/// What the names of the clouds' own tokens are told by: the beginnings of their usual audiences.
+const USUAL: &[(&str, &str)] = &[
+    ("sts.amazonaws.com", "SECRETZERO_AWS_ID_TOKEN"),
+    ("api://AzureADTokenExchange", "SECRETZERO_AZURE_ID_TOKEN"),
+    ("https://iam.googleapis.com/", "SECRETZERO_GCP_ID_TOKEN"),
+    ("//iam.googleapis.com/", "SECRETZERO_GCP_ID_TOKEN"),
+];
+
 /// Largest token file, in bytes.
 const TOKEN_BYTES_MAX: u64 = 64 * 1024;
 
@@ -45,11 +53,22 @@ enum Place {
     File(&'static str, PathBuf),
 }
 
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Self::Variable(name, _) => name,
+            Self::File(name, _) => name,
+        }
+    }
+}
+
 /// All of them.
 pub(super) struct Presented {
     places: Vec<Place>,
     disk: Arc<dyn Disk>,
     mask: Mask,
+    /// Whether a job of GitLab's declares them.
+    gitlab: bool,
 }
 
 /// The variables that are set, with their tokens.
@@ -60,6 +79,21 @@ fn variables(environment: &Environment) -> impl Iterator<Item = (&str, &str)> {
 
 fn files(environment: &Environment) -> impl Iterator<Item = (&'static str, &str)> {
     FILES.iter().filter_map(|name| Some((*name, environment.filled(name)?)))
+}
+
+/// What a job of GitLab's must declare to have a token for an audience: one line of YAML.
+pub(super) fn declaration(audience: &str) -> String {
+    let usual = USUAL.iter().find(|(begin, _)| audience.starts_with(begin));
+    let name = usual.map_or("SECRETZERO_ID_TOKEN", |(_, name)| name);
+    // JSON's strings are YAML's, whatever stands in them.
+    let audience = serde_json::Value::from(crate::diagnostic::plain(audience));
+    format!("`id_tokens: {{{name}: {{aud: {audience}}}}}`")
+}
+
+/// The variables that hold a token, each with the audiences it is good for; none for one that is no token.
+pub(super) fn audiences(environment: &Environment) -> Vec<(String, Vec<String>)> {
+    let claimed = |token: &str| Claims::of(&SecretValue::from(token.trim())).unwrap_or_default().audiences();
+    variables(environment).map(|(name, token)| (name.to_owned(), claimed(token))).collect()
 }
 
 /// Whether there is any.
@@ -75,11 +109,23 @@ impl Presented {
         // Ours goes first, those of a cluster last.
         let ours = usize::from(environment.filled(FILE).is_some());
         places.splice(ours..ours, variables);
-        Self { places, disk: Arc::clone(disk), mask: Arc::clone(mask) }
+        let gitlab = environment.filled(super::GITLAB).is_some();
+        Self { places, disk: Arc::clone(disk), mask: Arc::clone(mask), gitlab }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Why none of them is for an audience, and what to do about it.
+    fn lacks(&self, audience: &str, seen: &[String]) -> Error {
+        let remedy = match self.gitlab {
+            true => format!("give the job {}", declaration(audience)),
+            false => "declare one with this audience".to_owned(),
+        };
+        let seen = seen.join(", ");
+        let message = format!("no ID token of this run is for the audience `{audience}`: {seen}; {remedy}");
+        Error::new(ErrorKind::Unauthenticated, message)
     }
 
     /// A token as it stands now; a cluster replaces its files while we run.
@@ -104,7 +150,7 @@ impl Presented {
 #[async_trait]
 impl TokenSource for Presented {
     async fn token(&self, audience: &str) -> Result<SecretValue> {
-        let mut seen = Vec::new();
+        let (mut seen, mut shared) = (Vec::new(), None);
         for place in &self.places {
             let token = match self.read(place) {
                 Ok(token) => token,
@@ -114,24 +160,22 @@ impl TokenSource for Presented {
                 }
             };
             (self.mask)(&token);
-            let name = match place {
-                Place::Variable(name, _) => name,
-                Place::File(name, _) => *name,
-            };
-            match Claims::of(&token) {
-                Ok(claims) if claims.audiences().iter().any(|one| one == audience) => return Ok(token),
-                Ok(claims) => {
-                    let audiences = crate::diagnostic::plain(&claims.audiences().join(", "));
+            let name = place.name();
+            match Claims::of(&token).map(|claims| claims.audiences()) {
+                Ok(audiences) if audiences.iter().any(|one| one == audience) => {
+                    if audiences.len() == 1 || name == FILE {
+                        return Ok(token);
+                    }
+                    shared = shared.or(Some(token));
+                }
+                Ok(audiences) => {
+                    let audiences = crate::diagnostic::plain(&audiences.join(", "));
                     seen.push(format!("that of {name} is for {audiences}"));
                 }
                 Err(error) => seen.push(format!("{name}: {error}")),
             }
         }
-        let message = format!(
-            "no ID token of this run is for the audience `{audience}`: {}; declare one with this audience",
-            seen.join(", ")
-        );
-        Err(Error::new(ErrorKind::Unauthenticated, message))
+        shared.ok_or_else(|| self.lacks(audience, &seen))
     }
 }
 
@@ -170,7 +214,8 @@ mod tests {
         let variables = [("SECRETZERO_ID_TOKEN", aws.as_str()), ("OURS", &vault), (NAMES, "OURS, MORE")];
         assert_eq!(asked(&variables, "sts.amazonaws.com").await.0, Ok(aws.clone()));
         let (given, masked) = asked(&variables, "https://vault.example").await;
-        assert_eq!((given, masked), (Ok(vault.clone()), vec![vault]));
+        // It is for several, so the others are looked at as well.
+        assert_eq!((given, masked), (Ok(vault.clone()), vec![vault, aws]));
     }
 
     #[tokio::test]
@@ -180,5 +225,32 @@ mod tests {
             [("SECRETZERO_ID_TOKEN", other.as_str()), ("AZURE_FEDERATED_TOKEN_FILE", "/does/not/exist"), (NAMES, "")];
         let error = asked(&variables, "sts.amazonaws.com").await.0.unwrap_err();
         insta::assert_snapshot!(error, @"no ID token of this run is for the audience `sts.amazonaws.com`: that of SECRETZERO_ID_TOKEN is for other, AZURE_FEDERATED_TOKEN_FILE names no file; declare one with this audience");
+    }
+
+    #[tokio::test]
+    async fn a_token_for_one_audience_goes_before_one_for_several() {
+        let (shared, own) = (token(r#"["sts.amazonaws.com","other"]"#), token(r#"["sts.amazonaws.com"]"#));
+        let variables = [("SECRETZERO_ID_TOKEN", shared.as_str()), ("SECRETZERO_AWS_ID_TOKEN", &own)];
+        assert_eq!(asked(&variables, "sts.amazonaws.com").await.0, Ok(own.clone()));
+        assert_eq!(asked(&variables, "other").await.0, Ok(shared.clone()));
+    }
+
+    #[tokio::test]
+    async fn at_gitlab_it_says_what_to_declare() {
+        let other = token(r#""other""#);
+        let variables = [("SECRETZERO_ID_TOKEN", other.as_str()), ("GITLAB_CI", "true")];
+        let error = asked(&variables, "sts.amazonaws.com").await.0.unwrap_err();
+        insta::assert_snapshot!(error, @r#"no ID token of this run is for the audience `sts.amazonaws.com`: that of SECRETZERO_ID_TOKEN is for other; give the job `id_tokens: {SECRETZERO_AWS_ID_TOKEN: {aud: "sts.amazonaws.com"}}`"#);
+        for (audience, name) in [
+            ("api://AzureADTokenExchangeUSGov", "SECRETZERO_AZURE_ID_TOKEN"),
+            ("https://iam.googleapis.com/projects/1/locations/global", "SECRETZERO_GCP_ID_TOKEN"),
+            ("https://vault.corp:8200", "SECRETZERO_ID_TOKEN"),
+            ("a\"}}\n: b", "SECRETZERO_ID_TOKEN"),
+        ] {
+            let declared = declaration(audience);
+            let yaml: serde_json::Value = serde_saphyr::from_str(declared.trim_matches('`')).unwrap();
+            let aud = yaml["id_tokens"][name]["aud"].as_str().unwrap();
+            assert_eq!(aud, crate::diagnostic::plain(audience), "{declared}");
+        }
     }
 }

@@ -48,26 +48,9 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     }
     let mut generated = Generated::default();
     let retires = projects.values().flat_map(|of| &of.secrets).any(|secret| secret.keep_versions.is_some());
-    let mut permissions = PLAN.to_vec();
-    if phase == Phase::Sync {
-        permissions.extend(SYNC);
-        permissions.extend(if retires { RETIRE } else { &[] });
-        permissions.sort_unstable();
-    }
     let role = format!("secretzero{}", if phase == Phase::Plan { "Plan" } else { "Sync" });
     let name = format!("gcp-{}-role.yaml", phase.as_str());
-    generated.documents.push(role_document(&name, &format!("SecretZero {}", phase.as_str()), &permissions));
-    if phase == Phase::Sync {
-        generated.documents.push(role_document(
-            "gcp-create-role.yaml",
-            "SecretZero create",
-            &["secretmanager.secrets.create"],
-        ));
-        generated.say(
-            "whoever may create a secret in a project may create any: no condition can name what is not there yet. Leave \
-             `gcp-create-role.yaml` out if somebody else creates the secrets",
-        );
-    }
+    define(&mut generated, &name, phase, retires);
     let several = projects.len() > 1;
     let number = account.gcp_number.as_deref().filter(|_| !several);
     if number.is_none() {
@@ -107,6 +90,28 @@ pub(super) fn permissions(uses: &[Use<'_>], phase: Phase, account: &Account) -> 
     }
     generated.documents.push(Document { name: format!("gcp-{}-bindings.sh", phase.as_str()), text });
     generated
+}
+
+/// The roles of a phase, as documents.
+fn define(generated: &mut Generated, name: &str, phase: Phase, retires: bool) {
+    let mut permissions = PLAN.to_vec();
+    if phase == Phase::Sync {
+        permissions.extend(SYNC);
+        permissions.extend(if retires { RETIRE } else { &[] });
+        permissions.sort_unstable();
+    }
+    generated.documents.push(role_document(name, &format!("SecretZero {}", phase.as_str()), &permissions));
+    if phase == Phase::Sync {
+        generated.documents.push(role_document(
+            "gcp-create-role.yaml",
+            "SecretZero create",
+            &["secretmanager.secrets.create"],
+        ));
+        generated.say(
+            "whoever may create a secret in a project may create any: no condition can name what is not there yet. Leave \
+             `gcp-create-role.yaml` out if somebody else creates the secrets",
+        );
+    }
 }
 
 /// `role`, `role2`, … with as many conditions as each takes.

@@ -44,6 +44,8 @@ mod forged_ref;
 mod fuzz;
 #[cfg(feature = "gcp")]
 mod gcp;
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
+mod gitlab;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod gone;
 #[cfg(all(feature = "aws", feature = "github"))]

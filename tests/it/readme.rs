@@ -1,8 +1,9 @@
 //! What the README shows is run: every snippet says in a comment before it how it is tested.
 //!
 //! `<!-- test: KIND -->` stands before each fence with a language; KIND is `workflow`, `secretfile`,
-//! `json`, `shell`, `terminal` (the two commands of the quick start), `output: COMMAND`, or `release` (what
-//! only a release makes true: `tests/container` looks at it). Shell snippets and
+//! `gitlab` (a `.gitlab-ci.yml`; `gitlab.rs` runs it), `json`, `shell`, `terminal` (the two commands of the
+//! quick start), `output: COMMAND`, or `release` (what only a release makes true: `tests/container` looks at
+//! it). Shell snippets and
 //! outputs run in a new folder with the Secretfile marked `secretfile: terminal`, without an account.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -74,6 +75,13 @@ fn of_kind(kind: &str) -> Vec<Snippet> {
 /// The workflows that it shows.
 pub(crate) fn workflows() -> Vec<String> {
     of_kind("workflow").into_iter().map(|snippet| snippet.text).collect()
+}
+
+/// The `.gitlab-ci.yml` that it shows, and the Secretfile of the quick start.
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
+pub(crate) fn of_gitlab() -> (String, String) {
+    let first = |kind: &str| of_kind(kind).into_iter().next().unwrap().text;
+    (first("gitlab"), first("secretfile"))
 }
 
 /// The Secretfile that the shell snippets work with.

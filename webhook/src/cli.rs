@@ -101,15 +101,15 @@ fn run(command: Command) -> Result<String, String> {
     let said = |error: Error| error.to_string();
     match command {
         Command::Serve { of, listen } => listening(&of, listen).map(|()| String::new()),
-        Command::Issuer(Keys::Status(of)) => of.open().map(|issuer| status(&issuer)).map_err(said),
+        Command::Issuer(Keys::Status(of)) => of.open().and_then(|issuer| status(&issuer)).map_err(said),
         Command::Issuer(Keys::ExportJwks(of)) => {
             let issuer = of.open().map_err(said)?;
-            Ok(format!("{:#}\n", issuer.key_set()))
+            Ok(format!("{:#}\n", issuer.key_set().map_err(said)?))
         }
         Command::Issuer(Keys::Rotate(of)) => {
             let issuer = of.open().map_err(said)?;
             issuer.rotate().map_err(said)?;
-            Ok(status(&issuer))
+            status(&issuer).map_err(said)
         }
         Command::Issuer(Keys::RevokeNow { yes: false, .. }) => {
             Err("this makes runs fail until every verifier has read the keys again; add `--yes` if a key was stolen"
@@ -118,15 +118,15 @@ fn run(command: Command) -> Result<String, String> {
         Command::Issuer(Keys::RevokeNow { of, yes: true }) => {
             let issuer = of.open().map_err(said)?;
             issuer.revoke_now().map_err(said)?;
-            Ok(status(&issuer))
+            status(&issuer).map_err(said)
         }
     }
 }
 
-fn status(issuer: &Issuer) -> String {
+fn status(issuer: &Issuer) -> Result<String, Error> {
     let line =
         |entry: &crate::issuer::Entry| format!("{:8}  since {:.0}  {}\n", entry.state.as_str(), entry.since, entry.id);
-    issuer.ring().entries.iter().map(line).collect()
+    Ok(issuer.ring()?.entries.iter().map(line).collect())
 }
 
 fn listening(of: &Of, listen: SocketAddr) -> Result<(), String> {

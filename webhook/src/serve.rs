@@ -7,10 +7,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::issuer::{Issuer, KEYS_KEPT_SECONDS};
@@ -54,9 +53,9 @@ pub async fn serve(
 }
 
 async fn ready(State(issuer): State<Arc<Issuer>>) -> (StatusCode, &'static str) {
-    match issuer.ring().active() {
-        Some(_) => (StatusCode::OK, "ready\n"),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no key signs\n"),
+    match issuer.ring() {
+        Ok(ring) if ring.active().is_some() => (StatusCode::OK, "ready\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "no key signs\n"),
     }
 }
 
@@ -64,8 +63,12 @@ async fn discovery(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse {
     (cached(), Json(issuer.discovery()))
 }
 
-async fn key_set(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/jwk-set+json".to_owned())], cached(), json!(issuer.key_set()).to_string())
+async fn key_set(State(issuer): State<Arc<Issuer>>) -> Response {
+    match issuer.key_set() {
+        Ok(keys) => ([(CONTENT_TYPE, "application/jwk-set+json")], cached(), keys.to_string()).into_response(),
+        // What is wrong with the keys is for the log alone.
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the keys cannot be read\n").into_response(),
+    }
 }
 
 fn cached() -> [(HeaderName, String); 1] {

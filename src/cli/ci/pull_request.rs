@@ -17,7 +17,7 @@ use super::unit::Unit;
 use crate::cli::args::{Backoff, CallArgs, RateLimit, StoreArgs};
 use crate::cli::exit::Exit;
 use crate::cli::report;
-use crate::cli::session::Workspace;
+use crate::cli::session::{LOCAL_LEFT_OUT, Workspace};
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::forge::Conclusion;
 use crate::forge::github::event::PullRequestEvent;
@@ -312,8 +312,7 @@ impl Job<'_> {
 
     /// Why local files are not looked at in this job.
     pub(super) fn local_left_out(&self) -> Option<String> {
-        let why = "local files belong to the machine one stands on; `local_files: true` includes the runner's";
-        (!self.inputs.local_files).then(|| why.to_owned())
+        (!self.inputs.local_files).then(|| LOCAL_LEFT_OUT.to_owned())
     }
 
     /// How stores are spoken to.

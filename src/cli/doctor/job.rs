@@ -2,6 +2,9 @@
 
 use super::Row;
 use crate::cli::session::Session;
+use crate::cli::trusted::may_sync;
+use crate::diagnostic::plain;
+use crate::oidc;
 
 /// What a runner hands over for asking for tokens
 /// (<https://docs.github.com/en/actions/reference/security/oidc>).
@@ -37,16 +40,22 @@ pub(super) fn job(session: &Session) -> Vec<Row> {
     vec![row]
 }
 
-/// A job of GitLab names its tokens itself.
+/// A job of GitLab declares its tokens itself, one for each cloud.
 fn gitlab(session: &Session) -> Vec<Row> {
-    let named = session.environment.filled("SECRETZERO_ID_TOKEN").is_some();
-    vec![if named {
-        Row::good("id-token", "the job has a token in SECRETZERO_ID_TOKEN")
-    } else {
-        Row::warning(
+    let tokens = oidc::declared(&session.environment);
+    if tokens.is_empty() && !may_sync(&session.environment) {
+        return vec![Row::skipped("id-token", "the job has no ID token; a merge request's needs none")];
+    }
+    if tokens.is_empty() {
+        return vec![Row::warning(
             "id-token",
-            "the job has no token in SECRETZERO_ID_TOKEN",
-            "add `id_tokens: {SECRETZERO_ID_TOKEN: {aud: …}}` to the job",
-        )
-    }]
+            "the job has no ID token, so it needs keys that live for ever",
+            "declare one for each cloud, such as `id_tokens: {SECRETZERO_AWS_ID_TOKEN: {aud: sts.amazonaws.com}}`",
+        )];
+    }
+    let row = |(name, audiences): (String, Vec<String>)| match audiences.as_slice() {
+        [] => Row::wrong("id-token", format!("{name} holds no ID token"), "declare it under `id_tokens:` of the job"),
+        audiences => Row::good("id-token", format!("{name} is for {}", plain(&audiences.join(", ")))),
+    };
+    tokens.into_iter().map(row).collect()
 }

@@ -21,6 +21,7 @@ pub(super) fn meaning(code: &str, claims: &Claims) -> &'static str {
              audience, or the signature does not fit its keys"
         }
         "IDPRejectedClaim" | "IDPRejectedClaimException" => "the issuer rejected the token, or it was revoked",
+        "ExpiredTokenException" | "ExpiredToken" if claims.is_gitlab() => "the token had expired when AWS looked at it",
         "ExpiredTokenException" | "ExpiredToken" => {
             "the token had expired when AWS looked at it, although a fresh one was asked for; clocks differ"
         }

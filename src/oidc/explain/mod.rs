@@ -41,6 +41,13 @@ enum About {
     Else,
 }
 
+const TIMES: &str = "the clock of the issuer, of this machine or of the cloud is wrong, or the job ran longer than its token \
+     was good for";
+
+/// GitLab signs for as long as the job may run, and only when it starts.
+const GITLAB_TIMES: &str = "the job's `timeout` was over, which is how long GitLab makes its tokens good for, or a clock is wrong; \
+     a token of GitLab's cannot be renewed, so run the job again, with a longer `timeout` if that was too short";
+
 /// Explains a refusal.
 #[must_use]
 pub fn explain(denial: &Denial) -> Explanation {
@@ -85,11 +92,8 @@ pub fn explain(denial: &Denial) -> Explanation {
         }
         About::Claims => cause(claims, *phase),
         About::Issuer => issuer(exchange, claims),
-        About::Times => {
-            "the clock of the issuer, of this machine or of the cloud is wrong, or the job ran longer than its \
-                         token was good for"
-                .to_owned()
-        }
+        About::Times if claims.is_gitlab() => GITLAB_TIMES.to_owned(),
+        About::Times => TIMES.to_owned(),
         About::Else => "a name or a setting of this login; compare it with the cloud's console".to_owned(),
     };
     Explanation { title, meaning, cause, claims: shown, policy_name, policy }
@@ -123,6 +127,10 @@ fn cause(claims: &Claims, phase: Phase) -> String {
             true => "the subject is of a form of its own, as a customised one is; the policy must name it in full, \
                      letter for letter"
                 .to_owned(),
+            false if claims.is_gitlab() => format!(
+                "the policy names another project or branch than `{subject}`, or letters in another case, or another \
+                 audience or issuer; if this is not the default branch, rather run there than admit it"
+            ),
             false => format!("the policy names another subject than `{subject}`, or another audience or issuer"),
         };
     };

@@ -12,7 +12,7 @@ mod ring;
 mod store;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use secretzero::clock::{Clock, Entropy};
@@ -83,6 +83,7 @@ pub struct Issuer {
 }
 
 /// The keys in force: the ring says which of them signs.
+#[derive(Default)]
 struct Keys {
     ring: Ring,
     known: Vec<Arc<SigningKey>>,
@@ -96,9 +97,7 @@ impl Issuer {
     pub fn open(url: &str, folder: &Path, schedule: Schedule, world: World) -> Result<Self, Error> {
         check_url(url)?;
         let store = Store::new(folder, Arc::clone(&world.disk));
-        let ring = store.ring()?;
-        let known = ring.entries.iter().map(|entry| store.key(&entry.id).map(Arc::new)).collect::<Result<_, _>>()?;
-        let issuer = Self { url: url.to_owned(), store, schedule, world, keys: Mutex::new(Keys { ring, known }) };
+        let issuer = Self { url: url.to_owned(), store, schedule, world, keys: Mutex::default() };
         issuer.tend()?;
         Ok(issuer)
     }
@@ -110,9 +109,11 @@ impl Issuer {
     }
 
     /// The ring as it stands.
-    #[must_use]
-    pub fn ring(&self) -> Ring {
-        self.locked().ring.clone()
+    ///
+    /// # Errors
+    /// [`Error::Keys`].
+    pub fn ring(&self) -> Result<Ring, Error> {
+        Ok(self.current()?.ring.clone())
     }
 
     /// Does what the schedule has come to: makes the next key, signs with it, forgets the one before.
@@ -149,7 +150,7 @@ impl Issuer {
         let mut unique = [0; 16];
         self.world.entropy.fill(&mut unique)?;
         let claims = run.claims(&self.url, audience, self.world.clock.now().as_second(), unique)?;
-        let key = self.locked().signing().ok_or(Error::Signing("the issuer has no key that signs"))?;
+        let key = self.current()?.signing().ok_or(Error::Signing("the issuer has no key that signs"))?;
         key.sign(&claims)
     }
 
@@ -174,10 +175,12 @@ impl Issuer {
     }
 
     /// `/.well-known/jwks.json`: what signs, what will and what did.
-    #[must_use]
-    pub fn key_set(&self) -> Json {
-        let keys: Vec<Json> = self.locked().known.iter().map(|key| key.public()).collect();
-        json!({ "keys": keys })
+    ///
+    /// # Errors
+    /// [`Error::Keys`].
+    pub fn key_set(&self) -> Result<Json, Error> {
+        let keys: Vec<Json> = self.current()?.known.iter().map(|key| key.public()).collect();
+        Ok(json!({ "keys": keys }))
     }
 
     /// Changes the ring, and the files before what is in memory.
@@ -190,7 +193,7 @@ impl Issuer {
             &mut dyn FnMut() -> Result<String, Error>,
         ) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut keys = self.locked();
+        let mut keys = self.current()?;
         let mut ring = keys.ring.clone();
         let mut made = Vec::new();
         let mut make = || {
@@ -214,8 +217,19 @@ impl Issuer {
         Ok(())
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The keys as the folder has them: a command may have changed them meanwhile, and what it revoked must
+    /// sign no more.
+    fn current(&self) -> Result<MutexGuard<'_, Keys>, Error> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.store.ring()?;
+        if ring.entries.is_empty() && !keys.ring.entries.is_empty() {
+            return Err(self.store.gone());
+        }
+        if ring != keys.ring {
+            let known = ring.entries.iter().map(|entry| self.store.key(&entry.id).map(Arc::new));
+            *keys = Keys { known: known.collect::<Result<_, _>>()?, ring };
+        }
+        Ok(keys)
     }
 }
 

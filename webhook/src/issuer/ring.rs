@@ -168,7 +168,7 @@ mod tests {
         };
         let key = |id: &str, state| (id.to_owned(), state);
         let (first, second) = (key("k1", State::Active), key("k2", State::Active));
-        assert_eq!(after(75, &schedule, None), [first.clone()]);
+        assert_eq!(after(75, &schedule, None), std::slice::from_ref(&first));
         assert_eq!(after(76, &schedule, None), [first.clone(), key("k2", State::Next)]);
         assert_eq!(after(99, &schedule, None), [first, key("k2", State::Next)]);
         assert_eq!(after(100, &schedule, None), [key("k1", State::Retiring), second.clone()]);

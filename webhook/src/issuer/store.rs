@@ -34,6 +34,11 @@ impl Store {
         )
     }
 
+    /// The ring was there and is no more: a volume that went, most likely, and no reason for new keys.
+    pub(super) fn gone(&self) -> Error {
+        unusable(&self.folder.join(RING), "it was there before; start again to begin with a new key")
+    }
+
     pub(super) fn keep_ring(&self, ring: &Ring) -> Result<(), Error> {
         let path = self.folder.join(RING);
         let text = serde_json::to_vec_pretty(ring).map_err(|error| unusable(&path, error))?;

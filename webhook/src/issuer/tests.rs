@@ -74,7 +74,8 @@ fn pull(from_fork: bool) -> Trigger {
 
 #[test]
 fn a_pull_request_gets_a_plans_token_and_a_fork_none() {
-    let issuer = Bench::new().open().unwrap();
+    let bench = Bench::new();
+    let issuer = bench.open().unwrap();
     let token = |run: &Run| issuer.token(run, "vault");
     assert!(token(&run(Phase::Plan, pull(false), Cleared::default())).is_ok());
     for phase in [Phase::Sync, Phase::Rotate] {
@@ -91,7 +92,8 @@ fn a_pull_request_gets_a_plans_token_and_a_fork_none() {
 
 #[test]
 fn what_was_not_made_sure_of_is_named_and_each_fact_is_needed() {
-    let issuer = Bench::new().open().unwrap();
+    let bench = Bench::new();
+    let issuer = bench.open().unwrap();
     let token = |phase, trigger: &Trigger, cleared| issuer.token(&run(phase, trigger.clone(), cleared), "vault");
     for (phase, trigger, needed) in [
         (Phase::Sync, Trigger::DefaultBranch, [true, true, true, true]),
@@ -121,7 +123,8 @@ fn what_was_not_made_sure_of_is_named_and_each_fact_is_needed() {
 
 #[test]
 fn a_token_says_what_the_run_is_for_one_audience_and_ten_minutes() {
-    let issuer = Bench::new().open().unwrap();
+    let bench = Bench::new();
+    let issuer = bench.open().unwrap();
     let claims = |audience: &str| {
         let token = issuer.token(&run(Phase::Sync, Trigger::DefaultBranch, all()), audience).unwrap();
         Claims::of(&token).unwrap()
@@ -142,7 +145,8 @@ fn a_token_says_what_the_run_is_for_one_audience_and_ten_minutes() {
 fn a_part_of_a_subject_cannot_look_like_two_nor_be_too_long() {
     assert_eq!(of_service("ghes.corp", "1", "", "plan"), "secretzero:ghes.corp:1:env:default:phase:plan");
     assert_eq!(of_service("a", "1", "x:phase:sync", "plan"), "secretzero:a:1:env:x%3Aphase%3Async:phase:plan");
-    let issuer = Bench::new().open().unwrap();
+    let bench = Bench::new();
+    let issuer = bench.open().unwrap();
     let long = Run { environment: "e".repeat(100), ..run(Phase::Plan, pull(false), Cleared::default()) };
     assert!(issuer.token(&long, "vault").err().unwrap().to_string().contains("more than 127 bytes"));
     let nobody = Run { repository_id: 0, ..run(Phase::Plan, pull(false), Cleared::default()) };
@@ -152,18 +156,22 @@ fn a_part_of_a_subject_cannot_look_like_two_nor_be_too_long() {
 #[test]
 fn keys_outlive_the_process_and_change_on_time() {
     let bench = Bench::new();
-    let first = bench.open().unwrap().ring();
-    assert_eq!(bench.open().unwrap().ring(), first, "the same key after a restart");
+    let first = bench.open().unwrap().ring().unwrap();
+    assert_eq!(bench.open().unwrap().ring().unwrap(), first, "the same key after a restart");
     assert_eq!(bench.files(), [format!("{}.pem", first.entries[0].id), "ring.json".to_owned()].map(|name| name));
     bench.pass(89 * 24);
     let issuer = bench.open().unwrap();
-    assert_eq!(issuer.key_set()["keys"].as_array().unwrap().len(), 2, "the next one is published");
+    assert_eq!(issuer.key_set().unwrap()["keys"].as_array().unwrap().len(), 2, "the next one is published");
     bench.pass(24);
     issuer.tend().unwrap();
-    assert_ne!(issuer.ring().active().unwrap().id, first.entries[0].id);
+    assert_ne!(issuer.ring().unwrap().active().unwrap().id, first.entries[0].id);
     bench.pass(27);
     issuer.tend().unwrap();
-    assert_eq!((issuer.ring().entries.len(), bench.files().len()), (1, 2), "the old one is gone, its file too");
+    assert_eq!(
+        (issuer.ring().unwrap().entries.len(), bench.files().len()),
+        (1, 2),
+        "the old one is gone, its file too"
+    );
     issuer.token(&run(Phase::Plan, pull(false), Cleared::default()), "vault").unwrap();
 }
 
@@ -171,13 +179,32 @@ fn keys_outlive_the_process_and_change_on_time() {
 fn a_stolen_key_is_forgotten_at_once() {
     let bench = Bench::new();
     let issuer = bench.open().unwrap();
-    let stolen = issuer.ring().entries[0].id.clone();
+    let stolen = issuer.ring().unwrap().entries[0].id.clone();
     issuer.rotate().unwrap();
     issuer.revoke_now().unwrap();
-    let published = issuer.key_set().to_string();
+    let published = issuer.key_set().unwrap().to_string();
     assert!(!published.contains(&stolen) && !bench.files().contains(&format!("{stolen}.pem")), "{published}");
-    assert_eq!(issuer.ring().entries.len(), 1);
-    assert_eq!(bench.open().unwrap().ring(), issuer.ring());
+    assert_eq!(issuer.ring().unwrap().entries.len(), 1);
+    assert_eq!(bench.open().unwrap().ring().unwrap(), issuer.ring().unwrap());
+}
+
+#[test]
+fn keys_that_vanish_are_not_replaced_by_new_ones() {
+    let bench = Bench::new();
+    let issuer = bench.open().unwrap();
+    SystemDisk.remove(&bench.folder.path().join("ring.json")).unwrap();
+    assert!(issuer.tend().is_err() && issuer.key_set().is_err());
+    assert!(issuer.token(&run(Phase::Plan, pull(false), Cleared::default()), "vault").is_err());
+}
+
+#[test]
+fn what_another_process_revoked_signs_no_more() {
+    let bench = Bench::new();
+    let (one, other) = (bench.open().unwrap(), bench.open().unwrap());
+    other.revoke_now().unwrap();
+    let token = one.token(&run(Phase::Plan, pull(false), Cleared::default()), "vault").unwrap();
+    let header = jsonwebtoken::decode_header(token.expose_text().unwrap()).unwrap();
+    assert_eq!(header.kid, Some(other.ring().unwrap().entries[0].id.clone()));
 }
 
 #[cfg(unix)]
@@ -186,7 +213,7 @@ fn a_key_that_others_may_read_is_refused_and_so_is_one_that_is_not_there() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let bench = Bench::new();
-    let id = bench.open().unwrap().ring().entries[0].id.clone();
+    let id = bench.open().unwrap().ring().unwrap().entries[0].id.clone();
     let path = bench.folder.path().join(format!("{id}.pem"));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
