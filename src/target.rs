@@ -371,6 +371,29 @@ pub struct DatabaseRoleSettings {
     pub max_ttl_seconds: Option<u64>,
 }
 
+/// Types of transit keys (<https://developer.hashicorp.com/vault/api-docs/secret/transit>).
+pub const TRANSIT_KEY_TYPES: &[&str] = &[
+    "aes128-gcm96",
+    "aes256-gcm96",
+    "chacha20-poly1305",
+    "xchacha20-poly1305",
+    "ed25519",
+    "ecdsa-p256",
+    "ecdsa-p384",
+    "ecdsa-p521",
+    "rsa-2048",
+    "rsa-3072",
+    "rsa-4096",
+    "hmac",
+    "aes128-cmac",
+    "aes192-cmac",
+    "aes256-cmac",
+    "ml-dsa",
+    "slh-dsa",
+    "hybrid",
+    "managed_key",
+];
+
 /// `kind: transit_key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransitKeySettings {

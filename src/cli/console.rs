@@ -1,5 +1,6 @@
 //! Everything that goes to standard output and standard error.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Color, Format};
 use crate::environment::Environment;
+use crate::forge::github::workflow;
 
 /// How often a spinner turns.
 const SPINNER_TICK: Duration = Duration::from_millis(120);
@@ -19,6 +21,8 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 #[derive(Clone)]
 pub struct Console {
     color: bool,
+    /// Whether a CI system reads what is printed and takes some lines for commands.
+    obeyed: bool,
     format: Format,
 }
 
@@ -62,7 +66,9 @@ impl Console {
             Color::Always => true,
             Color::Never => false,
         };
-        Self { color, format }
+        let obeyed =
+            ["GITHUB_ACTIONS", "GITHUB_EVENT_NAME", "TF_BUILD"].iter().any(|name| environment.filled(name).is_some());
+        Self { color, obeyed, format }
     }
 
     /// Whether colours are used.
@@ -80,18 +86,25 @@ impl Console {
     /// A line for people on standard output; nothing with `--format json`.
     pub fn line(&self, text: &str) {
         if !self.is_json() {
-            with_bar(|| print(&mut std::io::stdout(), text));
+            with_bar(|| print(&mut std::io::stdout(), &self.harmless(text)));
         }
     }
 
     /// A line on standard error.
     pub fn note(&self, text: &str) {
-        with_bar(|| print(&mut std::io::stderr(), text));
+        with_bar(|| print(&mut std::io::stderr(), &self.harmless(text)));
+    }
+
+    /// Where a runner reads, text that holds no command for it: names and findings are a pull request's.
+    fn harmless<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.obeyed { workflow::disarmed(text) } else { Cow::Borrowed(text) }
     }
 
     /// The JSON document on standard output.
     pub fn json(&self, document: &serde_json::Value) {
-        print(&mut std::io::stdout(), &serde_json::to_string_pretty(document).unwrap_or_default());
+        let text = serde_json::to_string_pretty(document).unwrap_or_default();
+        // Two of these are a runner's command anywhere in a line; escaped they are the same text.
+        print(&mut std::io::stdout(), &text.replace("##", "#\\u0023"));
     }
 
     /// Text as it is on standard output, whatever the format; for documents and workflow commands.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::join_all;
 
 use super::args::{Backoff, CallArgs, Common, RateLimit, StoreArgs};
+use super::ci::inputs::allow_env;
 use super::console::{Console, Tone};
 use super::exit::Exit;
 use super::show::plural;
@@ -140,6 +141,8 @@ impl Session {
     /// [`Exit::Invalid`], or [`Exit::Error`] if it cannot be read; both were told already.
     pub fn open(&self, depth: Depth) -> Result<Workspace, Exit> {
         let source = self.secretfile()?;
+        // A value of a pull request is nothing to write anywhere, so it is not put together either.
+        let depth = if self.is_steered() { Depth { statics: Statics::Leave, ..depth } } else { depth };
         let loaded = self.read(&source, depth, self.environment_name())?;
         self.accept(source, loaded)
     }
@@ -206,13 +209,25 @@ impl Session {
         }
     }
 
-    /// Resolves a Secretfile's text for one of its environments, with the variables of this run.
+    /// Whether a pull request may have written the Secretfile, as far as the environment tells.
+    fn is_steered(&self) -> bool {
+        !may_sync(&self.environment)
+    }
+
+    /// Resolves a Secretfile's text for one of its environments, with the variables of this run: of the
+    /// environment's only what `allow_env` names where a pull request may have written the text.
     ///
     /// # Errors
     /// [`Exit::Invalid`] if a file of variables cannot be used; it was told already.
     pub fn read(&self, source: &Source, depth: Depth, chosen: Option<&str>) -> Result<Loaded, Exit> {
-        let environment = |name: &str| self.environment.get(name).map(str::to_owned);
+        let withheld = self.is_steered();
+        let allowed = allow_env(&self.environment);
+        let environment = |name: &str| {
+            let open = !withheld || allowed.iter().any(|allowed| allowed == name);
+            self.environment.get(name).filter(|_| open).map(str::to_owned)
+        };
         let inputs = Inputs {
+            withheld,
             var_overrides: self.given_variables()?,
             environment_name: chosen.map(str::to_owned),
             environment_variables: self.environment_variables(source, chosen)?,
@@ -360,7 +375,7 @@ impl Session {
     /// [`Exit::Invalid`] if a selected store is not told how to log in; it was told already.
     pub fn reach(&self, workspace: &Workspace, scope: &Scope, args: &StoreArgs) -> Result<Stores, Exit> {
         let stores = self.connect(workspace, args, None);
-        if !may_sync(&self.environment) {
+        if self.is_steered() {
             // Nobody is asked, so nothing is missing.
             return Ok(stores);
         }

@@ -26,19 +26,33 @@ pub(super) fn metadata(reader: &Reader, entry: Option<&Entry>) -> Metadata {
     let fields = entry.and_then(|(key, node)| Fields::of(reader, node, key.span, "`metadata`"));
     let Some(fields) = fields else { return Metadata::default() };
     let plain = |key| fields.text(key).map(|text| text.value);
-    let packs = fields.texts("compliance").into_iter();
     let metadata = Metadata {
         project: fields.text("project").map(super::read::Text::spanned),
         project_id: fields.text("project_id").map(super::read::Text::spanned),
         owner: plain("owner"),
         description: plain("description"),
         classification: plain("classification"),
-        compliance: packs
-            .filter_map(|text| Some(Spanned::new(reader.word_of(&text, "compliance", PACKS)?, text.span)))
-            .collect(),
+        compliance: packs(&fields),
     };
     fields.finish();
     metadata
+}
+
+fn packs(fields: &Fields) -> Vec<Spanned<Compliance>> {
+    let pack = |text: super::read::Text| Some((fields.reader.word_of(&text, "compliance", PACKS)?, text.span));
+    fields.texts("compliance").into_iter().filter_map(pack).map(|(pack, span)| Spanned::new(pack, span)).collect()
+}
+
+/// The compliance packs of `metadata:` alone.
+pub(super) fn compliance(reader: &Reader, entry: Option<&Entry>) -> Vec<Spanned<Compliance>> {
+    let fields = entry.and_then(|(key, node)| Fields::of(reader, node, key.span, "`metadata`"));
+    fields.as_ref().map(packs).unwrap_or_default()
+}
+
+/// The project of `metadata:` that identities are made from, alone.
+pub(super) fn project(reader: &Reader, entry: Option<&Entry>) -> Option<String> {
+    let fields = entry.and_then(|(key, node)| Fields::of(reader, node, key.span, "`metadata`"))?;
+    fields.text("project_id").or_else(|| fields.text("project")).map(|text| text.value)
 }
 
 /// Reads `variables:`, whose values count as they stand.

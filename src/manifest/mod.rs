@@ -10,6 +10,7 @@ mod duration;
 mod environments;
 mod excerpt;
 mod generators;
+mod law;
 mod load;
 mod metadata;
 mod moved;
@@ -29,6 +30,7 @@ mod variables;
 use std::collections::BTreeMap;
 
 pub use environments::{environments, lock_name, variables_file};
+pub use law::{Law, law, secret_names};
 pub use load::{Credentials, Inputs, Loaded, Statics, load};
 pub use names::is_secret_name;
 pub use schema::schema;

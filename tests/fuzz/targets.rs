@@ -159,7 +159,7 @@ fn event(data: &[u8]) {
                 assert!([&push.before, &push.after].into_iter().flatten().all(|sha| commit(sha)));
                 assert!(!push.default_branch || push.reference.starts_with("refs/heads/"));
             }
-            Ok(Event::MergeGroup { head_sha, base_sha }) => assert!(commit(&head_sha) && commit(&base_sha)),
+            Ok(Event::MergeGroup { head_sha, base_sha, .. }) => assert!(commit(&head_sha) && commit(&base_sha)),
             Ok(Event::IssueComment(comment)) => assert!(comment.edited || comment.action == "created"),
             Ok(Event::WorkflowDispatch { inputs, .. }) => assert!(inputs.len() <= 25),
             Ok(Event::Schedule { .. }) => {}

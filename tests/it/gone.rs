@@ -69,6 +69,8 @@ fn the_policies_of_a_secretfile_count_where_it_moves_to() {
     assert_eq!(check.conclusion.as_deref(), Some("failure"));
 
     // A new service beside those that stay comes under its own policies.
+    let text = text.replace("project: multi-cloud-app", "project: another");
+    stage.sandbox.write("services/c/Secretfile.yml", &text);
     stage.github.commit("another", &[("services/c/Secretfile.yml", text.as_bytes())]);
     let head = stage.github.ref_sha("refs/heads/another").unwrap();
     let pull = stage.github.open_pull("another", "main");
@@ -86,4 +88,40 @@ fn a_base_whose_files_are_not_known_never_passes() {
     stage.github.fault("GET", "/git/trees/", 100, crate::fake::github::Fault::Refuse(422, Vec::new(), "no".into()));
     let ran = stage.pull_request(pull, &head, &FILES);
     assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn the_path_of_a_deleted_secretfile_is_no_command_and_names_no_check() {
+    let odd = ["::stop-commands::x/Secretfile.yml", "a##[add-mask]e/Secretfile.yml", "b\u{202e}idi/Secretfile.yml"];
+    for path in odd {
+        let stage = Stage::new();
+        let old = named("b");
+        stage.github.commit("main", &[("Secretfile.yml", BASE.as_bytes()), (path, old.as_bytes())]);
+        let head = stage.github.commit("change", &[(path, World::DELETED)]);
+        let pull = stage.github.open_pull("change", "main");
+        stage.checkout(BASE);
+        let ran = stage.pull_request(pull, &head, &[("files", "**/Secretfile.yml")]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains("This pull request removes the Secretfile"), "{ran:?}");
+        assert_eq!(crate::runner::commands(&ran), Vec::<String>::new(), "{ran:?}");
+        let names: Vec<String> = stage.github.checks().into_iter().map(|check| check.name).collect();
+        assert!(names.len() == 1 && names.iter().all(|name| name.is_ascii()), "{names:?}");
+        assert!(stage.github.comments(pull).is_empty());
+    }
+}
+
+#[test]
+fn a_deleted_secretfile_does_not_report_for_another() {
+    let stage = Stage::new();
+    let (base, old) = (format!("{BASE}environments: {{prod: {{}}}}\n"), named("b"));
+    stage.github.commit("main", &[("Secretfile.yml", base.as_bytes()), ("Secretfile.yml, prod", old.as_bytes())]);
+    let broken = base.replace("kind: random_string", "kind: nonsense");
+    let files: [(&str, &[u8]); 2] = [("Secretfile.yml", broken.as_bytes()), ("Secretfile.yml, prod", World::DELETED)];
+    let head = stage.github.commit("change", &files);
+    let pull = stage.github.open_pull("change", "main");
+    stage.checkout(&broken);
+    let ran = stage.pull_request(pull, &head, &[("files", "Secretfile*")]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let checks = stage.github.checks();
+    assert!(checks.iter().all(|check| check.conclusion.as_deref() == Some("failure")), "{checks:?}");
 }

@@ -57,6 +57,8 @@ mod hosts;
 mod job;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod large_comment;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod law;
 mod layering;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod leaks;
@@ -82,12 +84,16 @@ mod readme;
 mod repository;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod review;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod runner;
 mod sandbox;
 mod schema;
 mod servers;
 mod sim;
 #[cfg(all(feature = "aws", feature = "github"))]
 mod stage;
+#[cfg(all(feature = "aws", feature = "github"))]
+mod steered;
 mod trust;
 #[cfg(feature = "vault")]
 mod vault;

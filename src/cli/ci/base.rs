@@ -6,18 +6,22 @@
 //! planned offline, and the default branch's policies decide even then.
 
 use super::Job;
-use super::gone::Gone;
-use super::read::Read;
+use super::law::Elder;
+use super::read::{Read, Standing};
 use super::unit::Unit;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::manifest::{
-    Compliance, Credentials, Inputs, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, environments, load,
+    Compliance, Credentials, Inputs, Law, Loaded, Manifest, Metadata, Policy, ProviderBlock, Statics, load,
 };
+
+/// Why nothing is known of the base in a job without a token.
+const NO_TOKEN: &str =
+    "there is no token to ask with; leave `github_token` at its default and give the job `contents: read`";
 
 /// The base's version of a Secretfile.
 pub(super) struct Base {
     /// `None` if it has no such file; what is wrong if it cannot be read.
-    read: Option<Result<Read, Diagnostic>>,
+    read: Option<Result<Standing, Diagnostic>>,
     /// Why no store may be asked, whatever it says.
     elsewhere: Option<String>,
 }
@@ -28,7 +32,17 @@ pub(super) struct Unknown(pub String);
 impl Base {
     /// Whether it is this very text, so that the change does not touch it.
     pub(super) fn is(&self, head: &Read) -> bool {
-        self.elsewhere.is_none() && matches!(&self.read, Some(Ok(base)) if base.is(head))
+        self.elsewhere.is_none() && matches!(&self.read, Some(Ok(base)) if base.read.is(head))
+    }
+
+    /// Whether the base has no such Secretfile.
+    pub(super) const fn is_new(&self) -> bool {
+        self.read.is_none()
+    }
+
+    /// The base's text, if it has one that can be read.
+    pub(super) fn standing(&self) -> Option<&Standing> {
+        self.read.as_ref()?.as_ref().ok()
     }
 }
 
@@ -39,14 +53,14 @@ pub(super) enum Reader {
     Head,
     /// The base's.
     Base,
-    /// Nobody's: what is not set here reads as some text, so that policies are known all the same.
-    Blind,
 }
 
 /// What the base decides.
 pub(super) struct Standard {
     /// Why no store may be asked.
     pub offline: Option<String>,
+    /// Why the policies that count are not known, so that nothing may pass.
+    pub unknown: Option<String>,
     /// The provider blocks to connect, with their variables.
     pub providers: Option<Vec<ProviderBlock>>,
     policies: Option<Vec<Policy>>,
@@ -54,22 +68,34 @@ pub(super) struct Standard {
 }
 
 impl Standard {
-    /// Nothing is known of the base, and there is no way to ask.
+    /// Nobody can say which policies count.
     pub(super) fn unknown(why: &str) -> Self {
-        let offline = format!("The base branch's Secretfile is not known, so its policies are not: {why}.");
-        Self { offline: Some(offline), policies: None, packs: None, providers: None }
+        let offline = format!("Which policies of the base branch count is not known: {why}.");
+        Self { offline: Some(offline), unknown: Some(why.to_owned()), policies: None, packs: None, providers: None }
     }
 
-    /// A Secretfile that the base does not have comes under the policies of those that the same change
-    /// takes away, beside its own: a move must not shake them off.
-    pub(super) fn succeeding(self, head: &Manifest, gone: &[Gone]) -> Self {
-        let laws: Vec<&Manifest> = gone.iter().filter_map(|gone| gone.law.as_ref()).collect();
-        if laws.is_empty() || self.policies.is_some() {
+    /// A Secretfile that the base does not have comes under the policies of those whose place it takes,
+    /// beside its own: a move must not shake them off.
+    pub(super) fn succeeding(self, head: &Manifest, elders: &[Elder]) -> Self {
+        if self.policies.is_some() || self.unknown.is_some() {
             return self;
         }
-        let all = || std::iter::once(head).chain(laws.iter().copied());
-        let policies = all().flat_map(|law| law.policies.clone()).collect();
-        let packs = all().flat_map(|law| law.metadata.compliance.clone()).collect();
+        let laws: Result<Vec<&Law>, &String> =
+            elders.iter().filter_map(|elder| elder.over(head)).map(Result::as_ref).collect();
+        let laws = match laws {
+            Ok(laws) if laws.is_empty() => return self,
+            Ok(laws) => laws,
+            Err(why) => return Self::unknown(why),
+        };
+        let (mut policies, mut packs) = (head.policies.clone(), head.metadata.compliance.clone());
+        for law in laws {
+            for policy in &law.policies {
+                if !policies.iter().any(|known| bare(known) == bare(policy)) {
+                    policies.push(policy.clone());
+                }
+            }
+            packs.extend(law.compliance.clone());
+        }
         Self { policies: Some(policies), packs: Some(packs), ..self }
     }
 
@@ -88,7 +114,7 @@ impl Job<'_> {
     /// The commit that a change is merged into, as the API tells it now, and why no store may be asked
     /// if that is no base.
     pub(super) async fn base_at(&self, branch: &str) -> Result<(String, Option<String>), Unknown> {
-        let Some(forge) = &self.forge else { return Err(Unknown("there is no token to ask with".into())) };
+        let Some(forge) = &self.forge else { return Err(Unknown(NO_TOKEN.into())) };
         let tip = forge.default_branch_tip().await.map_err(|error| Unknown(error.to_string()))?;
         if branch.is_empty() || branch == tip.branch {
             return Ok((tip.sha, None));
@@ -107,7 +133,7 @@ impl Job<'_> {
     /// The base's version of a unit; `branch` is where the change is merged into.
     pub(super) async fn base(&self, unit: &Unit, branch: &str) -> Result<Base, Unknown> {
         let (at, elsewhere) = self.base_at(branch).await?;
-        let Some(forge) = &self.forge else { return Err(Unknown("there is no token to ask with".into())) };
+        let Some(forge) = &self.forge else { return Err(Unknown(NO_TOKEN.into())) };
         match self.read_at(forge.as_ref(), unit, &at).await {
             Ok(read) => Ok(Base { read, elsewhere }),
             Err(error) => Err(Unknown(error.to_string())),
@@ -115,17 +141,17 @@ impl Job<'_> {
     }
 
     /// The checked-out commit as its own base: it is the default branch's, or another one for this reason.
-    pub(super) fn own_base(read: &Read, elsewhere: Option<String>) -> Base {
+    pub(super) fn own_base(unit: &Unit, read: &Read, elsewhere: Option<String>) -> Base {
+        let environments = vec![(unit.environment.clone(), read.variables.clone())];
         let read = Read { source: read.source.clone(), variables: read.variables.clone() };
-        Base { read: Some(Ok(read)), elsewhere }
+        Base { read: Some(Ok(Standing { read, environments })), elsewhere }
     }
 
     /// Resolves a text as far as its reader may see.
     pub(super) fn load(&self, unit: &Unit, read: &Read, reader: Reader) -> Loaded {
         let environment = |name: &str| {
             let open = reader != Reader::Head || self.inputs.allow_env.iter().any(|allowed| allowed == name);
-            let known = self.session.environment.get(name).filter(|_| open).map(str::to_owned);
-            known.or_else(|| (reader == Reader::Blind).then(|| "unset".to_owned()))
+            self.session.environment.get(name).filter(|_| open).map(str::to_owned)
         };
         let inputs = Inputs {
             statics: Statics::Leave,
@@ -139,43 +165,35 @@ impl Job<'_> {
         load(&read.source, &inputs)
     }
 
-    /// The base as far as its policies go, even where a variable is not set in this job or the change
-    /// names an environment that the base does not have: a change must not shake them off so.
-    pub(super) fn law(&self, unit: &Unit, read: &Read) -> Option<Manifest> {
-        let declared = environments(&read.source);
-        let known =
-            declared.is_empty() || declared.iter().any(|one| Some(one.name.value.as_str()) == unit.environment());
-        let environment = match declared.first().filter(|_| !known) {
-            Some(first) => first.name.value.clone(),
-            None => unit.environment.clone(),
-        };
-        let unit = Unit { environment, ..unit.clone() };
-        [Reader::Base, Reader::Blind].into_iter().find_map(|reader| self.load(&unit, read, reader).manifest)
-    }
-
     /// What the base has to say about the change.
     pub(super) fn compare(&self, unit: &Unit, base: &Base, head: &Manifest) -> Standard {
-        let offline = |why: &str, law: Option<Manifest>| Standard {
-            offline: Some(why.to_owned()),
-            packs: law.as_ref().map(|law| law.metadata.compliance.clone()),
-            policies: law.map(|law| law.policies),
-            providers: None,
+        let standing = match &base.read {
+            None => {
+                let offline = Some("The base branch has no such Secretfile yet.".to_owned());
+                return Standard { offline, unknown: None, packs: None, policies: None, providers: None };
+            }
+            Some(Err(problem)) => {
+                return Standard::unknown(&format!("its `{}` cannot be read: {}", unit.file, problem.message));
+            }
+            Some(Ok(standing)) => standing,
         };
-        let read = match &base.read {
-            None => return offline("The base branch has no such Secretfile yet.", None),
-            Some(Err(_)) => return offline("The base branch's Secretfile cannot be read.", None),
-            Some(Ok(read)) => read,
+        let law = match self.law(unit, standing) {
+            Ok(law) => law,
+            Err(why) => return Standard::unknown(&why),
         };
+        let read = &standing.read;
         let (Some(as_head), Some(full)) =
             (self.load(unit, read, Reader::Head).manifest, self.load(unit, read, Reader::Base).manifest)
         else {
-            let why = match self.law(unit, read) {
-                Some(_) => {
-                    "The base branch's Secretfile does not resolve here: an environment or a variable is missing."
-                }
-                None => "The base branch's Secretfile is invalid.",
+            let why = "The base branch's Secretfile does not resolve here: it has no such environment, a variable is \
+                       missing, or it is invalid.";
+            return Standard {
+                offline: Some(why.to_owned()),
+                unknown: None,
+                packs: Some(law.compliance),
+                policies: Some(law.policies),
+                providers: None,
             };
-            return offline(why, self.law(unit, read));
         };
         let changed = if base.elsewhere.is_some() {
             base.elsewhere.as_deref()
@@ -190,8 +208,9 @@ impl Job<'_> {
         };
         Standard {
             offline: changed.map(str::to_owned),
-            policies: Some(as_head.policies),
-            packs: Some(as_head.metadata.compliance),
+            unknown: None,
+            policies: Some(law.policies),
+            packs: Some(law.compliance),
             providers: changed.is_none().then_some(full.providers),
         }
     }
@@ -201,15 +220,13 @@ fn packs(entries: &[Spanned<Compliance>]) -> Vec<Compliance> {
     entries.iter().map(|entry| entry.value).collect()
 }
 
+/// A policy wherever it is written.
+fn bare(policy: &Policy) -> Policy {
+    Policy { name: Spanned::new(policy.name.value.clone(), Span::default()), ..policy.clone() }
+}
+
 fn same_policies(base: &[Policy], head: &[Policy]) -> bool {
-    let bare = |policies: &[Policy]| -> Vec<Policy> {
-        let bare = |policy: &Policy| Policy {
-            name: Spanned::new(policy.name.value.clone(), Span::default()),
-            ..policy.clone()
-        };
-        policies.iter().map(bare).collect()
-    };
-    bare(base) == bare(head)
+    base.iter().map(bare).eq(head.iter().map(bare))
 }
 
 fn same_providers(base: &[ProviderBlock], head: &[ProviderBlock]) -> bool {

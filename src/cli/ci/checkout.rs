@@ -3,7 +3,7 @@
 //! go.
 
 use super::Job;
-use super::planted::Law;
+use super::planted::Expected;
 use super::read::Read;
 use super::unit::Unit;
 use crate::cli::exit::Exit;
@@ -52,7 +52,7 @@ impl Job<'_> {
             return Some(format!("whether `{file}` is that of {sha} cannot be asked without a token"));
         };
         match self.read_at(forge.as_ref(), unit, sha).await {
-            Ok(Some(Ok(there))) if there.is(read) => None,
+            Ok(Some(Ok(there))) if there.read.is(read) => None,
             Ok(None) => Some(format!("`{file}` is checked out, and {sha} has no such file; {HELP}")),
             Ok(Some(_)) => Some(format!("`{file}`, as it is checked out, is not that of {sha}; {HELP}")),
             Err(error) => Some(format!("whether `{file}` is that of {sha} is not known: {error}")),
@@ -62,7 +62,7 @@ impl Job<'_> {
     /// Why a login would read what is not this run's commit's, nor written by the job itself.
     pub(super) async fn planted_beside(&self, unit: &Unit, providers: &[ProviderBlock]) -> Option<String> {
         let sha = &self.runner.sha;
-        let planted = self.planted(unit, &Law { at: sha, others: &[], strict: false }, providers).await?;
+        let planted = self.planted(unit, &Expected { at: sha, others: &[], strict: false }, providers).await?;
         Some(format!(
             "{planted} that is not that of {sha} or stands behind a link, so whoever made it would decide what a login \
              trusts; {HELP}"

@@ -1,8 +1,10 @@
 //! What a comment asks for: the grammar of `/secretzero …`, and nothing of what it does.
 //!
-//! A command is a line that begins with `/secretzero`, in the first column, where a reader sees it as
-//! plain text: not in a quote, not in code of any kind, not in an HTML comment. Where Markdown leaves
-//! a doubt (a line that lazily continues a quote, an HTML element that is not closed) it is no command.
+//! A command is a line that begins with `/secretzero`, in the first column, where every reader sees it
+//! as plain text. In a quote or in a fence it is none. Where Markdown leaves a doubt (behind any tag,
+//! behind a fence within a list, in a paragraph with a link or a code span before it) nothing is done
+//! either, and the answer says to write it alone: to follow Markdown in full is to be wrong somewhere,
+//! and then somebody obeys a line that nobody saw.
 
 use crate::diagnostic::{nearest, quote};
 
@@ -18,8 +20,16 @@ const NAMES_MAX: usize = 50;
 /// The verbs, as they are typed.
 const VERBS: [&str; 5] = ["plan", "sync", "rotate", "explain", "help"];
 
-/// HTML elements whose text is code, a quote or not shown.
-const HIDING: [&str; 9] = ["pre", "code", "blockquote", "script", "style", "textarea", "kbd", "samp", "template"];
+/// What is answered to a line that a reader may not see as it stands.
+const DOUBT: &str =
+    "Markdown may show that line as code, as part of a link, or not at all; write it alone in a new comment";
+
+/// What may make the next lines of a paragraph part of a code span, a link, a formula or crossed-out text.
+const SPANNING: [char; 4] = ['`', '[', '$', '~'];
+
+/// Most blanks before a fence's end; one more makes it text
+/// (<https://spec.commonmark.org/0.31.2/#fenced-code-blocks>).
+const INDENT_MAX: usize = 3;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +75,7 @@ pub fn parse(body: &str) -> Option<Command> {
             return Some(found);
         }
     }
-    reader.end_of_paragraph()
+    None
 }
 
 /// Where a reader stands in a comment.
@@ -75,127 +85,65 @@ struct Reader {
     fence: Option<(char, usize)>,
     /// In a quote, until a blank line.
     quoted: bool,
-    /// In an HTML comment.
-    commented: bool,
-    /// Open hiding elements.
-    hiding: Vec<&'static str>,
-    /// The lines of the paragraph so far, and whether each could be a command.
-    paragraph: Vec<(String, bool)>,
+    /// Behind something in this paragraph that may go on over the end of its line.
+    spanned: bool,
+    /// Behind something whose end only a full parser knows.
+    doubtful: bool,
 }
 
 impl Reader {
     fn line(&mut self, line: &str) -> Option<Command> {
-        let bare = line.trim_start_matches(|c: char| c.is_whitespace() || "-*+.)".contains(c) || c.is_ascii_digit());
-        if let Some((mark, length)) = self.fence {
-            let run = bare.chars().take_while(|c| *c == mark).count();
-            if run >= length && bare.chars().skip(run).all(char::is_whitespace) {
+        if let Some(fence) = self.fence {
+            if closes(line, fence) {
                 self.fence = None;
             }
             return None;
         }
         if line.trim().is_empty() {
-            self.quoted = false;
-            return self.end_of_paragraph();
-        }
-        if let Some(fence) = opened(bare).filter(|_| !self.hidden()) {
-            self.fence = Some(fence);
-            return self.end_of_paragraph();
-        }
-        self.quoted |= bare.starts_with('>');
-        let plain = !self.hidden() && !self.quoted;
-        self.html(line);
-        let plain = plain && !self.hidden();
-        self.paragraph.push((line.to_owned(), plain));
-        None
-    }
-
-    const fn hidden(&self) -> bool {
-        self.commented || !self.hiding.is_empty()
-    }
-
-    /// The first command of a paragraph that is over. A code span may cross lines, but no paragraph.
-    fn end_of_paragraph(&mut self) -> Option<Command> {
-        let lines = std::mem::take(&mut self.paragraph);
-        if !lines.iter().any(|(line, plain)| *plain && command(line).is_some()) {
+            (self.quoted, self.spanned) = (false, false);
             return None;
         }
-        let text: Vec<&str> = lines.iter().map(|(line, _)| line.as_str()).collect();
-        let text = text.join("\n");
-        // An escaped backtick opens no span but may end one: a doubt.
-        if text.contains("\\`") {
+        // In the first column a fence stands in no list and no quote.
+        if let Some(fence) = opened(line) {
+            (self.fence, self.quoted, self.spanned) = (Some(fence), false, false);
             return None;
         }
-        let spans = code_spans(&text);
-        let mut start = 0;
-        for (line, plain) in &lines {
-            let inside = spans.iter().any(|(from, to)| *from < start && start < *to);
-            if let Some(words) = command(line).filter(|_| *plain && !inside) {
-                return Some(read(words));
-            }
-            start += line.len() + 1;
+        if let Some(words) = command(line).filter(|_| !self.quoted) {
+            let doubt = self.doubtful || self.spanned;
+            return Some(if doubt { Command::Mistaken(DOUBT.to_owned()) } else { read(words) });
         }
+        self.quoted |= unmarked(line).starts_with('>');
+        self.spanned |= line.contains(SPANNING);
+        // What begins in a quote of its own ends with it, but for tags, whose effect goes on.
+        let within = !line.trim_start().starts_with('>');
+        self.doubtful |= has_tag(line) || (within && (line.contains("```") || line.contains("~~~")));
         None
     }
+}
 
-    /// Follows HTML comments and hiding elements through a line.
-    fn html(&mut self, line: &str) {
-        let line = line.to_ascii_lowercase();
-        let mut rest = line.as_str();
-        loop {
-            if self.commented {
-                let Some((_, after)) = rest.split_once("-->") else { return };
-                self.commented = false;
-                rest = after;
-            }
-            let Some((_, after)) = rest.split_once('<') else { return };
-            rest = after;
-            if rest.starts_with("!--") {
-                self.commented = true;
-                continue;
-            }
-            let (closing, name) = rest.strip_prefix('/').map_or((false, rest), |name| (true, name));
-            let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-            let Some(known) = HIDING.iter().find(|known| **known == name) else { continue };
-            if !closing {
-                self.hiding.push(known);
-            } else if let Some(at) = self.hiding.iter().rposition(|open| open == known) {
-                self.hiding.truncate(at);
-            }
-        }
-    }
+/// A line without the marks of lists before it.
+fn unmarked(line: &str) -> &str {
+    line.trim_start_matches(|c: char| c.is_whitespace() || "-*+.)".contains(c) || c.is_ascii_digit())
+}
+
+/// Whether anything in a line may begin a tag, a comment, a declaration, or an instruction.
+fn has_tag(line: &str) -> bool {
+    line.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)))
 }
 
 /// The fence that a line opens.
-fn opened(bare: &str) -> Option<(char, usize)> {
-    let mark = bare.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let length = bare.chars().take_while(|c| *c == mark).count();
-    let info = bare.get(length..).unwrap_or_default();
+fn opened(line: &str) -> Option<(char, usize)> {
+    let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let length = line.chars().take_while(|c| *c == mark).count();
+    let info = line.get(length..).unwrap_or_default();
     (length >= 3 && !(mark == '`' && info.contains('`'))).then_some((mark, length))
 }
 
-/// Where the code spans of a paragraph begin and end, in bytes.
-fn code_spans(text: &str) -> Vec<(usize, usize)> {
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for (at, _) in text.match_indices('`') {
-        match runs.last_mut() {
-            Some((start, length)) if *start + *length == at => *length += 1,
-            _ => runs.push((at, 1)),
-        }
-    }
-    let mut spans = Vec::new();
-    let mut at = 0;
-    while let Some((start, length)) = runs.get(at).copied() {
-        let end = runs.iter().skip(at + 1).position(|(_, other)| *other == length);
-        match end {
-            Some(offset) => {
-                let (close, _) = runs.get(at + 1 + offset).copied().unwrap_or_default();
-                spans.push((start, close + length));
-                at += offset + 2;
-            }
-            None => at += 1,
-        }
-    }
-    spans
+/// Whether a line ends the fence: its own mark, as often or more, and nothing else.
+fn closes(line: &str, (mark, length): (char, usize)) -> bool {
+    let bare = line.trim_start_matches(' ');
+    let run = bare.chars().take_while(|c| *c == mark).count();
+    line.len() - bare.len() <= INDENT_MAX && run >= length && bare.chars().skip(run).all(|c| matches!(c, ' ' | '\t'))
 }
 
 /// What follows the name on a line that begins with it.
@@ -248,14 +196,16 @@ mod tests {
             ("/secretzero help\r\n", Command::Help),
             ("Looks good.\n/secretzero plan  \nThanks!", Command::Plan),
             ("> said before\n\n/secretzero sync", Command::Sync),
-            ("`a` and ``b`\n/secretzero sync", Command::Sync),
+            ("`a` and ``b`\n\n/secretzero sync", Command::Sync),
             ("```\n/secretzero plan\n```\n/secretzero sync", Command::Sync),
             ("/secretzero\trotate", Command::Rotate(Vec::new())),
             ("/secretzero rotate a b-2", Command::Rotate(vec!["a".into(), "b-2".into()])),
             ("/secretzero explain database_password", Command::Explain("database_password".into())),
             ("/secretzero plan\n/secretzero sync", Command::Plan),
-            ("<!-- x --> \n/secretzero plan", Command::Plan),
-            ("<pre>x</pre>\n/secretzero plan", Command::Plan),
+            ("```\nx\n   ````  \n/secretzero plan", Command::Plan),
+            ("> - ```\n\n/secretzero plan", Command::Plan),
+            ("a < b, 1 <2\n/secretzero plan", Command::Plan),
+            ("    indented\n- item\n/secretzero plan", Command::Plan),
         ] {
             assert_eq!(parse(body), Some(expected), "{body:?}");
         }
@@ -280,19 +230,51 @@ mod tests {
             "```\n/secretzero sync",
             "~~~~ text\n```\n/secretzero sync\n~~~~",
             "````\n```\n/secretzero sync\n````",
-            "- ```\n/secretzero sync\n  ```",
+            "```\n- ```\n/secretzero sync\n```",
+            "```\n    ```\n/secretzero sync\n```",
+            "```\n\t```\n/secretzero sync\n```",
+            "```\n``` x\n/secretzero sync\n```",
+            "text\n    ```\n```\n/secretzero sync\n```",
+            "- item\n\n  ```\n  x\n```\n/secretzero sync\n```",
+            "<div>\n```\n</div>\n\n/secretzero sync\n```",
             "`/secretzero sync`",
-            "`code\n/secretzero sync\nends`",
-            "``code\n/secretzero sync\n` ends``",
-            "\\`x`\n/secretzero sync\n`",
-            "<!--\n/secretzero sync\n-->",
-            "<!-- /secretzero\n\n/secretzero sync",
-            "<pre>\n\n/secretzero sync\n</pre>",
-            "<details><BLOCKQUOTE>\n\n/secretzero sync",
-            "<code>\n/secretzero sync</code>",
             "\u{200b}/secretzero sync",
         ] {
             assert_eq!(parse(body), None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_reader_may_not_see_is_refused_with_an_answer() {
+        for body in [
+            "- ```\n/secretzero sync\n  ```",
+            "- item\n\n  ```\n  x\n  ```\n/secretzero sync",
+            "<div>\n```\n</div>\n\n```\n/secretzero sync\n```\n/secretzero sync",
+            "`code\n/secretzero sync\nends`",
+            "``code\n/secretzero sync\n` ends``",
+            "\\`x`\n/secretzero sync\n`",
+            "[a\n/secretzero sync\n]: https://example.com",
+            "[a]: https://example.com \"\n/secretzero sync\n\"",
+            "![a\n/secretzero sync\n](https://example.com/x.png)",
+            "$$\n/secretzero sync\n$$",
+            "~~\n/secretzero sync\n~~",
+            "<!--\n/secretzero sync\n-->",
+            "<!-- /secretzero\n\n/secretzero sync",
+            "<!-- a --> b <!--\n/secretzero sync\n-->",
+            "<pre>\n\n/secretzero sync\n</pre>",
+            "<pre>`</pre>`\n/secretzero sync\n</pre>",
+            "<pre title=\"</pre>\">\n/secretzero sync\n</pre>",
+            "<details><BLOCKQUOTE>\n\n/secretzero sync",
+            "<code>\n/secretzero sync</code>",
+            "> <code>\n\n/secretzero sync",
+            "<a title=\"\n/secretzero sync\n\">x</a>",
+            "<tt>\n\n/secretzero sync\n</tt>",
+            "<?x\n/secretzero sync\n?>",
+            "<!X\n/secretzero sync\n>",
+            "<![CDATA[\n\n/secretzero sync\n]]>",
+            "<div hidden>\n\n/secretzero sync\n\n</div>",
+        ] {
+            assert_eq!(parse(body), Some(Command::Mistaken(DOUBT.into())), "{body:?}");
         }
     }
 

@@ -3,13 +3,12 @@
 
 use super::Job;
 use super::base::Unknown;
-use super::pull_request::{Review, Verdict};
+use super::pull_request::Review;
 use super::say::Check;
-use super::unit::{Unit, is_pattern, matcher};
-use crate::cli::exit::Exit;
+use super::unit::{Unit, is_odd, is_pattern, matcher};
 use crate::cli::show::plural;
 use crate::forge::{Conclusion, Forge};
-use crate::manifest::{Manifest, environments};
+use crate::manifest::{Law, environments, secret_names};
 use crate::render::code;
 
 /// Most Secretfiles that are looked for.
@@ -21,8 +20,13 @@ const NAMES_MAX: usize = 100;
 /// A Secretfile of the base that the change does not have, in one environment.
 pub(super) struct Gone {
     unit: Unit,
-    /// What it declared; `None` if it was no valid Secretfile.
-    pub(super) law: Option<Manifest>,
+    /// Whether it has no check and no comment: its path steers the log or hides text, or its check would
+    /// cover another's.
+    silent: bool,
+    /// What it demanded, or why that cannot be told.
+    pub(super) law: Result<Law, String>,
+    /// Its secrets, in the order of the file.
+    pub(super) names: Vec<String>,
 }
 
 impl Job<'_> {
@@ -45,41 +49,51 @@ impl Job<'_> {
             .filter(|path| globs.iter().any(|glob| glob.is_match(path)) && !here.iter().any(|unit| unit.file == *path));
         let mut gone = Vec::new();
         for file in missing.take(GONE_MAX) {
-            gone.extend(self.units_at(forge, &file, &at).await?);
+            gone.extend(self.units_at(forge, &file, &at, here).await?);
         }
         Ok(gone)
     }
 
-    async fn units_at(&self, forge: &dyn Forge, file: &str, at: &str) -> Result<Vec<Gone>, Unknown> {
+    async fn units_at(&self, forge: &dyn Forge, file: &str, at: &str, here: &[Unit]) -> Result<Vec<Gone>, Unknown> {
         let bare = Unit { file: file.to_owned(), environment: self.inputs.environment.clone(), label: String::new() };
-        let read = self.read_at(forge, &bare, at).await.map_err(|error| Unknown(error.to_string()))?;
-        let Some(Ok(read)) = read else { return Ok(Vec::new()) };
-        let declared = environments(&read.source);
-        let names = match declared.is_empty() || !bare.environment.is_empty() {
+        let standing = self.read_at(forge, &bare, at).await.map_err(|error| Unknown(error.to_string()))?;
+        let Some(Ok(standing)) = standing else { return Ok(Vec::new()) };
+        let source = &standing.read.source;
+        let (names, _) = secret_names(source);
+        let declared = environments(source);
+        let environments = match declared.is_empty() || !bare.environment.is_empty() {
             true => vec![bare.environment.clone()],
             false => declared.into_iter().map(|one| one.name.value).collect(),
         };
         let mut gone = Vec::new();
-        for environment in names {
+        for environment in environments {
             let label = if environment.is_empty() { file.to_owned() } else { format!("{file}, {environment}") };
             let unit = Unit { environment, label, ..bare.clone() };
-            let read = self.read_at(forge, &unit, at).await.map_err(|error| Unknown(error.to_string()))?;
-            let law = read.and_then(Result::ok).and_then(|read| self.law(&unit, &read));
-            gone.push(Gone { unit, law });
+            let standing = self.read_at(forge, &unit, at).await.map_err(|error| Unknown(error.to_string()))?;
+            let law = match &standing {
+                Some(Ok(standing)) => self.law(&unit, standing),
+                _ => Err(format!("the policies of `{file}` in the base branch cannot be read")),
+            };
+            let silent = is_odd(file) || here.iter().any(|other| other.label == unit.label);
+            gone.push(Gone { unit, silent, law, names: names.clone() });
         }
         Ok(gone)
     }
 
     /// Tells that merging gives a Secretfile up.
-    pub(super) async fn tell_gone(&self, review: &Review<'_>, gone: &Gone) -> Verdict {
+    pub(super) async fn tell_gone(&self, review: &Review<'_>, gone: &Gone) {
         let title = "This pull request removes the Secretfile";
+        self.say.notice(&format!("{}: {title}", gone.unit.file));
+        if gone.silent {
+            return;
+        }
         let mut summary = format!("### SecretZero · {}\n\n**{title}.** ", code(&gone.unit.file));
         if let Some(environment) = gone.unit.environment() {
             summary.push_str(&format!("Environment {}. ", code(environment)));
         }
         summary
             .push_str("Nothing is deleted in any store; what it declared is no longer synced, rotated or checked.\n");
-        let names: Vec<&str> = gone.law.iter().flat_map(|law| &law.secrets).map(|s| s.name.value.as_str()).collect();
+        let names = &gone.names;
         if !names.is_empty() {
             let listed: Vec<String> = names.iter().take(NAMES_MAX).map(|name| code(name)).collect();
             let rest = match names.len().saturating_sub(NAMES_MAX) {
@@ -92,7 +106,6 @@ impl Job<'_> {
             "\nIf it moves, its policies count at the new place as well. Its secrets keep their identity there only if \
              `metadata.project_id` (or `project`) and the secrets' names stay the same.\n",
         );
-        self.session.console.line(&format!("{}: {title}", gone.unit.file));
         self.say.summarise(&summary);
         if let Some(number) = review.number {
             self.comment(number, &gone.unit, &summary).await;
@@ -107,6 +120,5 @@ impl Job<'_> {
             plan: None,
         };
         self.check(&check).await;
-        Verdict { exit: Exit::Done, pending: false }
     }
 }

@@ -132,8 +132,17 @@ fn one_of<T: Copy>(environment: &Environment, name: &'static str, known: &[(&str
 }
 
 fn list(environment: &Environment, name: &str) -> Vec<String> {
-    let text = environment.input(name).unwrap_or_default();
+    items(environment.input(name).unwrap_or_default())
+}
+
+fn items(text: &str) -> Vec<String> {
     text.split(['\n', ',']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Variables of the runner that a pull request may use: an input of the action, elsewhere a variable.
+pub(in crate::cli) fn allow_env(environment: &Environment) -> Vec<String> {
+    let text = environment.input("allow_env").or_else(|| environment.filled("SECRETZERO_ALLOW_ENV"));
+    items(text.unwrap_or_default())
 }
 
 /// What `command` takes, here and as an input of a dispatch.
@@ -230,7 +239,7 @@ impl Inputs {
                 &[("warn", RequirePlan::Warn), ("true", RequirePlan::True)],
             )?,
             base_branches: list(environment, "base_branches"),
-            allow_env: list(environment, "allow_env"),
+            allow_env: allow_env(environment),
             allowed_hosts: hosts(list(environment, "allowed_hosts"))?,
             paced: one_of(environment, "rate_limit", &[("auto", true), ("off", false)])?,
             retry_max_attempts: u32::try_from(number("retry_max_attempts", 5)?).unwrap_or(100).clamp(1, 100),

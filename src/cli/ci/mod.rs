@@ -13,6 +13,7 @@ mod given;
 mod gone;
 mod hint;
 pub mod inputs;
+mod law;
 mod lock;
 mod planted;
 mod pull_request;
@@ -108,9 +109,9 @@ impl Job<'_> {
             (Event::PullRequest(pull), _) => self.pull_request(Some(pull)).await,
             // A pull request whose event cannot be read is a stranger's.
             (Event::Other(name), _) if name == "pull_request" => self.pull_request(None).await,
-            (Event::MergeGroup { head_sha, .. }, _) => self.merge_group(head_sha).await,
+            (Event::MergeGroup { head_sha, base_ref, .. }, _) => self.merge_group(head_sha, base_ref).await,
             // A check that a merge queue requires must report, or the queue stands still.
-            (Event::Other(name), _) if name == "merge_group" => self.merge_group(&self.runner.sha).await,
+            (Event::Other(name), _) if name == "merge_group" => self.merge_group(&self.runner.sha, "").await,
             (Event::IssueComment(comment), _) => self.comment_event(comment).await,
             (Event::WorkflowDispatch { inputs, .. }, Command::Auto)
                 if inputs.get("command").is_some_and(|word| !word.is_empty()) =>

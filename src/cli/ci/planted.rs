@@ -46,7 +46,7 @@ const BYTES_MAX: u64 = 1024 * 1024;
 const FILES_MAX: usize = 50;
 
 /// Which commit's bytes count.
-pub(super) struct Law<'l> {
+pub(super) struct Expected<'l> {
     /// That commit.
     pub(super) at: &'l str,
     /// What may be checked out instead of it.
@@ -81,7 +81,7 @@ enum Whose {
 impl Job<'_> {
     /// Which setting or variable leads to a file of the workspace that is not, byte for byte, that of
     /// the commit that counts. What the job itself wrote there may stay.
-    pub(super) async fn planted(&self, unit: &Unit, law: &Law<'_>, providers: &[ProviderBlock]) -> Option<String> {
+    pub(super) async fn planted(&self, unit: &Unit, law: &Expected<'_>, providers: &[ProviderBlock]) -> Option<String> {
         let folder = self.runner.workspace.join(&unit.file).parent().map(Path::to_path_buf).unwrap_or_default();
         for block in providers {
             for (setting, path) in named(block) {
@@ -102,7 +102,7 @@ impl Job<'_> {
         None
     }
 
-    async fn whose(&self, path: &Path, law: &Law<'_>) -> Whose {
+    async fn whose(&self, path: &Path, law: &Expected<'_>) -> Whose {
         let (real, name) = match self.place(path) {
             Place::Outside => return Whose::Trusted,
             Place::Absent => return Whose::Jobs,

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use super::Job;
 use super::base::{Base, Reader, Standard, Unknown};
-use super::gone::Gone;
 use super::hint::Seen;
 use super::inputs::{FailOn, PlanMode, When};
-use super::planted::Law;
+use super::law::Elder;
+use super::planted::Expected;
 use super::read::Read;
 use super::say::Check;
 use super::unit::Unit;
@@ -35,6 +35,9 @@ use crate::{apply::Opened, policy};
 /// Most rows of a table in the job summary.
 pub(super) const SUMMARY_ROWS_MAX: usize = 3_000;
 
+/// Title of a check that cannot pass.
+const UNKNOWN: &str = "Which policies of the base branch count is not known";
+
 /// What is known of the change under review.
 pub(super) struct Review<'a> {
     pub(super) number: Option<u64>,
@@ -44,8 +47,10 @@ pub(super) struct Review<'a> {
     offline: Option<String>,
     /// As whom the stores are asked.
     phase: Phase,
-    /// What the change takes away.
-    gone: Vec<Gone>,
+    /// Whether what is checked out is its own base, so that no other text decides.
+    own: bool,
+    /// Whose policies count for Secretfiles that the change adds.
+    elders: Vec<Elder>,
 }
 
 /// What became of one unit.
@@ -87,7 +92,8 @@ impl Job<'_> {
             base: event.map_or_else(String::new, |pull| pull.base_ref.clone()),
             offline,
             phase: Phase::Plan,
-            gone: Vec::new(),
+            own: false,
+            elders: Vec::new(),
         })
     }
 
@@ -118,18 +124,20 @@ impl Job<'_> {
         manifest: &Manifest,
     ) -> Option<String> {
         let nobody = || self.no_identity(review.phase, standard.providers.as_ref(), manifest);
-        let offline = review.offline.clone().or_else(nobody).or_else(|| standard.offline.clone());
+        let unknown = standard.offline.clone().filter(|_| standard.unknown.is_some());
+        let offline = unknown.or_else(|| review.offline.clone()).or_else(nobody).or_else(|| standard.offline.clone());
         match (offline, &standard.providers) {
             (None, Some(providers)) => self.planted_in(review, unit, providers).await,
             (offline, _) => offline,
         }
     }
 
-    /// A merge queue: the same checks, offline, so that a required check always reports.
-    pub(super) async fn merge_group(&self, head: &str) -> Result<Exit, Exit> {
+    /// A merge queue: the same checks, offline, so that a required check always reports. The branch that
+    /// it leads to decides, as in the pull requests before.
+    pub(super) async fn merge_group(&self, head: &str, base: &str) -> Result<Exit, Exit> {
         let offline = Some("A merge queue runs without credentials; the pull requests were planned before.".into());
-        let (base, gone) = (String::new(), Vec::new());
-        self.review(Review { number: None, head, base, offline, phase: Phase::Plan, gone }).await
+        let (base, phase, elders) = (base.to_owned(), Phase::Plan, Vec::new());
+        self.review(Review { number: None, head, base, offline, phase, own: false, elders }).await
     }
 
     /// A plan of the checked-out commit, for the job summary alone.
@@ -138,14 +146,15 @@ impl Job<'_> {
         if self.forge.is_none() {
             offline = offline.or_else(|| Some("There is no token to ask which commit is the newest one with.".into()));
         }
-        if offline.is_none() && self.not_the_tip().await?.is_some() {
+        let own = self.forge.is_none() || self.not_the_tip().await?.is_none();
+        if !own {
             offline = Some(
                 "This is not the default branch's newest commit, so its provider blocks count for nothing.".into(),
             );
         }
         // The subject of its tokens is the branch, so it comes as whoever syncs it.
-        let (head, phase) = (self.runner.sha.as_str(), Phase::Sync);
-        self.review(Review { number: None, head, base: String::new(), offline, phase, gone: Vec::new() }).await
+        let (head, base, phase) = (self.runner.sha.as_str(), String::new(), Phase::Sync);
+        self.review(Review { number: None, head, base, offline, phase, own, elders: Vec::new() }).await
     }
 
     fn offline(&self, event: Option<&PullRequestEvent>) -> Option<String> {
@@ -169,14 +178,20 @@ impl Job<'_> {
         let mut exit = Exit::Done;
         let mut pending = false;
         let units = self.units_or_refuse()?;
-        if review.number.is_some() || review.offline.is_some() {
-            review.gone = self.gone(&review.base, &units).await.map_err(|Unknown(why)| self.unknown_files(&why))?;
+        let mut bases = Vec::new();
+        if !review.own {
+            let gone = self.gone(&review.base, &units).await.map_err(|Unknown(why)| self.unknown_files(&why))?;
+            for unit in &units {
+                bases.push(self.base(unit, &review.base).await);
+            }
+            review.elders = self.elders(&units, &bases, &gone);
+            for gone in &gone {
+                self.tell_gone(&review, gone).await;
+            }
         }
-        for gone in &review.gone {
-            self.tell_gone(&review, gone).await;
-        }
+        let mut bases = bases.into_iter();
         for unit in &units {
-            let verdict = self.review_unit(&review, unit).await?;
+            let verdict = self.review_unit(&review, unit, bases.next()).await?;
             exit = exit.max(verdict.exit);
             pending |= verdict.pending;
         }
@@ -196,7 +211,13 @@ impl Job<'_> {
         })
     }
 
-    async fn review_unit(&self, review: &Review<'_>, unit: &Unit) -> Result<Verdict, Exit> {
+    /// One unit; without a base it is its own.
+    async fn review_unit(
+        &self,
+        review: &Review<'_>,
+        unit: &Unit,
+        base: Option<Result<Base, Unknown>>,
+    ) -> Result<Verdict, Exit> {
         let read = match self.strange_variables(unit, review.head).await {
             Some(bad) => Err(bad),
             None => self.read(unit),
@@ -205,9 +226,9 @@ impl Job<'_> {
             Ok(read) => read,
             Err(bad) => return self.publish(review, unit, Reviewed::refused(bad.0, bad.1)).await,
         };
-        let base = match review.number.is_none() && review.offline.is_none() {
-            true => Ok(Self::own_base(&read, self.another_checkout(unit, &read).await)),
-            false => self.base(unit, &review.base).await,
+        let base = match base {
+            Some(base) => base,
+            None => Ok(Self::own_base(unit, &read, self.another_checkout(unit, &read).await)),
         };
         let base = match base {
             Ok(base) if review.number.is_some() && self.inputs.comment != When::Always && base.is(&read) => {
@@ -229,7 +250,8 @@ impl Job<'_> {
             base: event.base_ref.clone(),
             offline,
             phase: Phase::Plan,
-            gone: Vec::new(),
+            own: false,
+            elders: Vec::new(),
         };
         let (path, read) = self.read(unit).ok()?;
         let base = self.base(unit, &review.base).await;
@@ -248,7 +270,7 @@ impl Job<'_> {
         let source = read.source;
         let Some(manifest) = head.manifest else { return Reviewed::refused(source, head.diagnostics) };
         let standard = match base {
-            Ok(base) => self.compare(unit, &base, &manifest).succeeding(&manifest, &review.gone),
+            Ok(base) => self.compare(unit, &base, &manifest).succeeding(&manifest, &review.elders),
             Err(Unknown(why)) => Standard::unknown(&why),
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
@@ -259,7 +281,8 @@ impl Job<'_> {
         let (plan, digest) =
             self.plan(path, &source, &manifest, &steering, unit, (review.phase, offline.is_some())).await;
         let problems = head.diagnostics;
-        Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline }
+        let unknown = standard.unknown;
+        Reviewed { source, manifest: Some(manifest), problems, findings, plan: Some(plan), digest, offline, unknown }
     }
 
     /// Why no store may be asked: a login would read what the change brings.
@@ -271,7 +294,7 @@ impl Job<'_> {
             return Some("The base branch could not be asked again; the stores were not asked.".into());
         };
         let others = [review.head, &self.runner.sha];
-        let planted = self.planted(unit, &Law { at: &at, others: &others, strict: true }, providers).await;
+        let planted = self.planted(unit, &Expected { at: &at, others: &others, strict: true }, providers).await;
         planted.map(|what| {
             format!(
                 "{what} that is not known to be the base branch's, so the pull request would decide what a login \
@@ -382,7 +405,7 @@ impl Job<'_> {
     }
 
     async fn publish(&self, review: &Review<'_>, unit: &Unit, reviewed: Reviewed) -> Result<Verdict, Exit> {
-        let Reviewed { source, manifest, problems, findings, plan, digest, offline } = &reviewed;
+        let Reviewed { source, manifest, problems, findings, plan, digest, offline, unknown } = &reviewed;
         let file = source.name.as_str();
         let blob_url = self.runner.blob_url(review.head);
         let facts = |rows_max| Facts {
@@ -401,10 +424,16 @@ impl Job<'_> {
             rows_max,
         };
         let body = comment::comment(&facts(ROWS_MAX));
-        let title = comment::title(&facts(ROWS_MAX));
+        let title = match unknown {
+            Some(_) => UNKNOWN.to_owned(),
+            None => comment::title(&facts(ROWS_MAX)),
+        };
         self.say.summarise(&comment::comment(&facts(SUMMARY_ROWS_MAX)));
         let all: Vec<Diagnostic> = problems.iter().chain(findings).cloned().collect();
         let annotations = self.say.annotate(file, &all);
+        if let Some(why) = unknown {
+            self.say.error(&format!("{UNKNOWN}, so the check does not pass: {why}"));
+        }
         let exit = self.judge(&reviewed);
         self.numbers(findings, plan.as_ref(), digest);
         self.session.console.line(&title);
@@ -439,12 +468,15 @@ impl Job<'_> {
     fn judge(&self, reviewed: &Reviewed) -> Exit {
         let has = |list: &[Diagnostic], severity| list.iter().any(|finding| finding.severity == severity);
         let strict = self.inputs.fail_on == FailOn::Warning;
-        let Reviewed { problems, findings, manifest, plan, .. } = reviewed;
+        let Reviewed { problems, findings, manifest, plan, unknown, .. } = reviewed;
         if manifest.is_none() || has(problems, Severity::Error) || (strict && has(problems, Severity::Warning)) {
             return Exit::Invalid;
         }
         if has(findings, Severity::Error) || (strict && has(findings, Severity::Warning)) {
             return Exit::Policy;
+        }
+        if unknown.is_some() {
+            return Exit::Error;
         }
         match plan.as_ref().map(crate::cli::sync::held) {
             None | Some(Exit::Done) => Exit::Done,
@@ -478,13 +510,24 @@ pub(super) struct Reviewed {
     pub(super) plan: Option<Plan>,
     digest: PlanDigest,
     pub(super) offline: Option<String>,
+    /// Why the policies that count are not known.
+    unknown: Option<String>,
 }
 
 impl Reviewed {
     /// One that cannot be planned.
     fn refused(source: Source, problems: Vec<Diagnostic>) -> Self {
         let digest = PlanDigest::default();
-        Self { source, manifest: None, problems, findings: Vec::new(), plan: None, digest, offline: None }
+        Self {
+            source,
+            manifest: None,
+            problems,
+            findings: Vec::new(),
+            plan: None,
+            digest,
+            offline: None,
+            unknown: None,
+        }
     }
 }
 

@@ -21,6 +21,15 @@ pub(super) struct Read {
     pub variables: Variables,
 }
 
+/// One unit as it stands at a commit.
+pub(super) struct Standing {
+    /// In the unit's own environment.
+    pub read: Read,
+    /// The environments that its policies are read in, with what their files of variables hold: its own,
+    /// or all that the Secretfile declares if that is none of them.
+    pub environments: Vec<(String, Variables)>,
+}
+
 /// A text that cannot be used, and why.
 pub(super) type Unreadable = (Source, Vec<Diagnostic>);
 
@@ -119,21 +128,42 @@ impl Job<'_> {
         forge: &dyn Forge,
         unit: &Unit,
         at: &str,
-    ) -> Result<Option<Result<Read, Diagnostic>>, crate::forge::Error> {
+    ) -> Result<Option<Result<Standing, Diagnostic>>, crate::forge::Error> {
         let Some(bytes) = forge.file_at(&unit.file, at).await? else { return Ok(None) };
         let source = match Source::from_bytes("base", bytes) {
             Ok(source) => source,
             Err(problem) => return Ok(Some(Err(problem))),
         };
-        let mut variables = Variables::new();
-        if let Some(environment) = declared(&source, unit) {
-            for file in &environment.var_files {
-                let path = beside_of(&unit.file, &file.value);
-                let Some(bytes) = forge.file_at(&path, at).await? else { continue };
-                let text = Source::from_bytes("base", bytes).ok();
-                variables.extend(text.and_then(|text| variables_file(&text).ok()).unwrap_or_default());
+        let all = crate::manifest::environments(&source);
+        let its_own = all.iter().find(|one| Some(one.name.value.as_str()) == unit.environment());
+        let variables = match its_own {
+            Some(environment) => variables_at(forge, unit, environment, at).await?,
+            None => Variables::new(),
+        };
+        let mut environments = Vec::new();
+        if its_own.is_some() || all.is_empty() {
+            environments.push((unit.environment.clone(), variables.clone()));
+        } else {
+            for one in &all {
+                environments.push((one.name.value.clone(), variables_at(forge, unit, one, at).await?));
             }
         }
-        Ok(Some(Ok(Read { source, variables })))
+        Ok(Some(Ok(Standing { read: Read { source, variables }, environments })))
     }
+}
+
+async fn variables_at(
+    forge: &dyn Forge,
+    unit: &Unit,
+    environment: &Environment,
+    at: &str,
+) -> Result<Variables, crate::forge::Error> {
+    let mut variables = Variables::new();
+    for file in &environment.var_files {
+        let path = beside_of(&unit.file, &file.value);
+        let Some(bytes) = forge.file_at(&path, at).await? else { continue };
+        let text = Source::from_bytes("base", bytes).ok();
+        variables.extend(text.and_then(|text| variables_file(&text).ok()).unwrap_or_default());
+    }
+    Ok(variables)
 }

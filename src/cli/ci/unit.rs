@@ -1,5 +1,6 @@
 //! What a job works on: each Secretfile that `files` names or matches, in each of its environments.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -51,7 +52,17 @@ impl Job<'_> {
             return Err(problem("too-many-files", message, "split them over several jobs"));
         }
         let several = self.inputs.files.len() > 1 || self.inputs.files.iter().any(|file| is_pattern(file));
-        Ok(files.iter().flat_map(|file| self.environments(file, several)).collect())
+        let units: Vec<Unit> = files.iter().flat_map(|file| self.environments(file, several)).collect();
+        // The change chooses paths and environments; two of one label would share a check, and the last
+        // result would cover the other.
+        let mut labels = BTreeSet::new();
+        match units.iter().find(|unit| !labels.insert(unit.label.as_str())) {
+            Some(unit) => {
+                let message = format!("{} names two checks of this job", quote(&unit.label));
+                Err(problem("odd-path", message, "rename one of the Secretfiles"))
+            }
+            None => Ok(units),
+        }
     }
 
     /// One Secretfile in the environment that the job names, else in each that the file declares.
@@ -105,7 +116,7 @@ impl Job<'_> {
             }
         }
         // The change chooses these names; none may speak to the log, the check or a terminal.
-        if let Some(odd) = found.iter().find(|path| plain(path) != **path || path.contains(['\n', '`'])) {
+        if let Some(odd) = found.iter().find(|path| is_odd(path)) {
             let message =
                 format!("{} matches a path with characters that steer or hide text: {}", quote(pattern), quote(odd));
             return Err(problem("odd-path", message, "rename it"));
@@ -140,6 +151,11 @@ pub(super) fn matcher(pattern: &str) -> Result<GlobMatcher, Diagnostic> {
     let help = "such as `services/*/Secretfile.yml` or `**/Secretfile.yml`";
     let told = |error: globset::Error| problem("odd-pattern", format!("{}: {}", quote(pattern), error.kind()), help);
     glob.map(|glob| glob.compile_matcher()).map_err(told)
+}
+
+/// Whether a path holds what steers a terminal, a runner's log or Markdown, or hides text.
+pub(super) fn is_odd(path: &str) -> bool {
+    plain(path) != path || path.contains(['\n', '`']) || ["::", "##["].iter().any(|command| path.contains(command))
 }
 
 pub(super) fn is_pattern(text: &str) -> bool {

@@ -42,6 +42,8 @@ pub enum Event {
         head_sha: String,
         /// What it would be merged onto.
         base_sha: String,
+        /// The branch that the queue leads to, without `refs/heads/`; empty if it is not told.
+        base_ref: String,
     },
     /// A comment on an issue or pull request.
     IssueComment(IssueCommentEvent),
@@ -236,6 +238,7 @@ fn merge_group(event: &Value) -> Result<Event, String> {
     Ok(Event::MergeGroup {
         head_sha: commit(event, &["merge_group", "head_sha"])?,
         base_sha: commit(event, &["merge_group", "base_sha"])?,
+        base_ref: text(event, &["merge_group", "base_ref"]).trim_start_matches("refs/heads/").to_owned(),
     })
 }
 
@@ -333,6 +336,7 @@ mod tests {
         MergeGroup {
             head_sha: "2ffea6db159f6b6c47a24e778fb9ef40cf6b1c7d",
             base_sha: "380387fbc80638b734a49e1be1c4dfec1c01b33c",
+            base_ref: "main",
         }
         "#);
         insta::assert_debug_snapshot!(recorded!("workflow_dispatch", "workflow_dispatch").unwrap(), @r#"

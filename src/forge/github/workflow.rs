@@ -165,6 +165,29 @@ pub fn inert(entropy: &dyn Entropy, text: &str) -> Result<String, OutputError> {
     Ok(format!("::stop-commands::{token}\n{}{end}::{token}::\n", visible(text)))
 }
 
+/// What begins a command of the older form, which a runner finds anywhere in a line; and its kin that an
+/// agent of Azure Pipelines finds
+/// (<https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands>).
+const ANYWHERE: [&str; 2] = ["##[", "##vso["];
+
+/// Untrusted text of which no line is a command, with nothing around it: for standard error, whose
+/// lines reach the runner in no order with those of standard output.
+#[must_use]
+pub fn disarmed(text: &str) -> Cow<'_, str> {
+    let commands = |line: &str| line.trim_start().starts_with("::");
+    if !ANYWHERE.iter().any(|begin| text.contains(begin)) && !text.split(['\n', '\r']).any(commands) {
+        return Cow::Borrowed(text);
+    }
+    let text = parted(text);
+    let line = |line: &str| if commands(line) { line.replacen("::", ": :", 1) } else { line.to_owned() };
+    Cow::Owned(text.split_inclusive(['\n', '\r']).map(line).collect())
+}
+
+/// Text without what begins a command anywhere in a line.
+fn parted(text: &str) -> String {
+    ANYWHERE.iter().fold(text.to_owned(), |text, begin| text.replace(begin, &begin.replacen('#', "# ", 1)))
+}
+
 const fn command(level: Level) -> &'static str {
     match level {
         Level::Notice => "notice",
@@ -173,9 +196,9 @@ const fn command(level: Level) -> &'static str {
     }
 }
 
-/// A message, escaped: it stays on one line and says nothing invisible.
+/// A message, escaped: it stays on one line, says nothing invisible and holds no second command.
 fn data(text: &str) -> String {
-    visible_line(text).replace('%', "%25").replace('\n', "%0A")
+    parted(&visible_line(text)).replace('%', "%25").replace('\n', "%0A")
 }
 
 /// A property, escaped: it ends neither itself nor the list.
@@ -295,6 +318,13 @@ mod tests {
         ##[add-mask]e
         ::000102030405060708090a0b0c0d0e0f::
         ");
+    }
+
+    #[test]
+    fn no_line_of_a_disarmed_text_is_a_command() {
+        assert_eq!(disarmed("fine: a::b # [x]"), "fine: a::b # [x]");
+        assert_eq!(disarmed("x ##[add-mask]e ##vso[task.x]"), "x # #[add-mask]e # #vso[task.x]");
+        assert_eq!(disarmed("a\n  ::add-mask::e\r::x\n"), "a\n  : :add-mask::e\r: :x\n");
     }
 
     proptest! {

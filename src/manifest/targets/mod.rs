@@ -27,7 +27,7 @@ pub(super) mod words {
     pub(in crate::manifest) use super::aws::{DATA_TYPES, TIERS, TYPES};
     pub(in crate::manifest) use super::azure::CERTIFICATE_TYPES;
     pub(in crate::manifest) use super::file::FORMATS;
-    pub(in crate::manifest) use super::vault::KEY_TYPES;
+    pub(in crate::manifest) use crate::target::TRANSIT_KEY_TYPES as KEY_TYPES;
 }
 
 /// What the targets of one secret are read with.

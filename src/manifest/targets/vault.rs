@@ -7,35 +7,12 @@ use crate::manifest::duration::time_to_live;
 use crate::manifest::names::path_problem;
 use crate::manifest::node::Node;
 use crate::manifest::{GeneratorKind, Source};
-use crate::target::{DatabaseRoleSettings, KvSettings, TransitKeySettings};
+use crate::target::{DatabaseRoleSettings, KvSettings, TRANSIT_KEY_TYPES, TransitKeySettings};
 
 /// Shortest period of automatic rotation, in seconds.
 const AUTO_ROTATE_SECONDS_MIN: u64 = 3600;
 /// Vault takes 64 keys of custom metadata, one of which is ours.
 const METADATA: TagRules = TagRules { noun: "metadata key", count_max: 63, name_chars_max: 128, value_chars: 1..=512 };
-
-/// Types of transit keys (<https://developer.hashicorp.com/vault/api-docs/secret/transit>).
-pub(in crate::manifest) const KEY_TYPES: &[&str] = &[
-    "aes128-gcm96",
-    "aes256-gcm96",
-    "chacha20-poly1305",
-    "xchacha20-poly1305",
-    "ed25519",
-    "ecdsa-p256",
-    "ecdsa-p384",
-    "ecdsa-p521",
-    "rsa-2048",
-    "rsa-3072",
-    "rsa-4096",
-    "hmac",
-    "aes128-cmac",
-    "aes192-cmac",
-    "aes256-cmac",
-    "ml-dsa",
-    "slh-dsa",
-    "hybrid",
-    "managed_key",
-];
 
 /// Reads the settings of a key-value entry.
 pub(super) fn kv(config: &Config) -> Option<KvSettings> {
@@ -142,7 +119,7 @@ pub(super) fn transit_key(config: &Config) -> Option<TransitKeySettings> {
     let fields = config.fields;
     let mount_point = segments(config, "mount_point", Some("transit"));
     let key_name = segments(config, "key_name", None);
-    let words: Vec<(&str, &str)> = KEY_TYPES.iter().map(|word| (*word, *word)).collect();
+    let words: Vec<(&str, &str)> = TRANSIT_KEY_TYPES.iter().map(|word| (*word, *word)).collect();
     let flag = |key| fields.flag(key).unwrap_or(false);
     let (derived, convergent_encryption) = (flag("derived"), flag("convergent_encryption"));
     if convergent_encryption && !derived {

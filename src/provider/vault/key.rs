@@ -10,7 +10,10 @@ use super::session::Session;
 use super::wire::{Answer, Request};
 use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Expect, Observed, Result, VersionId};
-use crate::target::{Attributes, ROTATION, TransitKeySettings};
+use crate::target::{Attributes, ROTATION, TRANSIT_KEY_TYPES, TransitKeySettings};
+
+/// The engine that keys are asked of.
+const ENGINE: &str = "transit";
 
 /// What only the creation of a key decides.
 const FIXED: [&str; 3] = ["key_type", "derived", "convergent_encryption"];
@@ -42,7 +45,9 @@ fn told(answer: &Answer) -> Attributes {
     let flag = |name: &str| answer.data(name).as_bool().unwrap_or(false).to_string();
     let flags = ["derived", "convergent_encryption", "exportable", "allow_plaintext_backup", "deletion_allowed"];
     let mut attributes: Attributes = flags.iter().map(|name| ((*name).to_owned(), flag(name))).collect();
-    attributes.insert("key_type".into(), answer.data("type").as_str().unwrap_or_default().to_owned());
+    // Nothing but a type is shown: the word stands in plans.
+    let known = TRANSIT_KEY_TYPES.iter().find(|known| answer.data("type").as_str() == Some(known));
+    attributes.insert("key_type".into(), known.map_or("another type", |known| known).to_owned());
     let period = answer.data("auto_rotate_period").as_u64().unwrap_or(0);
     attributes.insert("auto_rotate_period".into(), period.to_string());
     attributes
@@ -56,6 +61,7 @@ async fn look(session: &Session, settings: &TransitKeySettings) -> Result<Option
 
 /// What stands there; its version is that of the key in use.
 pub(super) async fn observe(session: &Session, settings: &TransitKeySettings) -> Result<Option<Observed>> {
+    session.check_engine(&settings.mount_point, ENGINE, "mount_point").await?;
     let Some((version, attributes)) = look(session, settings).await? else { return Ok(None) };
     changeable(settings, &attributes)?;
     Ok(Some(Observed { version, mark: None, attributes, pending_deletion: false, managed_by: None, from_list: false }))
@@ -87,6 +93,7 @@ pub(super) async fn configure(
     changed: &[String],
     expect: &Expect,
 ) -> Result<VersionId> {
+    session.check_engine(&settings.mount_point, ENGINE, "mount_point").await?;
     let desired = desired(settings);
     let mut pending: Vec<&str> = changed.iter().map(String::as_str).filter(|name| *name != ROTATION).collect();
     if *expect == Expect::Absent {

@@ -13,6 +13,9 @@ use crate::limiter::{Repeat, quota};
 use crate::provider::{Error, ErrorKind, Observed, Result, VersionId};
 use crate::target::{Attributes, DatabaseRoleSettings};
 
+/// The engine that roles are asked of.
+const ENGINE: &str = "database";
+
 /// Most connections that are named where one was not found.
 const KNOWN_MAX: usize = 12;
 
@@ -50,6 +53,7 @@ fn told(answer: &Answer) -> Attributes {
 /// What stands there. What Vault would accept and fail with only when somebody asks for credentials is
 /// an error here already.
 pub(super) async fn observe(session: &Session, settings: &DatabaseRoleSettings) -> Result<Option<Observed>> {
+    session.check_engine(&settings.database_mount, ENGINE, "database_mount").await?;
     let answer = session.find(Request::read(path(settings))).await?.filter(|answer| !answer.gone);
     let attributes = answer.as_ref().map(told);
     lifetimes(settings, attributes.as_ref())?;
@@ -118,6 +122,7 @@ fn missing(settings: &DatabaseRoleSettings, known: &[&str]) -> Error {
 
 /// Makes the role or changes it; what is not declared stays as it is.
 pub(super) async fn configure(session: &Session, settings: &DatabaseRoleSettings) -> Result<VersionId> {
+    session.check_engine(&settings.database_mount, ENGINE, "database_mount").await?;
     let mut body = json!({ "db_name": settings.db_name, "creation_statements": settings.creation_statements });
     if let Some(body) = body.as_object_mut() {
         let ttls = [("default_ttl", settings.default_ttl_seconds), ("max_ttl", settings.max_ttl_seconds)];

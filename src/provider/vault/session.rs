@@ -45,6 +45,8 @@ pub(super) struct Session {
     who: Mutex<Option<Identity>>,
     /// The version of each mount that was asked for.
     mounts: tokio::sync::Mutex<BTreeMap<String, Option<u8>>>,
+    /// The engine of each mount that was asked for.
+    engines: tokio::sync::Mutex<BTreeMap<String, String>>,
 }
 
 impl Session {
@@ -67,6 +69,7 @@ impl Session {
             login: tokio::sync::Mutex::default(),
             replaced: Mutex::default(),
             mounts: tokio::sync::Mutex::default(),
+            engines: tokio::sync::Mutex::default(),
             settings,
             shared,
             server,
@@ -286,6 +289,45 @@ impl Session {
         }
     }
 
+    /// Refuses a mount of another engine than this before anything is read there: the path of a key or a
+    /// role is that of a value elsewhere. Where it cannot be told, nothing is read either. Whoever has any
+    /// right below a mount may ask
+    /// (<https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>).
+    pub(super) async fn check_engine(&self, mount: &str, engine: &str, setting: &str) -> Result<()> {
+        let mount = mount.trim_matches('/');
+        let mut engines = self.engines.lock().await;
+        let known = match engines.get(mount) {
+            Some(known) => known.clone(),
+            None => {
+                let asked = self.find(Request::read(format!("sys/internal/ui/mounts/{mount}"))).await;
+                let told = asked.map_err(|error| match error.kind {
+                    ErrorKind::PermissionDenied => self.untold(mount, engine, setting),
+                    _ => error,
+                })?;
+                let found = told.and_then(|answer| engine_of(answer.whole(), mount));
+                let found = found.ok_or_else(|| self.untold(mount, engine, setting))?;
+                engines.entry(mount.to_owned()).or_insert(found).clone()
+            }
+        };
+        if known == engine {
+            return Ok(());
+        }
+        let message = format!(
+            "`{setting}`: `{mount}` of {} is an engine of type `{known}` and not `{engine}`, so nothing was read there",
+            self.host
+        );
+        Err(Error::new(ErrorKind::Invalid, message))
+    }
+
+    fn untold(&self, mount: &str, engine: &str, setting: &str) -> Error {
+        let message = format!(
+            "`{setting}`: Vault does not tell what is mounted at `{mount}` of {}, so nothing was read there: enable the \
+             engine with `vault secrets enable -path={mount} {engine}`, or give the token a right below it",
+            self.host
+        );
+        Error::new(ErrorKind::PermissionDenied, message)
+    }
+
     async fn revoke(&self, token: &Token) {
         let request = Request::update("auth/token/revoke-self".into(), Json::Object(Default::default()));
         let revoked = self.send(&quota::VAULT_LOGIN, Repeat::Safe, &request, Some(&token.text));
@@ -308,6 +350,17 @@ impl Session {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The engine of a mount, if it is mounted at just this path: an answer for a path below a mount is the
+/// mount's.
+fn engine_of(told: &Json, mount: &str) -> Option<String> {
+    let path = told.get("path").and_then(Json::as_str)?;
+    let engine = told.get("type").and_then(Json::as_str)?;
+    match path.trim_matches('/') == mount {
+        true => Some(engine.to_owned()),
+        false => Some(format!("{engine}, mounted at {path}")),
+    }
 }
 
 /// The version of a mount as `sys/internal/ui/mounts` tells it; `None` for other engines.

@@ -353,3 +353,22 @@ fn an_explicit_command_leaves_the_others_to_another_job() {
     assert!(answers(&stage, pull).is_empty());
     assert_eq!(stage.aws.total(), 0);
 }
+
+#[test]
+fn a_line_that_readers_may_not_see_is_not_obeyed() {
+    let (stage, _, pull, _) = opened();
+    let asked = |body: &str| {
+        let ran = say(&stage, "manager", pull, body, &[]);
+        assert_eq!((ran.code, stage.aws.total()), (Some(0), 0), "{body:?}: {ran:?}");
+        ran.stdout
+    };
+    for body in ["```\n    ```\n/secretzero sync\n```", "text\n    ```\n```\n/secretzero sync\n```"] {
+        assert!(asked(body).contains("holds no line that begins with `/secretzero`"), "{body:?}");
+    }
+    assert_eq!(answers(&stage, pull).len(), 0, "nobody is answered for an example");
+    for body in ["<a title=\"\n/secretzero sync\n\">x</a>", "<pre title=\"</pre>\">\n/secretzero sync\n</pre>"] {
+        assert!(asked(body).contains("write it alone in a new comment"), "{body:?}");
+    }
+    let answer = answers(&stage, pull).pop().unwrap();
+    assert!(answer.contains("**Nothing was done:**") && answer.contains("| `/secretzero plan` |"), "{answer}");
+}

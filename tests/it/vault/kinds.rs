@@ -214,3 +214,44 @@ async fn a_deleted_entry_is_taken_back_with_its_value() {
     let ran = sandbox.run(&["drift"]);
     assert!(ran.stdout.contains("changed outside"), "{ran:?}");
 }
+
+/// The path of a key or a role is that of a value in a key-value store, and of an exported key below the
+/// transit engine: whoever writes the mount must not have it read and shown.
+#[tokio::test]
+async fn what_is_no_key_and_no_role_is_not_even_read() {
+    let (bao, proxy, _) = stage().await;
+    let value = json!({ "type": "VALUE-CANARY", "db_name": "VALUE-CANARY", "creation_statements": ["VALUE-CANARY"] });
+    bao.post("kv1/keys/prod", value.clone()).await;
+    bao.post("kv1/roles/prod", value.clone()).await;
+    bao.post("secret/data/roles/prod", json!({ "data": value })).await;
+    bao.post("transit/keys/keys", json!({ "exportable": true })).await;
+    let key =
+        |mount: &str, name: &str| format!("kind: transit_key, config: {{mount_point: {mount}, key_name: \"{name}\"}}");
+    let role = |mount: &str| {
+        let config = format!("database_mount: {mount}, role_name: prod, db_name: d, creation_statements: [x]");
+        format!("kind: database_role, config: {{{config}}}")
+    };
+    for (target, engine) in [
+        (key("kv1", "prod"), "an engine of type `kv` and not `transit`"),
+        (
+            key("transit/export/encryption-key", "1"),
+            "an engine of type `transit, mounted at transit/` and not `transit`",
+        ),
+        (key("nowhere", "prod"), "does not tell what is mounted at `nowhere`"),
+        (role("kv1"), "an engine of type `kv` and not `database`"),
+        (role("secret/data"), "an engine of type `kv, mounted at secret/` and not `database`"),
+    ] {
+        let (before, _) = ALL.split_once("  - name: account").unwrap();
+        let secret = format!(
+            "  - {{name: s, kind: static, config: {{default: none}}, targets: [{{provider: vault, {target}}}]}}\n"
+        );
+        let sandbox = sandbox(&format!("{before}{secret}"), &proxy);
+        proxy.forget();
+        let ran = sandbox.run(&["sync", "--dry-run"]);
+        let said = format!("{ran:?}");
+        assert!(ran.code != Some(0) && said.contains(engine) && !said.contains("CANARY"), "{target}: {said}");
+        let asked: Vec<String> = proxy.asked().into_iter().map(|asked| asked.path).collect();
+        let own = |path: &String| path.starts_with("auth/token/") || path.starts_with("sys/internal/ui/mounts/");
+        assert!(asked.iter().all(own), "{target}: {asked:?}");
+    }
+}
