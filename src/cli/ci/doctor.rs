@@ -59,7 +59,11 @@ impl Job<'_> {
     }
 
     async fn look_at(&self, event: &Event, unit: &Unit) -> (Vec<Row>, Option<Look>) {
-        let (path, read) = match self.read(unit) {
+        let strange = match event {
+            Event::PullRequest(pull) => self.strange_variables(unit, &pull.head_sha).await,
+            _ => None,
+        };
+        let (path, read) = match strange.map_or_else(|| self.read(unit), Err) {
             Ok(read) => read,
             Err(bad) => return (files::wrong(&unit.file, &bad.1), None),
         };

@@ -36,6 +36,8 @@ fn job(tokens: &[(&str, &str)]) -> (Sandbox, BTreeMap<String, String>) {
         ("GITLAB_CI", "true"),
         ("CI_PIPELINE_SOURCE", "push"),
         ("CI_COMMIT_REF_PROTECTED", "true"),
+        ("CI_COMMIT_BRANCH", "main"),
+        ("CI_DEFAULT_BRANCH", "main"),
         ("SECRETZERO_AWS_ROLE", "arn:aws:iam::123456789012:role/sync"),
         ("SECRETZERO_AWS_PLAN_ROLE", "arn:aws:iam::123456789012:role/plan"),
         ("SECRETZERO_VAULT_ROLE", "sync"),
