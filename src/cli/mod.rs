@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod permissions;
 mod progress;
+mod reach;
 mod report;
 mod repository;
 pub mod session;

@@ -8,9 +8,9 @@
 use super::Job;
 use super::base::Reader;
 use super::inputs::{self, Command, FailOn};
-use super::pull_request::SUMMARY_ROWS_MAX;
 use super::sync::Kind;
 use super::unit::Unit;
+use super::verdict::SUMMARY_ROWS_MAX;
 use crate::cli::drift::{exit, report};
 use crate::cli::exit::Exit;
 use crate::cli::session::Workspace;

@@ -24,6 +24,7 @@ pub(super) mod roles;
 mod say;
 mod sync;
 mod unit;
+mod verdict;
 
 use std::sync::Arc;
 
