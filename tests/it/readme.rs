@@ -1,10 +1,10 @@
 //! What the README shows is run: every snippet says in a comment before it how it is tested.
 //!
 //! `<!-- test: KIND -->` stands before each fence with a language; KIND is `workflow`, `secretfile`,
-//! `gitlab` (a `.gitlab-ci.yml`; `gitlab.rs` runs it), `json`, `shell`, `terminal` (the two commands of the
-//! quick start), `output: COMMAND`, or `release` (what only a release makes true: `tests/container` looks at
-//! it). Shell snippets and
-//! outputs run in a new folder with the Secretfile marked `secretfile: terminal`, without an account.
+//! `gitlab` (a `.gitlab-ci.yml`; `gitlab.rs` runs it), `service` (the service's own tests run it), `json`,
+//! `shell`, `terminal` (the two commands of the quick start), `output: COMMAND`, or `release` (what only a
+//! release makes true: `tests/container` looks at it). Shell snippets and outputs run in a new folder with
+//! the Secretfile marked `secretfile: terminal`, without an account.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -68,3 +68,20 @@ fn keys_are_made_rotated_revoked_and_exported() {
     let (code, help, _) = ran(&["--help"]);
     assert!(code == Some(0) && help.contains("come with a later release"), "{help}");
 }
+
+/// The service's commands in the README, in the order in which it shows them.
+#[test]
+fn what_the_readme_shows_works() {
+    let readme = include_str!("../../../README.md");
+    let snippets: Vec<&str> = readme.split("<!-- test: service -->\n```sh\n").skip(1).collect();
+    let commands: Vec<&str> = snippets.iter().flat_map(|rest| rest.split("```").next().unwrap().lines()).collect();
+    assert!(commands.len() > 2, "{commands:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for command in commands {
+        let words = command.split(" #").next().unwrap().split_whitespace();
+        let words: Vec<&str> = words.collect();
+        assert_eq!(words[0], "secretzero-webhook", "{command}");
+        let output = program(&words[1..]).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{command}: {output:?}");
+    }
+}
