@@ -113,6 +113,49 @@ fn a_second_file_takes_the_policies_along_with_the_secrets() {
 }
 
 #[test]
+fn a_file_that_is_there_already_takes_them_along_as_well() {
+    let strict = secretfile("", LONG).replace("length: 24", "length: 48");
+    let emptied = format!("metadata: {{project_id: demo}}\nproviders: {{l: {{kind: local}}}}\nsecrets: []\n{LONG}");
+    let own = secretfile("", "").replace("name: password", "name: own");
+    let both = own.replace(
+        "secrets:\n",
+        "secrets:\n  - {name: password, kind: random_password, config: {length: 24}, targets: [{provider: l, kind: file, \
+         config: {path: .env.b, format: dotenv}}]}\n",
+    );
+    let files = [("files", "*/Secretfile.yml")];
+    let base = [("a/Secretfile.yml", strict.as_str()), ("b/Secretfile.yml", own.as_str())];
+    let conclusion = |stage: &Stage| {
+        let check = stage.github.checks().into_iter().find(|check| check.name.contains("b/Secretfile.yml")).unwrap();
+        check.conclusion.unwrap()
+    };
+    let moved = [("a/Secretfile.yml", emptied.as_str()), ("b/Secretfile.yml", both.as_str())];
+    let (stage, ran) = reviewed(&base, &moved, &files);
+    assert_eq!((ran.code, conclusion(&stage).as_str()), (Some(5), "failure"), "{ran:?}");
+    // A change that brings no secret from there is judged as before.
+    let longer = own.replace("length: 24", "length: 30");
+    let (stage, ran) = reviewed(&base, &[base[0], ("b/Secretfile.yml", &longer)], &files);
+    assert_eq!((ran.code, conclusion(&stage).as_str()), (Some(0), "success"), "{ran:?}");
+}
+
+#[test]
+fn more_than_can_be_told_is_unknown() {
+    let names: Vec<String> = (0..51).map(|number| format!("s{number}/Secretfile.yml")).collect();
+    let stage = Stage::new();
+    let text = secretfile("", "");
+    let old: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), text.as_bytes())).collect();
+    stage.github.commit("main", &old);
+    let added: (&str, &[u8]) = ("new/Secretfile.yml", text.as_bytes());
+    let deleted = names.iter().map(|name| (name.as_str(), crate::fake::github::World::DELETED));
+    let sha = stage.github.commit("change", &deleted.chain([added]).collect::<Vec<_>>());
+    let pull = stage.github.open_pull("change", "main");
+    stage.sandbox.write("new/Secretfile.yml", &text);
+    let ran = stage.pull_request(pull, &sha, &[("files", "*/Secretfile.yml")]);
+    assert!(ran.code == Some(1) && ran.stdout.contains("more than 50 Secretfiles"), "{ran:?}");
+    let check = stage.github.checks().into_iter().find(|check| check.name.contains("new/")).unwrap();
+    assert_eq!(check.conclusion.as_deref(), Some("failure"));
+}
+
+#[test]
 fn without_a_token_the_plan_is_shown_and_nothing_passes() {
     let (base, head) = (secretfile("", LONG), secretfile("", ""));
     let inputs = [("github_token", "")];

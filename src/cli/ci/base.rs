@@ -5,6 +5,8 @@
 //! is the base, or a branch that `base_branches` names; a pull request into any other branch is
 //! planned offline, and the default branch's policies decide even then.
 
+use std::collections::BTreeSet;
+
 use super::Job;
 use super::law::Elder;
 use super::read::{Read, Standing};
@@ -33,11 +35,6 @@ impl Base {
     /// Whether it is this very text, so that the change does not touch it.
     pub(super) fn is(&self, head: &Read) -> bool {
         self.elsewhere.is_none() && matches!(&self.read, Some(Ok(base)) if base.read.is(head))
-    }
-
-    /// Whether the base has no such Secretfile.
-    pub(super) const fn is_new(&self) -> bool {
-        self.read.is_none()
     }
 
     /// The base's text, if it has one that can be read.
@@ -74,20 +71,28 @@ impl Standard {
         Self { offline: Some(offline), unknown: Some(why.to_owned()), policies: None, packs: None, providers: None }
     }
 
-    /// A Secretfile that the base does not have comes under the policies of those whose place it takes,
-    /// beside its own: a move must not shake them off.
-    pub(super) fn succeeding(self, head: &Manifest, elders: &[Elder]) -> Self {
-        if self.policies.is_some() || self.unknown.is_some() {
+    /// A secret that comes from another Secretfile of the base, to a new file or to one that was there,
+    /// comes under that one's policies as well: a move must not shake them off. `base` are the secrets that
+    /// the base has in this file, if it has the file.
+    pub(super) fn succeeding(
+        self,
+        head: &Manifest,
+        file: &str,
+        base: Option<&BTreeSet<String>>,
+        elders: &[Elder],
+    ) -> Self {
+        if self.unknown.is_some() {
             return self;
         }
         let laws: Result<Vec<&Law>, &String> =
-            elders.iter().filter_map(|elder| elder.over(head)).map(Result::as_ref).collect();
+            elders.iter().filter_map(|elder| elder.over(head, file, base)).map(Result::as_ref).collect();
         let laws = match laws {
             Ok(laws) if laws.is_empty() => return self,
             Ok(laws) => laws,
             Err(why) => return Self::unknown(why),
         };
-        let (mut policies, mut packs) = (head.policies.clone(), head.metadata.compliance.clone());
+        let mut policies = self.policies.clone().unwrap_or_else(|| head.policies.clone());
+        let mut packs = self.packs.clone().unwrap_or_else(|| head.metadata.compliance.clone());
         for law in laws {
             for policy in &law.policies {
                 if !policies.iter().any(|known| bare(known) == bare(policy)) {

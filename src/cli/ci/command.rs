@@ -99,7 +99,8 @@ impl Reader {
             }
             return None;
         }
-        if line.trim().is_empty() {
+        // Other blanks than these end no paragraph, so what follows them goes on being a quote or code.
+        if line.chars().all(|letter| matches!(letter, ' ' | '\t')) {
             (self.quoted, self.spanned) = (false, false);
             return None;
         }
@@ -225,6 +226,10 @@ mod tests {
             "> /secretzero sync",
             ">/secretzero sync",
             "> quoted\n/secretzero sync",
+            "> quoted\n\u{a0}\n/secretzero sync",
+            "> quoted\n\u{2028}\n/secretzero sync",
+            "> quoted\n\u{85}\n/secretzero sync",
+            "> quoted\n\u{c}\n/secretzero sync",
             "- > quoted\n/secretzero sync",
             "```\n/secretzero sync\n```",
             "```\n/secretzero sync",

@@ -29,35 +29,55 @@ pub(super) struct Gone {
     pub(super) names: Vec<String>,
 }
 
+impl Gone {
+    /// Its path.
+    pub(super) fn file(&self) -> &str {
+        &self.unit.file
+    }
+}
+
 impl Job<'_> {
-    /// What `files` matches in the base and not in the checkout. Only patterns lose files silently: a
-    /// plain path that is missing is told as such.
-    pub(super) async fn gone(&self, branch: &str, here: &[Unit]) -> Result<Vec<Gone>, Unknown> {
+    /// What `files` matches in the base and not in the checkout, and why some of it cannot be told. Only
+    /// patterns lose files silently: a plain path that is missing is told as such.
+    pub(super) async fn gone(&self, branch: &str, here: &[Unit]) -> Result<(Vec<Gone>, Option<String>), Unknown> {
         let patterns: Vec<_> = self.inputs.files.iter().filter(|pattern| is_pattern(pattern)).collect();
         let Some(forge) = self.forge.as_deref().filter(|_| !patterns.is_empty() && self.given.is_none()) else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         };
         let (at, _) = self.base_at(branch).await?;
         let known = forge.paths_at(&at).await.map_err(|error| Unknown(error.to_string()))?;
         let Some(paths) = known else {
-            self.say.warning("the base has more files than the forge tells: Secretfiles that are deleted are not told");
-            return Ok(Vec::new());
+            let why = "the base has more files than the forge tells, so which Secretfiles are deleted is not known; list \
+                       the paths in `files` instead of a pattern";
+            self.say.warning(why);
+            return Ok((Vec::new(), Some(why.to_owned())));
         };
         let globs: Vec<_> = patterns.iter().filter_map(|pattern| matcher(pattern).ok()).collect();
         let missing = paths
             .into_iter()
             .filter(|path| globs.iter().any(|glob| glob.is_match(path)) && !here.iter().any(|unit| unit.file == *path));
-        let mut gone = Vec::new();
-        for file in missing.take(GONE_MAX) {
+        let (mut gone, mut untold) = (Vec::new(), None);
+        for (index, file) in missing.enumerate() {
+            if index == GONE_MAX {
+                untold = Some(format!("more than {GONE_MAX} Secretfiles are deleted; split the change"));
+                break;
+            }
             gone.extend(self.units_at(forge, &file, &at, here).await?);
         }
-        Ok(gone)
+        Ok((gone, untold))
     }
 
     async fn units_at(&self, forge: &dyn Forge, file: &str, at: &str, here: &[Unit]) -> Result<Vec<Gone>, Unknown> {
         let bare = Unit { file: file.to_owned(), environment: self.inputs.environment.clone(), label: String::new() };
         let standing = self.read_at(forge, &bare, at).await.map_err(|error| Unknown(error.to_string()))?;
-        let Some(Ok(standing)) = standing else { return Ok(Vec::new()) };
+        let standing = match standing {
+            None => return Ok(Vec::new()),
+            Some(Ok(standing)) => standing,
+            Some(Err(problem)) => {
+                let law = Err(format!("the base branch's `{file}` cannot be read: {}", problem.message));
+                return Ok(vec![Gone { unit: bare, silent: true, law, names: Vec::new() }]);
+            }
+        };
         let source = &standing.read.source;
         let (names, _) = secret_names(source);
         let declared = environments(source);

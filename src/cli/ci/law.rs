@@ -13,6 +13,8 @@ use crate::manifest::{Credentials, Inputs, Law, Manifest, Statics, law, secret_n
 
 /// A Secretfile of the base whose policies may count for one that the change adds.
 pub(super) struct Elder {
+    /// Its path; empty for files that nobody could name.
+    file: String,
     law: Result<Law, String>,
     /// Its secrets, with the names that they had before.
     names: BTreeSet<String>,
@@ -23,45 +25,65 @@ pub(super) struct Elder {
 impl Elder {
     /// One that the change deletes.
     pub(super) fn gone(gone: &Gone) -> Self {
-        Self { law: gone.law.clone(), names: gone.names.iter().cloned().collect(), gone: true }
+        let names = gone.names.iter().cloned().collect();
+        Self { file: gone.file().to_owned(), law: gone.law.clone(), names, gone: true }
     }
 
-    /// The policies that it gives a new Secretfile: one that was deleted may have moved there; one that
-    /// stays counts for secrets of the same identity, wherever they are declared now.
-    pub(super) fn over(&self, head: &Manifest) -> Option<&Result<Law, String>> {
-        (self.gone || self.shares(head)).then_some(&self.law)
+    /// Files of the base that could not be told, and why: any of them may have moved anywhere.
+    pub(super) fn unknown(why: &str) -> Self {
+        Self { file: String::new(), law: Err(why.to_owned()), names: BTreeSet::new(), gone: true }
     }
 
-    fn shares(&self, head: &Manifest) -> bool {
+    /// The policies that it gives a Secretfile of the change. For a new one: one that was deleted may have
+    /// moved there. For one that the base has as well, with secrets of these names: none but where a secret
+    /// came to it. One that stays counts for secrets of the same identity, wherever they are declared now.
+    pub(super) fn over(
+        &self,
+        head: &Manifest,
+        file: &str,
+        base: Option<&BTreeSet<String>>,
+    ) -> Option<&Result<Law, String>> {
+        let counts = match base {
+            None => self.gone || self.shares(head, &BTreeSet::new()),
+            // Of what could not be told any secret may come.
+            Some(base) if self.file.is_empty() => came(head, base).next().is_some(),
+            Some(base) => self.file != file && self.shares(head, base),
+        };
+        counts.then_some(&self.law)
+    }
+
+    /// Whether a secret of the change that was not in its own base was in this one.
+    fn shares(&self, head: &Manifest, before: &BTreeSet<String>) -> bool {
         let metadata = &head.metadata;
         let project = metadata.project_id.as_ref().or(metadata.project.as_ref()).map_or("", |text| &text.value);
         let known = self.law.as_ref().ok().and_then(|law| law.project.as_deref());
         known.is_none_or(|known| known == project)
-            && head
-                .secrets
-                .iter()
-                .any(|secret| self.names.contains(&secret.name.value) || self.names.contains(&secret.first_name))
+            && came(head, before).any(|names| names.iter().any(|name| self.names.contains(*name)))
     }
 }
 
+/// The names, now and before, of the secrets that its own base does not have.
+fn came<'m>(head: &'m Manifest, base: &BTreeSet<String>) -> impl Iterator<Item = [&'m String; 2]> {
+    let names = head.secrets.iter().map(|secret| [&secret.name.value, &secret.first_name]);
+    names.filter(|names| !names.iter().any(|name| base.contains(*name)))
+}
+
 /// The names of a Secretfile's secrets, with those that they had before.
-fn names(source: &Source) -> BTreeSet<String> {
+pub(super) fn names(source: &Source) -> BTreeSet<String> {
     let (declared, former) = secret_names(source);
     declared.into_iter().chain(former).collect()
 }
 
 impl Job<'_> {
-    /// Whose policies count for the Secretfiles that a change adds; nobody's if it adds none.
+    /// Whose policies may count for secrets that come from elsewhere in the base.
     pub(super) fn elders(&self, units: &[Unit], bases: &[Result<Base, Unknown>], gone: &[Gone]) -> Vec<Elder> {
-        if !bases.iter().any(|base| base.as_ref().is_ok_and(Base::is_new)) {
-            return Vec::new();
-        }
         let stays = units.iter().zip(bases).filter_map(|(unit, base)| match base {
             Ok(base) => {
                 let standing = base.standing()?;
-                Some(Elder { law: self.law(unit, standing), names: names(&standing.read.source), gone: false })
+                let (file, names) = (unit.file.clone(), names(&standing.read.source));
+                Some(Elder { file, law: self.law(unit, standing), names, gone: false })
             }
-            Err(Unknown(why)) => Some(Elder { law: Err(why.clone()), names: BTreeSet::new(), gone: true }),
+            Err(Unknown(why)) => Some(Elder::unknown(why)),
         });
         gone.iter().map(Elder::gone).chain(stays).collect()
     }

@@ -11,7 +11,7 @@ use super::Job;
 use super::base::{Base, Reader, Standard, Unknown};
 use super::hint::Seen;
 use super::inputs::{FailOn, PlanMode, When};
-use super::law::Elder;
+use super::law::{Elder, names};
 use super::planted::Expected;
 use super::read::Read;
 use super::unit::Unit;
@@ -164,11 +164,13 @@ impl Job<'_> {
         let units = self.units_or_refuse()?;
         let mut bases = Vec::new();
         if !review.own {
-            let gone = self.gone(&review.base, &units).await.map_err(|Unknown(why)| self.unknown_files(&why))?;
+            let (gone, untold) =
+                self.gone(&review.base, &units).await.map_err(|Unknown(why)| self.unknown_files(&why))?;
             for unit in &units {
                 bases.push(self.base(unit, &review.base).await);
             }
             review.elders = self.elders(&units, &bases, &gone);
+            review.elders.extend(untold.as_deref().map(Elder::unknown));
             for gone in &gone {
                 self.tell_gone(&review, gone).await;
             }
@@ -254,7 +256,11 @@ impl Job<'_> {
         let source = read.source;
         let Some(manifest) = head.manifest else { return Reviewed::refused(source, head.diagnostics) };
         let standard = match base {
-            Ok(base) => self.compare(unit, &base, &manifest).succeeding(&manifest, &review.elders),
+            Ok(base) => {
+                let known = base.standing().map(|standing| names(&standing.read.source));
+                let standard = self.compare(unit, &base, &manifest);
+                standard.succeeding(&manifest, &unit.file, known.as_ref(), &review.elders)
+            }
             Err(Unknown(why)) => Standard::unknown(&why),
         };
         let findings = policy::check(&standard.judged(&manifest)).into_iter().map(Diagnostic::from).collect();
