@@ -17,6 +17,9 @@ use crate::issuer::{Issuer, KEYS_KEPT_SECONDS};
 /// How often the keys are looked at.
 const TENDED_EVERY: Duration = Duration::from_secs(600);
 
+/// How long requests that are under way may take when the service is stopped.
+const DRAINED_WITHIN: Duration = Duration::from_secs(5);
+
 /// The router of an issuer, below its path if its address has one.
 pub fn router(issuer: &Arc<Issuer>) -> Router {
     let below = issuer.url().splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
@@ -47,7 +50,22 @@ pub async fn serve(
             }
         }
     });
-    let served = axum::serve(listener, router(issuer)).with_graceful_shutdown(stop).await;
+    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+    let stop = async move {
+        stop.await;
+        // Whoever waits has gone only if the service has.
+        let _ = stopping.send(true);
+    };
+    let served = axum::serve(listener, router(issuer)).with_graceful_shutdown(stop);
+    // A client that never ends its request must not keep the service.
+    let drained = async {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(DRAINED_WITHIN).await;
+    };
+    let served = tokio::select! {
+        served = served => served,
+        () = drained => Ok(()),
+    };
     tending.abort();
     served
 }

@@ -193,6 +193,8 @@ impl Issuer {
             &mut dyn FnMut() -> Result<String, Error>,
         ) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        // From before the ring is read until what it names no more is gone, or another's change is undone.
+        let _locked = self.store.lock()?;
         let mut keys = self.current()?;
         let mut ring = keys.ring.clone();
         let mut made = Vec::new();
@@ -217,6 +219,23 @@ impl Issuer {
         Ok(())
     }
 
+    /// The keys of a ring. One that went while it was read was changed by another process: then the newer
+    /// ring counts.
+    fn read(&self, mut ring: Ring) -> Result<Keys, Error> {
+        loop {
+            let known = ring.entries.iter().map(|entry| self.store.key(&entry.id).map(Arc::new));
+            let error = match known.collect::<Result<_, _>>() {
+                Ok(known) => return Ok(Keys { ring, known }),
+                Err(error) => error,
+            };
+            let newer = self.store.ring()?;
+            if newer == ring {
+                return Err(error);
+            }
+            ring = newer;
+        }
+    }
+
     /// The keys as the folder has them: a command may have changed them meanwhile, and what it revoked must
     /// sign no more.
     fn current(&self) -> Result<MutexGuard<'_, Keys>, Error> {
@@ -226,8 +245,7 @@ impl Issuer {
             return Err(self.store.gone());
         }
         if ring != keys.ring {
-            let known = ring.entries.iter().map(|entry| self.store.key(&entry.id).map(Arc::new));
-            *keys = Keys { known: known.collect::<Result<_, _>>()?, ring };
+            *keys = self.read(ring)?;
         }
         Ok(keys)
     }
@@ -265,8 +283,11 @@ fn check_url(url: &str) -> Result<(), Error> {
     let Some(rest) = url.strip_prefix("https://").or(plain) else {
         return wrong("it must begin with `https://`");
     };
-    let host = rest.split('/').next().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+    if port.parse::<u16>().is_err() || path.contains(':') {
+        return wrong("its port is no number up to 65535, or its path has a `:`");
+    }
     if plain.is_some() && !matches!(name, "127.0.0.1" | "localhost") {
         return wrong("it must begin with `https://`; `http://` is for this machine alone");
     }

@@ -1,5 +1,6 @@
 //! The folder of the keys: each a private PEM under its thumbprint, and `ring.json` beside them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 const RING: &str = "ring.json";
 
+/// Locked by whoever changes the keys; it holds nothing.
+const LOCK: &str = "lock";
+
 pub(super) struct Store {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
@@ -24,13 +28,29 @@ impl Store {
         Self { folder: folder.to_path_buf(), disk }
     }
 
+    /// Keeps every other process from changing the keys until what it answers is dropped.
+    pub(super) fn lock(&self) -> Result<File, Error> {
+        let path = self.folder.join(LOCK);
+        let held = make_folder(&self.folder).and_then(|()| {
+            let file = File::options().create(true).append(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        });
+        held.map_err(|error| unusable(&path, error))
+    }
+
     /// The ring; empty where there is none yet.
     pub(super) fn ring(&self) -> Result<Ring, Error> {
         let path = self.folder.join(RING);
         let bytes = self.disk.read_plain(&path, FILE_BYTES_MAX).map_err(|error| unusable(&path, error))?;
         bytes.map_or_else(
             || Ok(Ring::default()),
-            |bytes| serde_json::from_slice(&bytes).map_err(|error| unusable(&path, error)),
+            |bytes| {
+                serde_json::from_slice(&bytes).map_err(|error| {
+                    let why = format!("it is damaged ({error}); restore it, or move the folder away to begin anew");
+                    unusable(&path, why)
+                })
+            },
         )
     }
 
@@ -74,6 +94,14 @@ impl Store {
             Err(unusable(&self.folder.join(RING), "it names a key that has no thumbprint's form"))
         }
     }
+}
+
+/// For its owner alone.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
 fn unusable(path: &Path, why: impl std::fmt::Display) -> Error {

@@ -69,6 +69,26 @@ fn keys_are_made_rotated_revoked_and_exported() {
     assert!(code == Some(0) && help.contains("come with a later release"), "{help}");
 }
 
+/// Whoever comes first, what is revoked stays revoked.
+#[test]
+fn a_rotation_at_the_same_time_undoes_no_revocation() {
+    for _ in 0..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("keys").display().to_string();
+        let of = ["--issuer", "https://sz.example", "--keys", &keys];
+        let stolen = ran(&[&["issuer", "status"], &of[..]].concat()).1.split_whitespace().last().unwrap().to_owned();
+        let mut both = [&["rotate"][..], &["revoke-now", "--yes"], &["rotate"], &["export-jwks"]].map(|command| {
+            program(&[&["issuer"], command, &of].concat()).stdout(std::process::Stdio::null()).spawn().unwrap()
+        });
+        assert!(both.iter_mut().all(|one| one.wait().unwrap().success()));
+        let (code, after, said) = ran(&[&["issuer", "status"], &of[..]].concat());
+        assert!(code == Some(0) && !after.contains(&stolen), "{after}{said}");
+        let pems = std::fs::read_dir(folder.path().join("keys")).unwrap();
+        let pems = pems.filter(|one| one.as_ref().unwrap().path().extension().is_some_and(|end| end == "pem")).count();
+        assert_eq!(pems, after.lines().count(), "{after}");
+    }
+}
+
 /// The service's commands in the README, in the order in which it shows them.
 #[test]
 fn what_the_readme_shows_works() {
