@@ -41,7 +41,9 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     ];
     let mut generated = Generated { steps, ..Generated::default() };
     generated.documents.push(Document { name, text: admitted.policy() });
-    if hardens {
+    if hardens && trusted.repository.id.is_none() {
+        generated.say("`--harden` adds nothing here without `--repository-id`");
+    } else if hardens {
         generated.say("AWS knows the claim `repository_id` of GitHub's tokens since January 2026");
     }
     if is_pattern {

@@ -196,10 +196,14 @@ impl Generated {
         }
     }
 
-    /// Both, each note once.
+    /// Both, each step and note once.
     pub fn extend(&mut self, other: Self) {
         self.documents.extend(other.documents);
-        self.steps.extend(other.steps);
+        for step in other.steps {
+            if !self.steps.contains(&step) {
+                self.steps.push(step);
+            }
+        }
         other.notes.into_iter().for_each(|note| self.say(note));
     }
 }
@@ -213,24 +217,15 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
         Cloud::Gcp => google::generate(trusted, account),
         Cloud::Vault => vault::generate(trusted, account),
     };
-    let Trusted { forge, repository, environment, phase, .. } = trusted;
+    let Trusted { forge, environment, phase, .. } = trusted;
     if trusted.hardened && !trusted.is_public() {
         generated.say(
             "`--harden` asks for nothing more here: AWS knows no other claims of an own server's tokens, and such a server \
              has no hosted runners",
         );
     }
-    if repository.ids().is_none() && *forge != Forge::Service {
-        generated.say(match forge {
-            Forge::Github | Forge::Service => {
-                "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (`gh api \
-                 repos/OWNER/NAME --jq '.id, .owner.id'` tells them)"
-            }
-            Forge::Gitlab => {
-                "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (the \
-                 project's page and its group's show them)"
-            }
-        });
+    if let Some(note) = names_not_ids(cloud, trusted) {
+        generated.say(note);
     }
     match (phase, forge, environment) {
         (Phase::Plan, Forge::Github, Some(_)) => generated.say(
@@ -250,6 +245,32 @@ pub fn generate(cloud: Cloud, trusted: &Trusted, account: &Account) -> Generated
         _ => {}
     }
     generated
+}
+
+/// What to know where a name is trusted that somebody else may have after a rename.
+fn names_not_ids(cloud: Cloud, trusted: &Trusted) -> Option<&'static str> {
+    let Trusted { forge, repository, form, .. } = trusted;
+    let by_subject_alone = matches!(cloud, Cloud::Aws | Cloud::Azure);
+    match (forge, repository.ids()) {
+        (Forge::Service, _) => None,
+        (Forge::Gitlab, _) if by_subject_alone => Some(
+            "this cloud sees no id of a GitLab project: whoever takes over the project's path is trusted, so keep the old \
+             path reserved after a move",
+        ),
+        (Forge::Gitlab, None) => Some(
+            "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (the project's \
+             page and its group's show them)",
+        ),
+        (Forge::Github, None) => Some(
+            "names can be taken over after a rename: give the ids with `--repository-id` and `--owner-id` (`gh api \
+             repos/OWNER/NAME --jq '.id, .owner.id'` tells them)",
+        ),
+        (Forge::Github, Some(_)) if by_subject_alone && *form != Form::Ids && trusted.is_public() => Some(
+            "the form with names is trusted beside the one with ids, and a name can be taken over after a rename: once \
+             `secretzero doctor` in a run shows ids in the subject, use `--subject-form ids`",
+        ),
+        _ => None,
+    }
 }
 
 /// A value, or the placeholder that stands for it.

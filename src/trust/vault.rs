@@ -25,6 +25,7 @@ pub(super) fn generate(trusted: &Trusted, account: &Account) -> Generated {
     let role = role(phase, &[audience], claims(trusted));
     let (file, rules) = (format!("vault-{phase}-role.json"), format!("vault-{phase}-token.hcl"));
     let steps = vec![
+        format!("vault auth enable -path={} jwt  # once", shell_argument(mount)),
         format!(
             "vault write {} oidc_discovery_url={issuer} bound_issuer={issuer} jwt_supported_algs=RS256  # once",
             shell_argument(&format!("auth/{mount}/config")),

@@ -91,7 +91,7 @@ fn what_a_token_may_not_do_is_named_with_its_permission() {
     insta::assert_snapshot!(told(&sandbox.expect(0, &["doctor"])), @"
     ✓ Secretfile  Secretfile.yml: 1 secret, 1 target
     ✓ workflows   SecretZero runs in secrets.yml
-    ! id-token    the job may not ask for tokens, so it needs keys that live for ever
+    ! id-token    the job may not ask for tokens, so a sync needs a stored key
                   → add `id-token: write` to its `permissions`
     · roles       aws: pull requests are planned offline, since the input `aws_plan_role` is missing
                   → set the input `aws_plan_role` to one that `secretzero trust generate --phase plan` tells the cloud to trust

@@ -17,6 +17,9 @@ pub(super) async fn forge(session: &Session) -> Vec<Row> {
     use crate::forge::github::{Github, World};
     use crate::secret::SecretValue;
 
+    if session.environment.filled("GITLAB_CI").is_some() {
+        return vec![Row::skipped("forge", "not asked: nothing of GitLab's API is used yet")];
+    }
     let runner = Runner::read(&session.environment);
     let token = session.environment.input("github_token").or_else(|| session.environment.filled("GITHUB_TOKEN"));
     let Some(token) = token.filter(|_| !runner.repository.is_empty()) else {

@@ -51,7 +51,11 @@ fn without(session: &Session, who: &[String]) -> Row {
         let text = format!("the job may not ask for tokens, and needs them for {}", who.join(", "));
         return Row::wrong(AREA, text, HELP);
     }
-    Row::warning(AREA, "the job may not ask for tokens, so it needs keys that live for ever", HELP)
+    let queued = session.environment.filled("GITHUB_EVENT_NAME") == Some("merge_group");
+    if pull_request || queued {
+        return Row::skipped(AREA, "the job may not ask for tokens; it is planned offline, which needs none");
+    }
+    Row::warning(AREA, "the job may not ask for tokens, so a sync needs a stored key", HELP)
 }
 
 /// Whether the event is a fork's; one that cannot be read is treated as one.

@@ -11,7 +11,11 @@ const AREA: &str = "roles";
 
 pub(super) fn roles(session: &Session, look: &Look) -> Vec<Row> {
     let environment = &session.environment;
-    let in_ci = ["GITHUB_ACTIONS", "GITLAB_CI"].iter().any(|name| environment.filled(name).is_some());
+    let in_ci = environment.filled("GITHUB_ACTIONS").is_some();
+    if environment.filled("GITLAB_CI").is_some() {
+        let text = "merge requests get validation and policies here, and no token: nothing is planned";
+        return look.remote().next().map(|_| Row::note(AREA, text)).into_iter().collect();
+    }
     // Then the workflow says that whatever this job holds is the plan's own.
     let online = environment.input("plan_mode") == Some("online");
     look.remote().filter_map(|(_, block, _)| role(look, block, in_ci && !online)).collect()

@@ -44,7 +44,11 @@ fn role(lint: &mut Lint<'_>, role: &Spanned<Node>) {
         let help = "add `\"bound_claims\": {\"sub\": \"…\", \"repository_id\": \"…\"}`; `secretzero trust generate --cloud vault` prints it";
         lint.error("no-subject", bound, "nothing says which repository is trusted", help);
     }
-    if !tests.iter().any(|test| test.claim == "runner_environment") {
+    // Our own service's tokens name no runner.
+    let of_service = tests
+        .iter()
+        .any(|test| test.claim == "sub" && test.values.iter().all(|subject| subject.value.starts_with("secretzero:")));
+    if !of_service && !tests.iter().any(|test| test.claim == "runner_environment") {
         any_runner(lint, place);
     }
     leeways(lint, role, place);
