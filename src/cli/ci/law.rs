@@ -118,7 +118,11 @@ fn told(unit: &Unit, findings: &[Diagnostic]) -> String {
     let file = &unit.file;
     match findings.first() {
         Some(finding) => {
-            format!("the policies of `{file}` in the base branch cannot be read: {}", finding.message)
+            format!(
+                "the policies of `{file}` in the base branch cannot be read: {}; mend that on the base branch, or let \
+                 whoever may pass over the check merge the mend",
+                finding.message
+            )
         }
         None => format!("the policies of `{file}` in the base branch cannot be read"),
     }

@@ -33,6 +33,12 @@ pub(super) struct Standing {
 /// A text that cannot be used, and why.
 pub(super) type Unreadable = (Source, Vec<Diagnostic>);
 
+/// Whether two files are the same but for how their lines end: a checkout may end them otherwise.
+fn same_text(one: &[u8], other: &[u8]) -> bool {
+    let plain = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map(|text| text.replace("\r\n", "\n"));
+    one == other || matches!((plain(one), plain(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 impl Read {
     /// Whether both mean the same, so that a change from one to the other touches nothing.
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -114,7 +120,8 @@ impl Job<'_> {
             return matches!(local::tracks(&file, self.session.disk.as_ref()), Ok(Some(true)));
         };
         for commit in [self.runner.sha.as_str(), head].into_iter().filter(|commit| !commit.is_empty()) {
-            if matches!(forge.file_at(&path.to_string_lossy(), commit).await, Ok(Some(there)) if there == bytes) {
+            if matches!(forge.file_at(&path.to_string_lossy(), commit).await, Ok(Some(there)) if same_text(&there, bytes))
+            {
                 return true;
             }
         }

@@ -39,12 +39,19 @@ fn problem(code: &'static str, message: String, help: &str) -> Diagnostic {
     Diagnostic { code, severity, message, span, help: Some(help.into()), secret: None }
 }
 
+/// A path as git writes it, without `.` and empty parts; what leads out stays, to be refused.
+fn straight(path: &str) -> String {
+    let whole = if path.starts_with('/') { "/" } else { "" };
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("{whole}{}", parts.join("/"))
+}
+
 impl Job<'_> {
     /// Everything that this job works on, in the order of `files`, matches by name.
     pub(super) fn units(&self) -> Result<Vec<Unit>, Diagnostic> {
         let mut files: Vec<String> = Vec::new();
         for pattern in &self.inputs.files {
-            let found = if is_pattern(pattern) { self.matches(pattern)? } else { vec![pattern.clone()] };
+            let found = if is_pattern(pattern) { self.matches(pattern)? } else { vec![straight(pattern)] };
             files.extend(found.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
         }
         if files.len() > FILES_MAX {
