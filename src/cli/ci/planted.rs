@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf, absolute};
 use super::Job;
 use super::unit::Unit;
 use crate::environment::Environment;
-use crate::manifest::{ProviderBlock, ProviderKind};
+use crate::manifest::ProviderBlock;
 use crate::provider::local;
 
 /// Settings whose value is the path of a file.
@@ -44,16 +44,6 @@ const BYTES_MAX: u64 = 1024 * 1024;
 
 /// Most files of one folder that are compared; each takes a request or more.
 const FILES_MAX: usize = 50;
-
-/// Whose logins alone read what a variable leads to.
-fn kind_of(variable: &str) -> Option<ProviderKind> {
-    match variable.split('_').next() {
-        Some("AWS") => Some(ProviderKind::Aws),
-        Some("AZURE") => Some(ProviderKind::Azure),
-        Some("GOOGLE" | "CLOUDSDK") => Some(ProviderKind::Gcp),
-        _ => None,
-    }
-}
 
 /// Which commit's bytes count.
 pub(super) struct Expected<'l> {
@@ -102,11 +92,7 @@ impl Job<'_> {
                 }
             }
         }
-        let used = |variable: &str| match kind_of(variable) {
-            Some(kind) => providers.iter().any(|block| block.kind == kind),
-            None => true,
-        };
-        for (variable, path) in places(&self.session.environment).into_iter().filter(|(variable, _)| used(variable)) {
+        for (variable, path) in places(&self.session.environment) {
             for file in self.files_in(&path) {
                 if self.whose(&file, law).await == Whose::Strangers {
                     return Some(format!("The variable `{variable}` leads to a file of the checkout"));
