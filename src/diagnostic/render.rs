@@ -12,7 +12,7 @@ use super::{Diagnostic, Severity, Source, Span, harmless};
 /// What stands in an excerpt for a value.
 const REDACTED: &str = "•••";
 /// Characters that only give a line its structure.
-const STRUCTURE: &str = " -:,[]{}|>?";
+const STRUCTURE: &str = " -:,[]{}|>?=";
 /// Widest excerpt, in characters.
 const WIDTH_MAX: usize = 120;
 /// Words that may be shown where nothing is known of a line.

@@ -7,6 +7,12 @@ use std::ops::Range;
 use crate::diagnostic::{Source, Spanned};
 use crate::manifest::node::{Entry, Node};
 
+/// Programs whose words are names, never values.
+const PROGRAMS: [&str; 5] = ["gcloud", "az", "aws", "vault", "bao"];
+
+/// The key of a command's words; no flag is called so.
+const WORDS: &str = "";
+
 /// Reads the commands of a script.
 pub(super) fn parse(source: &Source) -> Spanned<Node> {
     let commands = commands(&source.text).into_iter().map(|words| command(source, words)).collect();
@@ -40,11 +46,18 @@ fn command(source: &Source, words: Vec<Word>) -> Spanned<Node> {
                     entries.push((spanned(name, &at), value));
                 }
             }
-            _ => plain.push(text),
+            _ => plain.push((text, at)),
         }
     }
-    let value = Spanned::new(Node::Scalar(plain.join(" ")), source.span(first.clone()));
+    let said: Vec<&str> = plain.iter().map(|(text, _)| text.as_str()).collect();
+    let value = Spanned::new(Node::Scalar(said.join(" ")), source.span(first.clone()));
+    let is_known = said.first().is_some_and(|program| PROGRAMS.contains(program));
     entries.insert(0, (spanned("command", &first), value));
+    if is_known {
+        // So that an excerpt shows them; of a program that is not known a word may be anything.
+        let words = plain.into_iter().map(|(text, at)| Spanned::new(Node::Scalar(text), source.span(at)));
+        entries.push((spanned(WORDS, &first), Spanned::new(Node::List(words.collect()), source.span(first.clone()))));
+    }
     Spanned::new(Node::Map(entries), source.span(whole))
 }
 
