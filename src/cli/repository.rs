@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
+use super::trusted::event_payload;
 use crate::trust::{Forge, Repository};
 
-/// Largest file of git's, or of an event, that is looked at, in bytes.
+/// Largest file of git's that is looked at, in bytes.
 const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// What is known of it; the rest is for flags to say.
@@ -50,9 +51,7 @@ fn github_issuer(server: &str) -> String {
 }
 
 fn default_branch_of_event(session: &Session) -> Option<String> {
-    let path = session.environment.filled("GITHUB_EVENT_PATH")?;
-    let bytes = session.disk.read(Path::new(path), FILE_BYTES_MAX).ok()??;
-    let event: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let event = event_payload(&session.environment)?;
     event.get("repository")?.get("default_branch")?.as_str().map(str::to_owned)
 }
 

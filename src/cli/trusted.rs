@@ -80,11 +80,12 @@ fn github_may(environment: &Environment) -> bool {
     let event = environment.filled("GITHUB_EVENT_NAME").unwrap_or_default();
     let branch = environment.filled("GITHUB_REF").and_then(|git_ref| git_ref.strip_prefix(BRANCHES));
     let Some(branch) = branch.filter(|branch| !branch.starts_with(QUEUES)) else { return false };
-    MERGED_EVENTS.contains(&event) && payload(environment).is_some_and(|payload| is_default(branch, event, &payload))
+    MERGED_EVENTS.contains(&event)
+        && event_payload(environment).is_some_and(|payload| is_default(branch, event, &payload))
 }
 
-/// The event, as the runner wrote it.
-fn payload(environment: &Environment) -> Option<Json> {
+/// The event of a job of GitHub's, as the runner wrote it.
+pub(super) fn event_payload(environment: &Environment) -> Option<Json> {
     let path = environment.filled("GITHUB_EVENT_PATH")?;
     let bytes = SystemDisk.read(Path::new(path), EVENT_BYTES_MAX).ok()??;
     serde_json::from_slice(&bytes).ok()
