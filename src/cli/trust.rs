@@ -68,6 +68,14 @@ fn asked(session: &Session, args: &GenerateArgs, found: &Found) -> Result<Truste
         let help = "add `--repository-id` and `--owner-id`; `gh api repos/OWNER/NAME --jq '.id, .owner.id'` tells them";
         return Err(session.fail(Exit::Error, "the form with ids needs the numbers of repository and owner", help));
     }
+    let numbers = [("--repository-id", &repository.id), ("--owner-id", &repository.owner_id)];
+    for (flag, number) in numbers.into_iter().chain([("--project-number", &args.project_number)]) {
+        if let Some(text) = number.as_ref().filter(|text| text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()))
+        {
+            let help = "no token names anything else; `gh api repos/OWNER/NAME --jq '.id, .owner.id'` tells GitHub's";
+            return Err(session.fail(Exit::Error, &format!("`{flag} {text}` is no number"), help));
+        }
+    }
     let branch = args.branch.clone().or_else(|| here(&found.branch)).unwrap_or_else(|| "main".to_owned());
     let branch = branch.trim_start_matches("refs/heads/").to_owned();
     let environment = session.common.environment.clone();

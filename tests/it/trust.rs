@@ -323,6 +323,7 @@ fn what_names_no_single_run_is_refused() {
         (&["aws", "--branch", "release/*"][..], "`--branch release/*` names no single branch"),
         (&["azure", "--environment", "prod*"], "`--environment prod*` names no single branch"),
         (&["vault", "--branch", ""], "names no single branch"),
+        (&["gcp", "--project-number", "shop"], "`--project-number shop` is no number"),
     ] {
         let ran = generated(args);
         assert!(ran.code == Some(1) && ran.stderr.contains(said) && ran.stdout.is_empty(), "{args:?}: {ran:?}");
