@@ -79,7 +79,14 @@ pub fn explain(denial: &Denial) -> Explanation {
             vault::policy(claims, *phase),
         ),
     };
-    let (meaning, policy_name) = (meaning.to_owned(), policy_name.to_owned());
+    let meaning = meaning.to_owned();
+    let policy_name = match claims.github().filter(|_| *phase != Phase::Plan) {
+        // A role that writes must not get it, so it is not offered as the remedy.
+        Some(subject) if subject.context == "pull_request" => {
+            "What would admit exactly this run, for a role that only plans".to_owned()
+        }
+        _ => policy_name.to_owned(),
+    };
     let about = match exchange {
         Exchange::Aws { .. } => aws::about(code),
         Exchange::Azure { .. } => azure::about(code),

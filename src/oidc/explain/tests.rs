@@ -28,6 +28,16 @@ fn aws_is_told_in_json_and_the_newer_form_is_recognised() {
 }
 
 #[test]
+fn a_pull_requests_token_is_no_remedy_for_a_role_that_writes() {
+    let named = |phase| {
+        let role = aws("arn:aws:iam::123456789012:role/secretzero");
+        explain(&denial(role, "AccessDenied", "repo:acme/app:pull_request", "sts.amazonaws.com", phase)).policy_name
+    };
+    assert!(named(Phase::Sync).contains("a role that only plans") && named(Phase::Rotate).contains("only plans"));
+    assert!(named(Phase::Plan).starts_with("A trust policy for the role"));
+}
+
+#[test]
 fn azure_is_told_in_json() {
     let exchange = Exchange::Azure { tenant_id: "contoso".into(), client_id: "0000-1111".into() };
     let audience = "api://AzureADTokenExchange";
